@@ -1,0 +1,73 @@
+/* Stages and sources: what a packet's way is made of.
+ *
+ * A stage takes a burst of at most BURST_MAX packets, keeps order, and returns how many of them it kept,
+ * moved to the front. Each other packet went to drop(), to consume(), to pipe_push(), or to a queue that
+ * counts it as held. A stage never frees a packet in another way.
+ *
+ * A source finds packets and hands them to the stage it names.
+ *
+ * The order of the stages below is the order of the lines (pipe/stages.c binds names and functions):
+ * a burst that ends a stage goes to the next row of its line, unless the row is absent from this
+ * configuration's pipeline.
+ */
+#ifndef WORKER_STAGE_H
+#define WORKER_STAGE_H
+
+#include <stdint.h>
+
+struct rte_mbuf;
+struct worker;
+
+#define BURST_MAX   64
+#define PENDING_MAX 256
+
+enum stage_id {
+	/* out: red to black */
+	STAGE_CLASSIFY_RED,
+	STAGE_TTL_CHECK_OUT,
+	STAGE_SPD_MATCH,
+	STAGE_SA_PICK,
+	STAGE_HANDOFF_OUT,
+	STAGE_LIFE_COUNT_OUT,
+	STAGE_ESP_ENCAP,
+	STAGE_CRYPTO_ENCRYPT,
+	STAGE_ESP_SEAL,
+	STAGE_UDP_ENCAP,
+	STAGE_NEIGH_WRITE_OUT,
+	STAGE_PORT_TX_OUT,
+	/* in: black to red */
+	STAGE_CLASSIFY_BLACK,
+	STAGE_SAD_LOOKUP,
+	STAGE_HANDOFF_IN,
+	STAGE_REPLAY_CHECK,
+	STAGE_CRYPTO_DECRYPT,
+	STAGE_REPLAY_ACCEPT,
+	STAGE_LIFE_COUNT_IN,
+	STAGE_ESP_STRIP,
+	STAGE_ECN_DECAP,
+	STAGE_SELECTOR_CHECK,
+	STAGE_TTL_CHECK_IN,
+	STAGE_ROUTE,
+	STAGE_NEIGH_WRITE,
+	STAGE_PORT_TX,
+	/* beside them */
+	STAGE_CLEAR_CHECK, /* in clear on a black port: the inbound policies; then TTL and route */
+	STAGE_BYPASS,	   /* out, in clear */
+	STAGE_PUNT,
+	STAGE_ICMP_REPLY,
+	STAGE_MAX,
+};
+
+typedef uint16_t stage_fn(struct worker *w, struct rte_mbuf **pkts, uint16_t n);
+
+/* Fills pkts with at most max packets, returns how many. */
+typedef uint16_t source_fn(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max);
+
+struct source {
+	const char *name;
+	source_fn *poll;
+	void *arg;
+	enum stage_id first;
+};
+
+#endif

@@ -1,0 +1,126 @@
+/* A worker: one lcore that runs packets to completion, with all it owns. No stage has a global.
+ *
+ * The slots are forward-declared; each is made and freed by the module of its name.
+ */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_mbuf.h>
+
+#include "stats/cell.h"
+#include "stats/drops.h"
+#include "stats/sparse.h"
+#include "worker/pkt.h"
+#include "worker/stage.h"
+
+#define WORKERS_MAX 64
+#define PORTS_MAX   32
+#define SOURCES_MAX 64
+
+struct crypto_op;
+struct crypto_worker;
+struct esp_worker;
+struct handoff;
+struct icmp_worker;
+struct pipe;
+struct port_worker;
+struct rte_mempool;
+struct route;
+struct sa_table;
+struct sad;
+struct spd;
+struct spd_worker;
+struct punt_worker;
+
+/* What control publishes: one generation of everything that a packet is judged by. A worker takes it once per
+ * loop, so a burst ends with the view it began with.
+ */
+struct view {
+	uint32_t generation;
+	const struct sad *sad;
+	const struct spd *spd;
+	const struct route *route;
+	const struct sa_table *sas;
+};
+
+struct pending {
+	uint16_t n;
+	struct rte_mbuf *pkts[PENDING_MAX];
+};
+
+struct worker {
+	/* Fixed once the worker runs. */
+	uint16_t index, lcore, n_workers, burst;
+	int socket;
+	const struct pipe *pipe;
+	struct rte_mempool *pool; /* for packets made here */
+	struct crypto_worker *crypto;
+	struct esp_worker *esp;
+	struct handoff *handoff;
+	struct icmp_worker *icmp;
+	struct port_worker *port;
+	struct punt_worker *punt;
+	struct spd_worker *spd;
+	struct sparse *sparse;
+	uint16_t n_sources;
+	struct source sources[SOURCES_MAX];
+
+	/* Published by control, read by the owner. */
+	const struct view *next_view __rte_cache_aligned;
+
+	/* Written by the owner only; control reads the counters. */
+	const struct view *view __rte_cache_aligned;
+	uint64_t now; /* ns, monotonic; read once per loop */
+	uint64_t loops, busy_loops;
+	uint64_t rx_packets, tx_packets; /* sums over the ports */
+	uint64_t split, merged, held;
+	uint64_t pushed; /* bit mask of stages with pending packets */
+	uint64_t drops[DROP_MAX] __rte_cache_aligned;
+	uint64_t consumed[CONSUMED_MAX];
+	uint64_t generated[GENERATED_MAX];
+	uint64_t stage_bursts[STAGE_MAX];
+	uint64_t stage_packets[STAGE_MAX];
+	uint64_t stage_cycles[STAGE_MAX]; /* only a bench fills these */
+	struct pending pending[STAGE_MAX] __rte_cache_aligned;
+} __rte_cache_aligned;
+
+/* Ends a packet under a name; of its SA too, where one is known. */
+static inline void
+drop(struct worker *w, struct rte_mbuf *m, enum drop_reason why)
+{
+	const struct pkt *p = pkt_of(m);
+
+	assert(why != DROP_NONE);
+	cell_add(&w->drops[why], 1);
+	if (p->sa != SA_NONE)
+		sparse_add(w->sparse, p->sa, p->generation, why);
+	rte_pktmbuf_free(m);
+}
+
+static inline void
+consume(struct worker *w, struct rte_mbuf *m, enum consumed_cause cause)
+{
+	cell_add(&w->consumed[cause], 1);
+	rte_pktmbuf_free(m);
+}
+
+/* Sends a packet to another stage, behind those already waiting there; it runs after the burst at hand. */
+static inline void
+pipe_push(struct worker *w, enum stage_id stage, struct rte_mbuf *m)
+{
+	struct pending *q = &w->pending[stage];
+
+	if (unlikely(q->n == PENDING_MAX)) {
+		drop(w, m, DROP_PIPE_FULL);
+		return;
+	}
+	q->pkts[q->n++] = m;
+	w->pushed |= UINT64_C(1) << stage;
+}
+
+#endif
