@@ -36,7 +36,8 @@ static const struct {
 	{ "no implicit IV with a tag of 12", ALG_AES_GCM_128, ALG_NONE, 12, true, -EINVAL, 0, 0 },
 	{ "no implicit IV for CBC", ALG_AES_CBC_128, ALG_HMAC_SHA1_96, 0, true, -EINVAL, 0, 0 },
 	{ "CBC alone protects nothing", ALG_AES_CBC_128, ALG_NONE, 0, false, -EINVAL, 0, 0 },
-	{ "an AEAD with an auth is a mistake", ALG_AES_GCM_128, ALG_HMAC_SHA1_96, 0, false, -EINVAL, 0, 0 },
+	{ "an AEAD with an auth is a mistake", ALG_AES_GCM_128, ALG_HMAC_SHA1_96, 0, false, -EINVAL,
+	  0, 0 },
 	{ "CBC with HMAC", ALG_AES_CBC_256, ALG_HMAC_SHA512_256, 0, false, 0, 32, 16 },
 	{ "HMAC is not cut", ALG_AES_CBC_256, ALG_HMAC_SHA512_256, 8, false, -EINVAL, 0, 0 },
 };
@@ -48,8 +49,8 @@ suites_are_checked(void **state)
 		const struct alg *auth = cases[i].auth != ALG_NONE ? &algs[cases[i].auth] : NULL;
 		struct suite s;
 		struct err err = { "" };
-		int rc = suite_init(&s, &algs[cases[i].cipher], auth, cases[i].icv, cases[i].iiv, true,
-				    &err);
+		int rc = suite_init(&s, &algs[cases[i].cipher], auth, cases[i].icv, cases[i].iiv,
+				    true, &err);
 
 		if (rc != cases[i].rc || (rc < 0 && err.text[0] == 0))
 			fail_msg("%s: %d %s", cases[i].what, rc, err.text);
