@@ -4,8 +4,8 @@
  * schedule (beyond the L2 a schedule costs more to fetch than to derive). Each worker's part of an
  * engine keeps a bounded cache of expanded keys, found by (session id, generation).
  *
- * An operation is one packet's text, in place. esp_encap and replay_check fill an array of them, one
- * pass ahead of the ciphers, so that wide loads do not meet narrow stores just made.
+ * An operation is one packet's text, in place. esp_encap and replay_check fill an array of them,
+ * one pass ahead of the ciphers, so that wide loads do not meet narrow stores just made.
  */
 #ifndef CRYPTO_ENGINE_H
 #define CRYPTO_ENGINE_H
@@ -22,28 +22,33 @@
 #define CRYPTO_BURST_MAX 64
 
 struct session {
-	uint32_t id; /* index of a slab; the same id comes back with another generation */
+	/* Unique among all live sessions of the process, both directions; never UINT32_MAX. An
+	 * index of a slab: the same id comes back with another generation.
+	 */
+	uint32_t id;
 	uint32_t generation;
 	struct suite suite;	  /* 8 octets */
 	uint8_t key[ALG_KEY_MAX]; /* cipher key, without salt */
-	uint8_t iv_key[16];	  /* CBC: AES-128 key that makes the IVs, derived from the keying material */
+	uint8_t iv_key[16];	  /* CBC: AES-128 key that makes the IVs, derived */
 	uint8_t auth_key[ALG_AUTH_KEY_MAX];
 } __rte_cache_aligned;
 
-/* The text is what is enciphered: payload, padding, pad length, next header. It is either at `text`, in
- * one piece, with the IV (suite.iv_len octets) and the ESP header (8 octets) right before it; or, with
- * chain set, it starts at offset text_off of that mbuf chain (IV and ESP header before it in the chain,
- * each maybe split) and runs over its segments.
+/* The text is what is enciphered: payload, padding, pad length, next header. It is either at
+ * `text`, in one piece, with the IV (suite.iv_len octets) and the ESP header (8 octets) right
+ * before it; or, with chain set, it starts at offset text_off of that mbuf chain (IV and ESP header
+ * before it in the chain, each maybe split) and runs over its segments.
  *
- * nonce: counter modes: salt followed by the 8-octet IV (CCM: 3 + 8). CBC, decrypt: the IV of the packet.
- *        CBC, encrypt: a block unique to the packet; the engine enciphers it under iv_key with AES-128,
- *        writes the result as the packet's IV (in the first segment always) and goes on from it.
+ * nonce: counter modes: salt followed by the 8-octet IV (CCM: 3 + 8). CBC, decrypt: the IV of the
+ *        packet. CBC, encrypt: a block unique to the packet; the engine enciphers it under iv_key
+ *        with AES-128, writes the result as the packet's IV and goes on from it.
  * aad:   SPI, [high half of the number with ESN,] low half: 8 or 12 octets, big-endian. Separate
- *        integrity authenticates ESP header, IV and text as they lie in the packet, then aad[4..7] if
- *        ESN. GMAC authenticates aad, IV as on the wire, text.
- * tag:   suite.icv_len octets in one piece; written by encrypt; compared, in constant time, by decrypt.
- *        It must not be inside the text.
- * ok:    written: true, or false when the tag did not hold (the text is then undefined).
+ *        integrity authenticates ESP header, IV and text as they lie in the packet, then aad[4..7]
+ *        if ESN. GMAC authenticates aad, the IV (nonce[4..11]), text.
+ * tag:   suite.icv_len octets in one piece; written by encrypt; compared, in constant time, by
+ *        decrypt. It must not be inside the text. Right behind the text is fastest: with ESN and
+ *        separate integrity any other place costs a copy.
+ * ok:    written: true; false when the tag did not hold or the engine failed: the text is then
+ *        undefined and the packet must not go on, in either direction.
  */
 struct crypto_op {
 	const struct session *session;
@@ -57,22 +62,25 @@ struct crypto_op {
 	uint8_t aad[12];
 	uint16_t text_len;
 	bool ok;
-	uint8_t spare;
+	uint8_t engine; /* index in the worker's list (crypto.h); engines do not look at it */
 };
 _Static_assert(sizeof(struct crypto_op) == RTE_CACHE_LINE_SIZE, "one line an operation");
 
 struct engine_worker;
 
-/* All calls of one engine_worker come from the worker that owns it; serves may be called by any thread. */
+/* All calls of one engine_worker come from the worker that owns it; serves may be called by any
+ * thread.
+ */
 struct engine {
 	const char *name;
 	/* 0, or -ENOTSUP with the reason. */
 	int (*serves)(const struct suite *suite, struct err *err);
 	/* key_cache: octets the cache of expanded keys may take. */
-	int (*worker_init)(size_t key_cache, int socket, struct engine_worker **out, struct err *err);
+	int (*worker_init)(size_t key_cache, int socket, struct engine_worker **out,
+			   struct err *err);
 	void (*worker_fini)(struct engine_worker *ew); /* wipes; NULL is fine */
-	/* Synchronous: on return every op is done. All sessions are ones this engine serves, in any mix;
-	 * n <= CRYPTO_BURST_MAX. Nothing is left behind in the engine between calls.
+	/* Synchronous: on return every op is done. All sessions are ones this engine serves, in any
+	 * mix; n <= CRYPTO_BURST_MAX. Nothing is left behind in the engine between calls.
 	 */
 	void (*encrypt)(struct engine_worker *ew, struct crypto_op *ops, uint16_t n);
 	void (*decrypt)(struct engine_worker *ew, struct crypto_op *ops, uint16_t n);
@@ -82,9 +90,11 @@ struct engine {
 	uint64_t (*bounced)(const struct engine_worker *ew);
 };
 
-/* Copies the keys in, derives iv_key. key_len and auth_len are checked against the suite by the caller. */
-void session_init(struct session *s, uint32_t id, uint32_t generation, const struct suite *suite,
-		  const uint8_t *key, const uint8_t *auth_key);
+/* Copies the keys in, as long as the suite's algorithms want them (auth_key NULL with an AEAD), and
+ * derives iv_key for CBC. Returns 0, or -ENOMEM with nothing of the keys left in *s.
+ */
+int session_init(struct session *s, uint32_t id, uint32_t generation, const struct suite *suite,
+		 const uint8_t *key, const uint8_t *auth_key);
 /* Wipes all of it. */
 void session_wipe(struct session *s);
 

@@ -1,0 +1,56 @@
+/* A worker's crypto: its part of every engine, and the operations of the burst at hand.
+ *
+ * The engines are a list that app gives, in order of preference; an index in that list is what an
+ * SA stores and what crypto_op.engine says.
+ */
+#ifndef CRYPTO_CRYPTO_H
+#define CRYPTO_CRYPTO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "crypto/engine.h"
+
+#define CRYPTO_ENGINES_MAX 8
+
+/* The slot `crypto` of struct worker. ops is filled by the stage before the ciphers (esp_encap,
+ * replay_check) and read by the stage behind them; ops[i] belongs to packet i of the burst.
+ */
+struct crypto_worker {
+	uint16_t n_engines;
+	const struct engine *engines[CRYPTO_ENGINES_MAX];
+	struct engine_worker *workers[CRYPTO_ENGINES_MAX];
+	struct crypto_op ops[CRYPTO_BURST_MAX] __rte_cache_aligned;
+};
+
+/* Opens each of the n engines for one worker. key_cache (octets) is the bound for each engine by
+ * itself.
+ *
+ * Returns 0, -EINVAL for no or too many engines, -ENOMEM, or the error of an engine that does not
+ * run here.
+ */
+int crypto_worker_init(const struct engine *const *engines, uint16_t n, size_t key_cache,
+		       int socket, struct crypto_worker **out, struct err *err);
+/* Wipes all cached keys; NULL is fine. */
+void crypto_worker_fini(struct crypto_worker *cw);
+
+/* The first engine that serves the suite. Any thread.
+ *
+ * Returns 0 with its index in the list, or -ENOTSUP with what each of them said.
+ */
+int crypto_engine_pick(const struct engine *const *engines, uint16_t n, const struct suite *suite,
+		       uint8_t *index, struct err *err);
+
+/* Does n operations (at most CRYPTO_BURST_MAX), each by the engine it names; all are done on
+ * return. */
+void crypto_run(struct crypto_worker *cw, struct crypto_op *ops, uint16_t n, bool encrypt);
+
+/* Owner only: wipes what any engine cached for a session about to die. */
+void crypto_forget(struct crypto_worker *cw, uint32_t session_id);
+
+/* Operations of all engines that went through a copy. Any thread. */
+uint64_t crypto_bounced(const struct crypto_worker *cw);
+
+#endif
