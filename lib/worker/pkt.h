@@ -26,6 +26,13 @@ enum pkt_flags {
 	PKT_TRACE = 1 << 7,
 };
 
+/* What STAGE_ICMP_REPLY tells the sender. */
+enum icmp_reply_kind {
+	ICMP_REPLY_NONE,
+	ICMP_REPLY_TOO_BIG, /* with pkt.mtu */
+	ICMP_REPLY_TIME_EXCEEDED,
+};
+
 struct pkt {
 	uint64_t seq;	     /* 64-bit sequence number, host order */
 	uint32_t sa;	     /* SA index, SA_NONE before one is known */

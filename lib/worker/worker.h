@@ -22,6 +22,7 @@
 #define PORTS_MAX   32
 #define SOURCES_MAX 64
 
+struct clock;
 struct crypto_op;
 struct crypto_worker;
 struct esp_worker;
@@ -57,6 +58,7 @@ struct worker {
 	/* Fixed once the worker runs. */
 	uint16_t index, lcore, n_workers, burst;
 	int socket;
+	const struct clock *clock;
 	const struct pipe *pipe;
 	struct rte_mempool *pool; /* for packets made here */
 	struct crypto_worker *crypto;
