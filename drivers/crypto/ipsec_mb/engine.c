@@ -27,14 +27,17 @@ cpu_check(struct err *err)
 static int
 ipsec_mb_serves(const struct suite *suite, struct err *err)
 {
-	switch (suite->cipher) {
-	case ALG_AES_GCM_128:
-	case ALG_AES_GCM_192:
-	case ALG_AES_GCM_256:
+	if (kind_of(suite) != KIND_NONE)
 		return cpu_check(err);
-	default:
-		return err_set(err, -ENOTSUP, "intel-ipsec-mb has no %s", algs[suite->cipher].name);
-	}
+	return err_set(err, -ENOTSUP, "intel-ipsec-mb has no %s", algs[suite->cipher].name);
+}
+
+static void
+manager_free(IMB_MGR *mgr)
+{
+	if (mgr != NULL)
+		explicit_bzero(mgr, imb_get_mb_mgr_size());
+	rte_free(mgr);
 }
 
 static void
@@ -43,32 +46,57 @@ ipsec_mb_worker_fini(struct engine_worker *ew)
 	if (ew == NULL)
 		return;
 	key_cache_fini(&ew->keys);
-	if (ew->mgr != NULL)
-		explicit_bzero(ew->mgr, imb_get_mb_mgr_size());
-	rte_free(ew->mgr);
+	if (ew->narrow != ew->wide)
+		manager_free(ew->narrow);
+	manager_free(ew->wide);
+	if (ew->batch.arena != NULL)
+		explicit_bzero(ew->batch.arena, ARENA_SIZE);
+	rte_free(ew->batch.arena);
 	explicit_bzero(ew, sizeof(*ew));
 	rte_free(ew);
 }
 
-static int
-manager_init(struct engine_worker *ew, int socket, struct err *err)
+/* A manager in memory of ours, so that it lies on the right socket and can be wiped. */
+static IMB_MGR *
+manager_new(int socket)
 {
 	void *memory =
 		rte_zmalloc_socket("ipsec_mb", imb_get_mb_mgr_size(), RTE_CACHE_LINE_SIZE, socket);
-	IMB_ARCH arch = IMB_ARCH_NONE;
 
-	ew->mgr = memory;
-	if (memory == NULL || imb_set_pointers_mb_mgr(memory, 0, 1) == NULL)
-		return err_set(err, -ENOMEM, "ipsec_mb: no memory on socket %d", socket);
-	init_mb_mgr_auto(ew->mgr, &arch);
-	if (imb_get_errno(ew->mgr) != 0 || arch == IMB_ARCH_NONE)
-		return err_set(err, -ENOTSUP, "ipsec_mb: %s",
-			       imb_get_strerror(imb_get_errno(ew->mgr)));
-	if ((ew->mgr->features & IMB_FEATURE_SELF_TEST) != 0 &&
-	    (ew->mgr->features & IMB_FEATURE_SELF_TEST_PASS) == 0)
+	return memory != NULL ? imb_set_pointers_mb_mgr(memory, 0, 1) : NULL;
+}
+
+static int
+manager_check(IMB_MGR *mgr, struct err *err)
+{
+	int rc = imb_get_errno(mgr);
+
+	if (rc != 0)
+		return err_set(err, -ENOTSUP, "ipsec_mb: %s", imb_get_strerror(rc));
+	if ((mgr->features & IMB_FEATURE_SELF_TEST) != 0 &&
+	    (mgr->features & IMB_FEATURE_SELF_TEST_PASS) == 0)
 		return err_set(err, -ENOTSUP, "ipsec_mb: the library's self-test failed");
-	gcm_bind(ew);
 	return 0;
+}
+
+static int
+managers_init(struct engine_worker *ew, int socket, struct err *err)
+{
+	IMB_ARCH arch = IMB_ARCH_NONE;
+	int rc;
+
+	ew->narrow = ew->wide = manager_new(socket);
+	if (ew->wide == NULL)
+		return err_set(err, -ENOMEM, "ipsec_mb: no memory on socket %d", socket);
+	init_mb_mgr_auto(ew->wide, &arch);
+	rc = manager_check(ew->wide, err);
+	if (rc < 0 || arch != IMB_ARCH_AVX512)
+		return rc;
+	ew->narrow = manager_new(socket);
+	if (ew->narrow == NULL)
+		return err_set(err, -ENOMEM, "ipsec_mb: no memory on socket %d", socket);
+	init_mb_mgr_avx2(ew->narrow);
+	return manager_check(ew->narrow, err);
 }
 
 static int
@@ -82,7 +110,13 @@ ipsec_mb_worker_init(size_t key_cache, int socket, struct engine_worker **out, s
 	ew = rte_zmalloc_socket("ipsec_mb", sizeof(*ew), RTE_CACHE_LINE_SIZE, socket);
 	if (ew == NULL)
 		return err_set(err, -ENOMEM, "ipsec_mb: no memory on socket %d", socket);
-	rc = manager_init(ew, socket, err);
+	rc = managers_init(ew, socket, err);
+	if (rc == 0)
+		gcm_bind(ew);
+	ew->batch.arena =
+		rte_malloc_socket("ipsec_mb_arena", ARENA_SIZE, RTE_CACHE_LINE_SIZE, socket);
+	if (rc == 0 && ew->batch.arena == NULL)
+		rc = err_set(err, -ENOMEM, "ipsec_mb: no memory on socket %d", socket);
 	if (rc == 0 && key_cache_init(&ew->keys, key_cache, socket) < 0)
 		rc = err_set(err, -ENOMEM, "ipsec_mb: no memory for a key cache of %zu octets",
 			     key_cache);
@@ -94,12 +128,15 @@ ipsec_mb_worker_init(size_t key_cache, int socket, struct engine_worker **out, s
 	return 0;
 }
 
+/* In a small packet GCM uses the round keys, and the first and last powers of the hash key; the
+ * other kinds use nearly all there is, whatever the size.
+ */
 static inline void
-key_prefetch(const uint8_t *key, uint16_t text_len)
+key_prefetch(const uint8_t *key, const struct crypto_op *op)
 {
 	const uint32_t line = RTE_CACHE_LINE_SIZE, end = KEY_CACHE_ENTRY;
 
-	if (text_len <= SMALL_TEXT) {
+	if (op->text_len <= SMALL_TEXT && op->session->suite.aead) {
 		for (uint32_t i = 0; i < 3 * line; i += line) {
 			rte_prefetch0(key + i);
 			rte_prefetch0(key + end - line - i);
@@ -110,18 +147,22 @@ key_prefetch(const uint8_t *key, uint16_t text_len)
 		rte_prefetch0(key + i);
 }
 
-/* The expanded key of a session, made if it is not there; NULL when this round has no room for it.
- */
+/* The expanded key for an operation, made if it is not there; NULL when this round has no room for
+ * it. */
 static inline const void *
-key_of(struct engine_worker *ew, const struct session *s, uint16_t text_len)
+key_of(struct engine_worker *ew, const struct crypto_op *op)
 {
-	bool fresh;
-	void *key = key_cache_get(&ew->keys, s, &fresh);
+	const struct session *s = op->session;
+	enum key_state state;
+	void *key;
 
-	if (likely(!fresh))
-		key_prefetch(key, text_len);
-	else if (key != NULL)
-		gcm_expand(ew, s, key);
+	if (s->suite.cipher == ALG_CHACHA20_POLY1305)
+		return s->key;
+	key = key_cache_get(&ew->keys, s, &state);
+	if (unlikely(state == KEY_FRESH && key != NULL))
+		keys_expand(ew, s, key);
+	else if (state == KEY_COLD)
+		key_prefetch(key, op);
 	return key;
 }
 
@@ -143,7 +184,7 @@ runs_find(struct engine_worker *ew, const struct crypto_op *ops, uint16_t n, uin
 			run->n++;
 			continue;
 		}
-		const void *key = key_of(ew, s, ops[i].text_len);
+		const void *key = key_of(ew, &ops[i]);
 
 		if (unlikely(key == NULL))
 			break;
@@ -155,16 +196,35 @@ runs_find(struct engine_worker *ew, const struct crypto_op *ops, uint16_t n, uin
 }
 
 static inline void
+run_crypt(struct engine_worker *ew, const struct run *run, struct crypto_op *ops, enum dir dir)
+{
+	switch (kind_of(&ops->session->suite)) {
+	case KIND_GCM:
+		gcm_run(ew, run->key, ops, run->n, dir);
+		break;
+	case KIND_GMAC:
+		gmac_run(ew, run->key, ops, run->n, dir);
+		break;
+	case KIND_CHACHA:
+		chacha_run(ew, ops, run->n, dir);
+		break;
+	default:
+		batch_add(ew, run->key, ops, run->n, dir);
+		break;
+	}
+}
+
+static inline void
 ipsec_mb_crypt(struct engine_worker *ew, struct crypto_op *ops, uint16_t n, enum dir dir)
 {
 	while (n > 0) {
 		uint16_t n_runs, done = runs_find(ew, ops, n, &n_runs);
 
-		for (uint16_t i = 0; i < n_runs; i++) {
-			const struct run *run = &ew->runs[i];
-
-			gcm_run(ew, run->key, &ops[run->first], run->n, dir);
-		}
+		for (uint16_t i = 0; i < n_runs; i++)
+			run_crypt(ew, &ew->runs[i], &ops[ew->runs[i].first], dir);
+		/* Before the next round overwrites keys. */
+		if (ew->batch.n != 0)
+			batch_run(ew, dir);
 		ops += done;
 		n -= done;
 	}

@@ -18,21 +18,9 @@
 void
 gcm_bind(struct engine_worker *ew)
 {
-	BIND_SIZE(ew->gcm[0], ew->mgr, 128);
-	BIND_SIZE(ew->gcm[1], ew->mgr, 192);
-	BIND_SIZE(ew->gcm[2], ew->mgr, 256);
-}
-
-static inline const struct gcm_calls *
-calls_of(const struct engine_worker *ew, const struct session *s)
-{
-	return &ew->gcm[algs[s->suite.cipher].key_len / 8 - 2];
-}
-
-void
-gcm_expand(const struct engine_worker *ew, const struct session *s, void *key)
-{
-	calls_of(ew, s)->pre(s->key, key);
+	BIND_SIZE(ew->gcm[0], ew->wide, 128);
+	BIND_SIZE(ew->gcm[1], ew->wide, 192);
+	BIND_SIZE(ew->gcm[2], ew->wide, 256);
 }
 
 /* The tag goes to `tag` in both directions; false when the chain ends before the text. */
@@ -98,7 +86,7 @@ gcm_decrypt(struct engine_worker *ew, const struct gcm_calls *calls, const void 
 void
 gcm_run(struct engine_worker *ew, const void *key, struct crypto_op *ops, uint16_t n, enum dir dir)
 {
-	const struct gcm_calls *calls = calls_of(ew, ops[0].session);
+	const struct gcm_calls *calls = gcm_calls_of(ew, ops[0].session);
 
 	if (dir == DIR_ENCRYPT)
 		gcm_encrypt(ew, calls, key, ops, n);

@@ -6,7 +6,6 @@
 #ifndef IPSEC_MB_KEY_CACHE_H
 #define IPSEC_MB_KEY_CACHE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -63,9 +62,15 @@ key_cache_entry(const struct key_cache *c, uint32_t set, uint32_t way)
 	return c->entries + ((size_t)set * KEY_CACHE_WAYS + way) * KEY_CACHE_ENTRY;
 }
 
-/* The entry of a session. *fresh: it is empty, the caller fills it. NULL: no room in this round. */
+enum key_state {
+	KEY_HOT,   /* used in this round or the last one: in the L1 most likely */
+	KEY_COLD,  /* there, but worth a prefetch */
+	KEY_FRESH, /* the caller fills the entry */
+};
+
+/* The entry of a session; NULL: no room in this round. */
 static inline void *
-key_cache_get(struct key_cache *c, const struct session *s, bool *fresh)
+key_cache_get(struct key_cache *c, const struct session *s, enum key_state *state)
 {
 	uint64_t tag = (uint64_t)s->generation << 32 | s->id;
 	uint32_t set = key_cache_set(c, s->id);
@@ -73,12 +78,12 @@ key_cache_get(struct key_cache *c, const struct session *s, bool *fresh)
 
 	for (uint32_t way = 0; way < KEY_CACHE_WAYS; way++) {
 		if (likely(at->tag[way] == tag)) {
+			*state = c->round - at->used[way] <= 1 ? KEY_HOT : KEY_COLD;
 			at->used[way] = c->round;
-			*fresh = false;
 			return key_cache_entry(c, set, way);
 		}
 	}
-	*fresh = true;
+	*state = KEY_FRESH;
 	return key_cache_place(c, set, tag);
 }
 

@@ -23,18 +23,18 @@ static const char *const names[ALG_MAX] = {
 	[ALG_AES_GMAC_128] = "AES-128-GCM",
 	[ALG_AES_GMAC_192] = "AES-192-GCM",
 	[ALG_AES_GMAC_256] = "AES-256-GCM",
+	[ALG_AES_CBC_128] = "AES-128-CBC",
+	[ALG_AES_CBC_192] = "AES-192-CBC",
+	[ALG_AES_CBC_256] = "AES-256-CBC",
+	[ALG_AES_CTR_128] = "AES-128-CTR",
+	[ALG_AES_CTR_192] = "AES-192-CTR",
+	[ALG_AES_CTR_256] = "AES-256-CTR",
 };
-
-const char *
-cipher_name(enum alg_id id)
-{
-	return names[id];
-}
 
 static int
 openssl_serves(const struct suite *suite, struct err *err)
 {
-	if (suite->aead && cipher_name(suite->cipher) != NULL)
+	if (names[suite->cipher] != NULL || suite->cipher == ALG_NULL)
 		return 0;
 	return err_set(err, -ENOTSUP, "openssl has no %s", algs[suite->cipher].name);
 }
@@ -99,7 +99,8 @@ openssl_worker_init(size_t key_cache, int socket, struct engine_worker **out, st
 static inline bool
 crypt_flat(struct engine_worker *ew, const struct crypto_op *op, uint8_t *text, enum dir dir)
 {
-	return aead_crypt(ew, op, text, dir);
+	return op->session->suite.aead ? aead_crypt(ew, op, text, dir) :
+					 separate_crypt(ew, op, text, dir);
 }
 
 /* An AEAD asks for the text alone; else the ESP header and the IV come along. */

@@ -52,7 +52,4 @@ bool aead_crypt(struct engine_worker *ew, const struct crypto_op *op, uint8_t *t
 bool separate_crypt(struct engine_worker *ew, const struct crypto_op *op, uint8_t *text,
 		    enum dir dir);
 
-/* The name of a cipher in libcrypto, NULL for ALG_NULL and auths. */
-const char *cipher_name(enum alg_id id);
-
 #endif
