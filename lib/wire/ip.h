@@ -1,0 +1,114 @@
+/* IP headers and their bounds. The structs are DPDK's (rte_ip.h, rte_udp.h, rte_esp.h); this is
+ * what has to hold before anybody reads through them.
+ */
+#ifndef WIRE_IP_H
+#define WIRE_IP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_byteorder.h>
+#include <rte_ip.h>
+
+#include "wire/sum.h"
+
+/* Bounds of an IPv6 extension header chain: beyond them a packet is malformed. */
+#define WIRE_EXT_HEADERS_MAX 8
+#define WIRE_EXT_OCTETS_MAX  256
+
+#define WIRE_IP6_HEADER 40
+
+enum wire_verdict {
+	WIRE_OK,
+	WIRE_MALFORMED, /* lengths that do not fit the frame, no version of IP, a chain out of
+			   bounds */
+	WIRE_CHECKSUM,	/* IPv4 header */
+	WIRE_SPLIT, /* well so far, but the headers go on behind len: make more contiguous and ask
+		       again */
+};
+
+enum ip_info_flag {
+	IP_INFO_V6 = 1 << 0,
+	IP_INFO_FRAG_FIRST = 1 << 1, /* offset 0, more to come */
+	IP_INFO_FRAG_LATER = 1 << 2,
+	IP_INFO_DF = 1 << 3,
+};
+
+struct ip_info {
+	uint32_t total; /* octets with the IP header; up to 65575 (IPv6). The frame may hold padding
+			   behind */
+	uint16_t l4_off;      /* behind IPv4 options and IPv6 extension headers; AH and ESP count as
+				 upper layer */
+	uint16_t last_nh_off; /* of the octet that names what stands at l4_off */
+	uint8_t proto; /* what stands at l4_off; in a later IPv6 fragment, what its fragment header
+			  names */
+	uint8_t flags; /* enum ip_info_flag; an atomic IPv6 fragment (RFC 6946) is none */
+	uint8_t tos;
+	uint8_t ttl;
+};
+
+/* The way for options, extension headers and all that is wrong: wire_ip_parse_sum() calls it. */
+enum wire_verdict wire_ip_parse_slow(const uint8_t *ip, uint32_t len, uint32_t frame, bool sum_good,
+				     struct ip_info *out);
+
+static inline bool
+wire_is_ext_header(uint8_t nh)
+{
+	const uint64_t ext = UINT64_C(1) << IPPROTO_HOPOPTS | UINT64_C(1) << IPPROTO_ROUTING |
+			     UINT64_C(1) << IPPROTO_FRAGMENT | UINT64_C(1) << IPPROTO_DSTOPTS;
+
+	return nh < 64 && (ext >> nh & 1) != 0;
+}
+
+/* Checks an IP header and says what is where.
+ *
+ * len: contiguous octets at ip; frame: octets of the frame from ip on, over all segments. Nothing
+ * behind len is read. sum_good: the port has found the IPv4 checksum good. *out is complete on
+ * WIRE_OK and undefined otherwise. What is behind l4_off may be of any length, also none.
+ */
+static inline enum wire_verdict
+wire_ip_parse_sum(const uint8_t *ip, uint32_t len, uint32_t frame, bool sum_good,
+		  struct ip_info *out)
+{
+	if (likely(len >= sizeof(struct rte_ipv4_hdr) && ip[0] == RTE_IPV4_VHL_DEF)) {
+		const struct rte_ipv4_hdr *h = (const struct rte_ipv4_hdr *)ip;
+		uint16_t frag = rte_be_to_cpu_16(h->fragment_offset);
+
+		out->total = rte_be_to_cpu_16(h->total_length);
+		out->l4_off = sizeof(*h);
+		out->last_nh_off = offsetof(struct rte_ipv4_hdr, next_proto_id);
+		out->proto = h->next_proto_id;
+		out->flags = (uint8_t)(frag >> RTE_IPV4_HDR_DF_SHIFT << 3 & IP_INFO_DF);
+		out->tos = h->type_of_service;
+		out->ttl = h->time_to_live;
+		if (unlikely((frag & (RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) != 0))
+			out->flags |= (frag & RTE_IPV4_HDR_OFFSET_MASK) != 0 ? IP_INFO_FRAG_LATER :
+									       IP_INFO_FRAG_FIRST;
+		if (unlikely(out->total < sizeof(*h) || out->total > frame))
+			return WIRE_MALFORMED;
+		return likely(sum_good || wire_sum20_is_right(ip)) ? WIRE_OK : WIRE_CHECKSUM;
+	}
+	if (likely(len >= WIRE_IP6_HEADER && ip[0] >> 4 == 6 && !wire_is_ext_header(ip[6]))) {
+		const struct rte_ipv6_hdr *h = (const struct rte_ipv6_hdr *)ip;
+
+		out->total = WIRE_IP6_HEADER + rte_be_to_cpu_16(h->payload_len);
+		out->l4_off = WIRE_IP6_HEADER;
+		out->last_nh_off = offsetof(struct rte_ipv6_hdr, proto);
+		out->proto = h->proto;
+		out->flags = IP_INFO_V6;
+		out->tos = (uint8_t)(rte_be_to_cpu_16(wire_load16(ip)) >> 4);
+		out->ttl = h->hop_limits;
+		return likely(out->total <= frame) ? WIRE_OK : WIRE_MALFORMED;
+	}
+	return wire_ip_parse_slow(ip, len, frame, sum_good, out);
+}
+
+/* The same where nobody has looked at the checksum yet. */
+static inline enum wire_verdict
+wire_ip_parse(const uint8_t *ip, uint32_t len, uint32_t frame, struct ip_info *out)
+{
+	return wire_ip_parse_sum(ip, len, frame, false, out);
+}
+
+#endif

@@ -1,0 +1,113 @@
+/* The Internet checksum (RFC 1071), whole and by difference (RFC 1624).
+ *
+ * All sums are over 16-bit words as they lie in memory; ones' complement addition does not care
+ * about the byte order as long as the result is stored the same way, so nothing is swapped. A `sum`
+ * is an unfolded partial sum: start with 0, add pieces, fold once at the end.
+ */
+#ifndef WIRE_SUM_H
+#define WIRE_SUM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+struct rte_mbuf;
+
+/* Adds n octets at p, which begin on an even offset of what is summed. p needs no alignment. */
+uint64_t wire_sum(uint64_t sum, const void *p, uint32_t n);
+
+/* Adds n octets from offset off (even) of a chain; segments may be of any length. The chain holds
+ * them. */
+uint64_t wire_sum_mbuf(uint64_t sum, const struct rte_mbuf *m, uint32_t off, uint32_t n);
+
+/* The 16-bit ones' complement sum; its complement is what stands in a header. */
+static inline uint16_t
+wire_sum_fold(uint64_t sum)
+{
+	sum = (sum >> 32) + (uint32_t)sum;
+	sum = (sum >> 32) + (uint32_t)sum;
+	sum = (sum >> 16) + (sum & 0xffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+	return (uint16_t)((sum >> 16) + sum);
+}
+
+static inline uint64_t
+wire_load64(const void *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint32_t
+wire_load32(const void *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint16_t
+wire_load16(const void *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+/* Of an IPv4 header without options: 20 octets as three loads. At most 35 bits. */
+static inline uint64_t
+wire_sum20(const void *p)
+{
+	const uint8_t *at = p;
+	uint64_t a = wire_load64(at), b = wire_load64(at + 8);
+
+	return (a >> 32) + (uint32_t)a + (b >> 32) + (uint32_t)b + wire_load32(at + 16);
+}
+
+/* Whether the checksum in such a header is right. */
+static inline bool
+wire_sum20_is_right(const void *p)
+{
+	uint64_t sum = wire_sum20(p);
+
+	sum = (sum >> 32) + (uint32_t)sum;
+	sum = (sum >> 16) + (sum & 0xffff);
+	return (sum >> 16) + (sum & 0xffff) == 0xffff;
+}
+
+/* The checksum of a header in which a 16-bit word changes from old to new (RFC 1624 equation 3). */
+static inline uint16_t
+wire_checksum_update16(uint16_t checksum, uint16_t old, uint16_t new)
+{
+	uint32_t sum = (uint16_t)~checksum + (uint32_t)(uint16_t)~old + new;
+
+	sum = (sum >> 16) + (sum & 0xffff);
+	return (uint16_t) ~((sum >> 16) + sum);
+}
+
+/* The same for a 32-bit word on an even offset. */
+static inline uint16_t
+wire_checksum_update32(uint16_t checksum, uint32_t old, uint32_t new)
+{
+	uint64_t sum = (uint64_t)(uint16_t)~checksum + (uint32_t)~old + new;
+
+	return (uint16_t)~wire_sum_fold(sum);
+}
+
+/* What belongs in the checksum field of an IPv4 header of n octets, whatever stands there now. */
+uint16_t wire_ip4_checksum(const void *ip, uint32_t n);
+
+/* Makes anew the checksum of TCP, UDP, ICMP or ICMPv6 (proto) over a whole packet, chains too.
+ *
+ * The data begin with the IP header, whose addresses and the rest of the packet are final; pkt_len
+ * is the IP total length. The upper layer begins at l4_off, its checksum stands field octets behind
+ * that; both lie in the first segment. With an IPv6 routing header the destination must be the last
+ * one already.
+ */
+void wire_l4_checksum_set(struct rte_mbuf *m, uint16_t l4_off, uint16_t field, uint8_t proto);
+
+#endif
