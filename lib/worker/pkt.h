@@ -49,7 +49,7 @@ struct pkt {
 	uint8_t proto;	     /* of the upper layer; a fragment's too */
 	uint8_t flags;	     /* enum pkt_flags */
 	uint8_t tos;	     /* DSCP and ECN of the packet at hand (traffic class for v6) */
-	uint8_t outer_tos;   /* inbound: of the outer header */
+	uint8_t outer_tos;   /* inbound: of the outer header; = tos where ecn_decap is to change nothing */
 	uint8_t resume;	     /* enum stage_id: where a handoff or an asynchronous engine goes on */
 	uint8_t reply;	     /* enum icmp_reply_kind: what icmp_reply is to say */
 	uint8_t next_header; /* of the ESP trailer */

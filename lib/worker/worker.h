@@ -81,6 +81,7 @@ struct worker {
 	uint64_t loops, busy_loops;
 	uint64_t rx_packets, tx_packets; /* sums over the ports */
 	uint64_t split, merged, held;
+	uint64_t ecn_odd; /* combinations of inner and outer ECN that nobody uses (RFC 6040 section 4.2) */
 	uint64_t pushed; /* bit mask of stages with pending packets */
 	uint64_t drops[DROP_MAX] __rte_cache_aligned;
 	uint64_t consumed[CONSUMED_MAX];

@@ -1,0 +1,214 @@
+/* The outer header of a tunnel: made once per SA, patched once per packet (RFC 4301 section 5.1.2,
+ * RFC 6040).
+ *
+ * This module knows no SA; lib/sa keeps a struct tunnel_out in the outbound SA's second line. In
+ * transport mode only its UDP ports are used.
+ */
+#ifndef TUNNEL_TUNNEL_H
+#define TUNNEL_TUNNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_byteorder.h>
+#include <rte_common.h>
+#include <rte_ip.h>
+#include <rte_udp.h>
+
+#include "alg/alg.h"
+#include "base/addr.h"
+#include "base/err.h"
+#include "wire/sum.h"
+
+struct rte_mbuf;
+
+_Static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN,
+	       "headers are patched in registers, low octet first");
+
+#define TUNNEL_DSCP_MAP_SIZE 64
+
+enum tunnel_dscp {
+	TUNNEL_DSCP_COPY,
+	TUNNEL_DSCP_FIXED,
+	TUNNEL_DSCP_MAP,
+};
+
+enum tunnel_df {
+	TUNNEL_DF_COPY, /* an inner IPv6 packet counts as DF */
+	TUNNEL_DF_SET,
+	TUNNEL_DF_CLEAR,
+};
+
+enum tunnel_label {
+	TUNNEL_LABEL_HASH, /* of the inner addresses, protocol and ports (RFC 6438) */
+	TUNNEL_LABEL_COPY, /* of an inner IPv6 packet; 0 for IPv4 */
+	TUNNEL_LABEL_FIXED,
+};
+
+struct tunnel_params {
+	struct addr src, dst;	   /* of one family */
+	bool udp;		   /* RFC 3948 */
+	uint16_t udp_src, udp_dst; /* host order */
+	uint8_t proto;		   /* what the header carries if not UDP: IPPROTO_ESP, IPPROTO_AH */
+	uint8_t ttl;		   /* 1 … 255 */
+	bool ecn;		   /* RFC 6040 normal mode: copied; else Not-ECT */
+	enum tunnel_dscp dscp;
+	uint8_t dscp_value;	 /* TUNNEL_DSCP_FIXED: 0 … 63 */
+	const uint8_t *dscp_map; /* TUNNEL_DSCP_MAP: the outer DSCP of each inner one; lives as long
+				    as the SA */
+	enum tunnel_df df;
+	enum tunnel_label label;
+	uint32_t label_value; /* TUNNEL_LABEL_FIXED: 20 bits */
+};
+
+enum tunnel_out_flag {
+	TUNNEL_OUT_UDP = 1 << 0, /* bit 0: used as a factor */
+	TUNNEL_OUT_V6 = 1 << 1,
+	TUNNEL_OUT_DF_COPY = 1 << 2,
+	TUNNEL_OUT_LABEL_HASH = 1 << 3,
+	TUNNEL_OUT_LABEL_COPY = 1 << 4,
+};
+
+/* One line. The header stands ready to be copied, without what differs from packet to packet. */
+struct tunnel_out {
+	uint8_t header[48]; /* IPv4 or IPv6, and UDP; IPv4's checksum field holds the sum so far,
+			       not complemented */
+	uint8_t flags;	    /* enum tunnel_out_flag */
+	uint8_t size;	    /* octets before the ESP header: 20, 28, 40 or 48 */
+	uint8_t tos;	    /* fixed bits */
+	uint8_t tos_mask;   /* bits taken from the inner packet */
+	uint32_t label_key; /* mixes the flow label: not the same for two SAs */
+	const uint8_t *dscp_map; /* or NULL */
+};
+_Static_assert(sizeof(struct tunnel_out) == 64, "the second line of an outbound SA");
+
+/* -EINVAL: addresses of two families or none, a port, TTL, DSCP or label out of range. */
+int tunnel_out_init(struct tunnel_out *t, const struct tunnel_params *p, struct err *err);
+
+static inline uint8_t
+tunnel_out_size(const struct tunnel_out *t)
+{
+	return t->size;
+}
+
+/* The UDP ports as they stand in the header; only with params.udp. */
+static inline void
+tunnel_udp_ports(const struct tunnel_out *t, rte_be16_t *src, rte_be16_t *dst)
+{
+	const struct rte_udp_hdr *udp =
+		(const struct rte_udp_hdr *)(t->header + t->size - sizeof(struct rte_udp_hdr));
+
+	*src = udp->src_port;
+	*dst = udp->dst_port;
+}
+
+/* The flow label, 20 bits, of an inner packet; reads its header and 4 octets of ports, no more. */
+uint32_t tunnel_flow_label(const struct tunnel_out *t, const uint8_t *inner, bool inner_v6);
+
+static inline uint8_t
+tunnel_outer_tos(const struct tunnel_out *t, uint8_t inner_tos)
+{
+	uint8_t tos = t->tos | (inner_tos & t->tos_mask);
+
+	if (unlikely(t->dscp_map != NULL))
+		tos |= (uint8_t)(t->dscp_map[inner_tos >> 2] << 2);
+	return tos;
+}
+
+static inline void
+tunnel_outer_write4(const struct tunnel_out *t, uint8_t *at, uint8_t tos, bool df, uint16_t total,
+		    uint16_t *id)
+{
+	uint64_t w0 = wire_load64(t->header), w1 = wire_load64(t->header + 8);
+	uint64_t copied = df && (t->flags & TUNNEL_OUT_DF_COPY) != 0;
+	uint64_t total_be = rte_cpu_to_be_16(total), own_id, sum;
+	uint32_t w3 = wire_load32(t->header + 24);
+
+	w0 |= copied * ((uint64_t)RTE_BE16(RTE_IPV4_HDR_DF_FLAG) << 48);
+	/* An atomic datagram needs no id (RFC 6864); the others count. */
+	own_id = (w0 & (uint64_t)RTE_BE16(RTE_IPV4_HDR_DF_FLAG) << 48) == 0;
+	*id += (uint16_t)own_id;
+	w0 |= (uint64_t)tos << 8 | total_be << 16 | (*id * own_id) << 32;
+	/* All words of w0 but the first octet are new; that one is in the sum of the template. */
+	sum = (w1 >> 16 & 0xffff) + (w0 & 0xff00) + (w0 >> 16 & 0xffff) + (w0 >> 32 & 0xffff) +
+	      (w0 >> 48);
+	sum = (sum >> 16) + (sum & 0xffff);
+	sum = (sum >> 16) + (sum & 0xffff);
+	w1 = (w1 & ~UINT64_C(0xffff0000)) | (~sum & 0xffff) << 16;
+	/* UDP length; without UDP this is where the ESP header comes. */
+	w3 |= (uint32_t)rte_cpu_to_be_16((uint16_t)(total - sizeof(struct rte_ipv4_hdr))) *
+	      (t->flags & TUNNEL_OUT_UDP);
+	memcpy(at, &w0, 8);
+	memcpy(at + 8, &w1, 8);
+	memcpy(at + 16, t->header + 16, 8);
+	memcpy(at + 24, &w3, 4);
+}
+
+static inline void
+tunnel_outer_write6(const struct tunnel_out *t, uint8_t *at, const uint8_t *inner, bool inner_v6,
+		    uint8_t tos, uint16_t payload)
+{
+	uint64_t w0 = wire_load64(t->header), w5 = wire_load64(t->header + 40);
+	uint64_t payload_be = (uint64_t)rte_cpu_to_be_16(payload) << 32;
+	uint32_t label = 0;
+
+	if ((t->flags & TUNNEL_OUT_LABEL_HASH) != 0)
+		label = tunnel_flow_label(t, inner, inner_v6);
+	else if ((t->flags & TUNNEL_OUT_LABEL_COPY) != 0 && inner_v6)
+		label = rte_be_to_cpu_32(wire_load32(inner)) & RTE_IPV6_HDR_FL_MASK;
+	w0 |= rte_cpu_to_be_32((uint32_t)tos << RTE_IPV6_HDR_TC_SHIFT | label) | payload_be;
+	w5 |= payload_be * (t->flags & TUNNEL_OUT_UDP);
+	memcpy(at, &w0, 8);
+	memcpy(at + 8, t->header + 8, 32);
+	memcpy(at + 40, &w5, 8);
+}
+
+/* Writes the outer header of one packet at `at`.
+ *
+ * inner: its own IP header, read before anything is written; inner_tos, inner_df: from there
+ * (inner_df true for IPv6). total: of the outer packet, with this header. *id: the worker's IPv4
+ * id, counted up when DF is clear.
+ *
+ * Writes tunnel_out_size() octets and up to 8 more: what follows is the ESP header, to be written
+ * after this. The UDP checksum is 0: over IPv6 tunnel_udp6_checksum() comes behind the cipher.
+ */
+static inline void
+tunnel_outer_write(const struct tunnel_out *t, uint8_t *at, const uint8_t *inner, bool inner_v6,
+		   uint8_t inner_tos, bool inner_df, uint16_t total, uint16_t *id)
+{
+	uint8_t tos = tunnel_outer_tos(t, inner_tos);
+
+	if (likely((t->flags & TUNNEL_OUT_V6) == 0))
+		tunnel_outer_write4(t, at, tos, inner_df, total, id);
+	else
+		tunnel_outer_write6(t, at, inner, inner_v6, tos,
+				    (uint16_t)(total - sizeof(struct rte_ipv6_hdr)));
+}
+
+/* UDP over IPv6 has to have a checksum (RFC 8200 section 8.1). The data begin with the IPv6 header,
+ * the UDP header is at udp_off, both in the first segment; all of the packet is final.
+ */
+void tunnel_udp6_checksum(struct rte_mbuf *m, uint16_t udp_off);
+
+/* RFC 6040 section 4.2: what becomes of the inner packet. Index: inner ECN | outer ECN << 2. */
+enum tunnel_ecn {
+	TUNNEL_ECN_MASK = 3,	 /* the ECN it goes on with */
+	TUNNEL_ECN_ODD = 1 << 2, /* a combination that nobody uses today: worth a counter */
+	TUNNEL_ECN_DROP = 1 << 3,
+};
+extern const uint8_t tunnel_ecn_decap[16];
+
+/* Writes another TOS octet or traffic class into a packet's IP header; IPv4's checksum follows. */
+void tunnel_tos_set(uint8_t *ip, bool v6, uint8_t tos);
+
+/* The largest inner packet that a tunnel takes when its outer packets may have outer_mtu octets; 0
+ * when none fits. An IPv6 sender is never told less than 1280: that is the caller's.
+ */
+uint32_t tunnel_mtu(const struct suite *s, bool outer_v6, bool udp, uint32_t outer_mtu);
+
+/* The same in transport mode: the whole clear packet with its own IP header of ip_len octets
+ * (extension headers that stay before ESP included).
+ */
+uint32_t tunnel_transport_mtu(const struct suite *s, uint32_t ip_len, bool udp, uint32_t outer_mtu);
+
+#endif
