@@ -1,0 +1,251 @@
+#include "port/device.h"
+
+#include <rte_dev.h>
+#include <rte_errno.h>
+
+#define DESC_DEFAULT 1024
+#define RSS_FIELDS   (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_ESP)
+
+/* "net_pcap0,rx_pcap=in.pcap" -> "net_pcap0" */
+static void
+device_name(const char *device, char name[PORT_DEVICE_SIZE])
+{
+	size_t n = strcspn(device, ",");
+
+	memcpy(name, device, n);
+	name[n] = '\0';
+}
+
+/* A PCI device's port has the device's full name; a user may write it short. */
+static bool
+device_lookup(const char *device, uint16_t *id)
+{
+	struct rte_dev_iterator it;
+	char name[PORT_DEVICE_SIZE];
+
+	device_name(device, name);
+	if (rte_eth_dev_get_port_by_name(name, id) == 0)
+		return true;
+	if (strchr(name, ':') == NULL || rte_eth_iterator_init(&it, name) != 0)
+		return false;
+	*id = rte_eth_iterator_next(&it);
+	if (*id == RTE_MAX_ETHPORTS)
+		return false;
+	rte_eth_iterator_cleanup(&it);
+	return true;
+}
+
+static const char *
+probe_reason(int rc)
+{
+	switch (rc) {
+	case -EPERM: /* what most drivers say, whatever happened: the log has more */
+		return "its driver refused it; DPDK's log says why";
+	case -EFAULT:
+		return "DPDK has no driver of this name";
+	case -ENODEV:
+		return "no such device";
+	}
+	return rte_strerror(-rc);
+}
+
+int
+device_find(struct port *port, struct rte_eth_dev_info *info, struct err *err)
+{
+	int rc;
+
+	if (!device_lookup(port->device, &port->dpdk_id)) {
+		rc = rte_dev_probe(port->device);
+		if (rc < 0)
+			return err_set(err, rc, "port %s: device %s: %s", port->name, port->device,
+				       probe_reason(rc));
+		port->plugged = true;
+		if (!device_lookup(port->device, &port->dpdk_id))
+			return err_set(err, -ENODEV,
+				       "port %s: device %s is there, but is no Ethernet device",
+				       port->name, port->device);
+	}
+	rc = rte_eth_dev_info_get(port->dpdk_id, info);
+	if (rc < 0)
+		return err_set(err, rc, "port %s: device %s tells nothing of itself: %s",
+			       port->name, port->device, rte_strerror(-rc));
+	snprintf(port->driver, sizeof(port->driver), "%s", info->driver_name);
+	return 0;
+}
+
+static int
+mtu_check(const struct port *port, const struct rte_eth_dev_info *info, struct err *err)
+{
+	uint16_t max = PORT_MTU_MAX;
+
+	if (info->max_mtu != 0 && info->max_mtu < max)
+		max = info->max_mtu;
+	if (port->mtu >= info->min_mtu && port->mtu <= max)
+		return 0;
+	return err_set(err, -EINVAL, "port %s: mtu %u: device %s takes %u to %u", port->name,
+		       port->mtu, port->device, info->min_mtu, max);
+}
+
+/* Frames that do not fit one buffer come as chains only if the device is told so. */
+static void
+offloads_choose(struct port *port, bool checksums, const struct rte_eth_dev_info *info,
+		struct rte_mempool *pool, struct rte_eth_conf *conf)
+{
+	int room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
+	uint64_t rx = 0, tx = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+
+	if (port->mtu + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN + 2 * RTE_VLAN_HLEN > room)
+		rx |= RTE_ETH_RX_OFFLOAD_SCATTER;
+	if (checksums) {
+		rx |= RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
+		tx |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
+	}
+	conf->rxmode.offloads = rx & info->rx_offload_capa;
+	conf->txmode.offloads = tx & info->tx_offload_capa;
+	port->rx_checksum = (conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM) != 0;
+	port->tx_checksum = (conf->txmode.offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
+}
+
+static void
+rss_choose(const struct rte_eth_dev_info *info, uint16_t n_rx, struct rte_eth_conf *conf)
+{
+	uint64_t fields = RSS_FIELDS & info->flow_type_rss_offloads;
+
+	if (n_rx < 2 || fields == 0)
+		return;
+	conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+	conf->rx_adv_conf.rss_conf.rss_hf = fields;
+}
+
+static int
+queues_choose(struct port *port, const struct port_params *params,
+	      const struct rte_eth_dev_info *info, uint16_t n_workers, uint16_t *n_rx,
+	      uint16_t *n_tx, struct err *err)
+{
+	uint64_t owners = params->workers;
+	uint16_t want =
+		params->rx_queues != 0 ? params->rx_queues : (uint16_t)__builtin_popcountll(owners);
+
+	want = RTE_MIN(want, PORT_QUEUES_MAX);
+	*n_rx = RTE_MIN(want, info->max_rx_queues);
+	*n_tx = RTE_MIN(n_workers, info->max_tx_queues);
+	if (*n_tx == 0)
+		return err_set(err, -ENODEV, "port %s: device %s has no TX queue", port->name,
+			       port->device);
+	return 0;
+}
+
+/* net_tap, net_af_xdp and net_vhost take only as many RX as TX queues. */
+static int
+device_configure(struct port *port, uint16_t *n_rx, uint16_t *n_tx, const struct rte_eth_conf *conf,
+		 struct err *err)
+{
+	int rc = rte_eth_dev_configure(port->dpdk_id, *n_rx, *n_tx, conf);
+
+	if (rc < 0 && *n_rx != *n_tx && *n_rx > 0) {
+		*n_rx = *n_tx = RTE_MIN(*n_rx, *n_tx);
+		rc = rte_eth_dev_configure(port->dpdk_id, *n_rx, *n_tx, conf);
+	}
+	if (rc < 0)
+		return err_set(err, rc,
+			       "port %s: device %s cannot be configured with %u RX and %u TX "
+			       "queues, mtu %u: %s",
+			       port->name, port->device, *n_rx, *n_tx, port->mtu,
+			       rte_strerror(-rc));
+	return 0;
+}
+
+static int
+queues_setup(struct port *port, const struct port_params *params, const struct rte_eth_conf *conf,
+	     struct rte_eth_dev_info *info, struct rte_mempool *const pools[], struct err *err)
+{
+	uint16_t rx_desc = params->rx_desc != 0 ? params->rx_desc : DESC_DEFAULT;
+	uint16_t tx_desc = params->tx_desc != 0 ? params->tx_desc : DESC_DEFAULT;
+	int socket = rte_eth_dev_socket_id(port->dpdk_id);
+	int rc = rte_eth_dev_adjust_nb_rx_tx_desc(port->dpdk_id, &rx_desc, &tx_desc);
+
+	if (rc < 0)
+		return err_set(err, rc, "port %s: device %s: %u and %u descriptors: %s", port->name,
+			       port->device, rx_desc, tx_desc, rte_strerror(-rc));
+	info->default_rxconf.offloads = conf->rxmode.offloads;
+	info->default_txconf.offloads = conf->txmode.offloads;
+	for (uint16_t q = 0; q < port->map.n_rx; q++) {
+		struct rte_mempool *pool = pools[port->map.rx_owner[q]];
+
+		rc = rte_eth_rx_queue_setup(port->dpdk_id, q, rx_desc, socket,
+					    &info->default_rxconf, pool);
+		if (rc < 0)
+			return err_set(err, rc,
+				       "port %s: device %s: RX queue %u of %u descriptors: %s",
+				       port->name, port->device, q, rx_desc, rte_strerror(-rc));
+	}
+	for (uint16_t q = 0; q < port->map.n_tx; q++) {
+		rc = rte_eth_tx_queue_setup(port->dpdk_id, q, tx_desc, socket,
+					    &info->default_txconf);
+		if (rc < 0)
+			return err_set(err, rc,
+				       "port %s: device %s: TX queue %u of %u descriptors: %s",
+				       port->name, port->device, q, tx_desc, rte_strerror(-rc));
+	}
+	return 0;
+}
+
+/* A device that knows no such setting (-ENOTSUP) has none to get wrong. */
+static int
+settings_make(struct port *port, struct err *err)
+{
+	int rc = rte_eth_dev_set_mtu(port->dpdk_id, port->mtu);
+
+	if (rc < 0 && rc != -ENOTSUP)
+		return err_set(err, rc, "port %s: device %s does not take mtu %u: %s", port->name,
+			       port->device, port->mtu, rte_strerror(-rc));
+	rc = port->promiscuous ? rte_eth_promiscuous_enable(port->dpdk_id) : 0;
+	if (rc < 0 && rc != -ENOTSUP)
+		return err_set(err, rc, "port %s: device %s does not go promiscuous: %s",
+			       port->name, port->device, rte_strerror(-rc));
+	/* Neighbour discovery is multicast. Classify sorts out what is not for us. */
+	rc = rte_eth_allmulticast_enable(port->dpdk_id);
+	if (rc < 0 && rc != -ENOTSUP)
+		return err_set(err, rc, "port %s: device %s does not take multicast: %s",
+			       port->name, port->device, rte_strerror(-rc));
+	rc = rte_eth_macaddr_get(port->dpdk_id, &port->mac);
+	if (rc < 0)
+		return err_set(err, rc, "port %s: device %s has no MAC address: %s", port->name,
+			       port->device, rte_strerror(-rc));
+	return 0;
+}
+
+int
+device_setup(struct port *port, const struct port_params *params, struct rte_eth_dev_info *info,
+	     uint16_t n_workers, struct rte_mempool *const pools[], struct err *err)
+{
+	struct rte_eth_conf conf = { .rxmode.mtu = port->mtu };
+	uint16_t n_rx, n_tx;
+	int rc;
+
+	rc = mtu_check(port, info, err);
+	if (rc < 0)
+		return rc;
+	rc = queues_choose(port, params, info, n_workers, &n_rx, &n_tx, err);
+	if (rc < 0)
+		return rc;
+	offloads_choose(port, params->offloads, info, pools[0], &conf);
+	rss_choose(info, n_rx, &conf);
+	rc = device_configure(port, &n_rx, &n_tx, &conf, err);
+	if (rc < 0)
+		return rc;
+	port_place(&port->map, n_workers, params->workers, port->index, n_rx, n_tx);
+	rc = queues_setup(port, params, &conf, info, pools, err);
+	return rc < 0 ? rc : settings_make(port, err);
+}
+
+void
+device_close(struct port *port)
+{
+	struct rte_eth_dev_info info;
+	bool known = rte_eth_dev_info_get(port->dpdk_id, &info) == 0;
+
+	rte_eth_dev_close(port->dpdk_id);
+	if (port->plugged && known)
+		rte_dev_remove(info.device);
+}

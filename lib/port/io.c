@@ -1,0 +1,203 @@
+#include "port/port_stage.h"
+
+#include <rte_mbuf_dyn.h>
+#include <rte_prefetch.h>
+#include <rte_ring.h>
+
+#include "base/clock.h"
+
+#define TX_DIRECT_MIN 8	 /* a shorter run is worth buffering until the end of the loop */
+#define TX_CHUNK      64 /* what a flush looks at before it asks the device */
+
+/* Time is the newest stamp of all. */
+static void
+stamps_take(const struct port_rx_queue *q, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint64_t newest = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		uint64_t us;
+
+		if ((pkts[i]->ol_flags & q->stamp_flag) == 0)
+			continue;
+		us = *RTE_MBUF_DYNFIELD(pkts[i], q->stamp_offset, rte_mbuf_timestamp_t *);
+		newest = RTE_MAX(newest, us);
+	}
+	/* net_pcap stamps in microseconds since 1970, whatever the file has. */
+	if (newest != 0)
+		clock_advance(q->clock, newest * 1000);
+}
+
+uint16_t
+port_rx(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
+{
+	struct port_rx_queue *q = arg;
+	uint16_t n = rte_eth_rx_burst(q->dpdk_id, q->queue, pkts, max);
+	uint64_t bytes = 0;
+
+	if (n == 0)
+		return 0;
+	for (uint16_t i = 0; i < n; i++) {
+		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], void *));
+		rte_prefetch0(pkt_of(pkts[i]));
+		bytes += pkts[i]->pkt_len;
+	}
+	for (uint16_t i = 0; i < n; i++)
+		pkt_of(pkts[i])->port = q->port;
+	cell_add(&w->rx_packets, n);
+	cell_add(&q->count->rx_packets, n);
+	cell_add(&q->count->rx_bytes, bytes);
+	if (unlikely(q->clock != NULL))
+		stamps_take(q, pkts, n);
+	return n;
+}
+
+uint16_t
+port_ring(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
+{
+	return (uint16_t)rte_ring_sc_dequeue_burst(arg, (void **)pkts, max, NULL);
+}
+
+/* Hands n packets of bytes octets together to the device, or to the worker that has its queue.
+ * Returns how many were taken.
+ */
+static inline uint16_t
+tx_send(struct worker *w, struct port_tx *tx, struct rte_mbuf **pkts, uint16_t n, uint64_t bytes)
+{
+	uint16_t sent;
+
+	/* Who owns the queue counts. */
+	if (unlikely(tx->ring != NULL))
+		return (uint16_t)rte_ring_sp_enqueue_burst(tx->ring, (void *const *)pkts, n, NULL);
+	sent = rte_eth_tx_burst(tx->dpdk_id, tx->queue, pkts, n);
+	for (uint16_t i = sent; i < n; i++)
+		bytes -= pkts[i]->pkt_len;
+	cell_add(&w->tx_packets, sent);
+	cell_add(&tx->count->tx_packets, sent);
+	cell_add(&tx->count->tx_bytes, bytes);
+	return sent;
+}
+
+/* Control reads n for the level of what is held. */
+static inline void
+fill_set(struct port_tx *tx, uint16_t n)
+{
+	__atomic_store_n(&tx->n, n, __ATOMIC_RELAXED);
+}
+
+/* Returns whether the buffer is empty. A full device is asked once, not for every chunk. */
+static bool
+tx_flush(struct worker *w, struct port_tx *tx)
+{
+	while (tx->n > 0) {
+		struct rte_mbuf **pkts = tx->pkts + tx->first;
+		uint16_t n = RTE_MIN(tx->n, TX_CHUNK), sent;
+		uint64_t bytes = 0;
+
+		for (uint16_t i = 0; i < n; i++)
+			bytes += pkts[i]->pkt_len;
+		sent = tx_send(w, tx, pkts, n, bytes);
+		tx->first += sent;
+		fill_set(tx, tx->n - sent);
+		if (sent < n)
+			return false;
+	}
+	tx->first = 0;
+	return true;
+}
+
+static uint16_t
+tx_make_room(struct worker *w, struct port_tx *tx, uint16_t n)
+{
+	if (tx->first + tx->n + n <= PORT_TX_BUFFER)
+		return n;
+	tx_flush(w, tx);
+	if (tx->first > 0) {
+		memmove(tx->pkts, tx->pkts + tx->first, tx->n * sizeof(tx->pkts[0]));
+		tx->first = 0;
+	}
+	return RTE_MIN(n, PORT_TX_BUFFER - tx->n);
+}
+
+/* Behind what waits already; what finds no room is the newest, and is dropped. */
+static void
+tx_append(struct worker *w, uint16_t port, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct port_tx *tx = &w->port->tx[port];
+	uint16_t taken = tx_make_room(w, tx, n);
+
+	memcpy(tx->pkts + tx->first + tx->n, pkts, taken * sizeof(pkts[0]));
+	fill_set(tx, tx->n + taken);
+	w->port->waiting |= UINT32_C(1) << port;
+	for (uint16_t i = taken; i < n; i++)
+		drop(w, pkts[i], DROP_TX_FULL);
+}
+
+uint16_t
+port_tx(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct port_worker *pw = w->port;
+	uint16_t run;
+
+	for (uint16_t i = 0; i < n; i += run) {
+		uint16_t port = pkts[i]->port, sent = 0;
+		uint64_t bytes = 0;
+
+		for (run = 0; i + run < n && pkts[i + run]->port == port; run++)
+			bytes += pkts[i + run]->pkt_len;
+		assert(port < pw->n_ports);
+		if (run >= TX_DIRECT_MIN && pw->tx[port].n == 0)
+			sent = tx_send(w, &pw->tx[port], pkts + i, run, bytes);
+		if (sent < run)
+			tx_append(w, port, pkts + i + sent, run - sent);
+	}
+	return 0;
+}
+
+void
+port_flush(struct worker *w)
+{
+	struct port_worker *pw = w->port;
+	uint32_t left = pw->waiting;
+
+	while (left != 0) {
+		uint16_t port = (uint16_t)__builtin_ctz(left);
+
+		left &= left - 1;
+		if (tx_flush(w, &pw->tx[port]))
+			pw->waiting &= ~(UINT32_C(1) << port);
+	}
+}
+
+uint64_t
+port_held(const struct worker *w)
+{
+	const struct port_worker *pw = w->port;
+	uint64_t held = 0;
+
+	for (uint8_t i = 0; i < pw->n_ports; i++)
+		held += __atomic_load_n(&pw->tx[i].n, __ATOMIC_RELAXED);
+	for (uint16_t i = 0; i < pw->n_rings; i++)
+		held += rte_ring_count(pw->rings[i]);
+	return held;
+}
+
+void
+port_drop_held(struct worker *w)
+{
+	struct port_worker *pw = w->port;
+	struct rte_mbuf *m;
+
+	for (uint8_t i = 0; i < pw->n_ports; i++) {
+		struct port_tx *tx = &pw->tx[i];
+
+		for (uint16_t k = 0; k < tx->n; k++)
+			drop(w, tx->pkts[tx->first + k], DROP_STOPPED);
+		tx->first = 0;
+		fill_set(tx, 0);
+	}
+	pw->waiting = 0;
+	for (uint16_t i = 0; i < pw->n_rings; i++)
+		while (rte_ring_sc_dequeue(pw->rings[i], (void **)&m) == 0)
+			drop(w, m, DROP_STOPPED);
+}

@@ -1,0 +1,159 @@
+/* Ports: what DPDK calls an Ethernet device, with the name, the side and the addresses it has here.
+ *
+ * `device` is anything DPDK can name, and nothing below asks for more than the ethdev API offers:
+ *	0000:3b:00.0				a PCI address
+ *	net_pcap0,rx_pcap=in.pcap,tx_pcap=out.pcap	device arguments of a virtual device,
+ *plugged in here net_ring0				a device that the EAL's own arguments made
+ *(--vdev) What is not offered (RSS, checksums, promiscuous mode, several queues) is done without,
+ *and `struct port` says what was granted.
+ *
+ * Control only, but for the fields said to be read by workers. All functions that fail leave a
+ * sentence in *err and return a negative errno. Ports are opened before the workers run, and
+ *started when all of them do, so nothing is read from a device too early.
+ *
+ * Which worker does what (port_place): queue q is read by one worker; a worker sends through a TX
+ *queue of its own, or, where the device has too few, through a ring to a worker that has one.
+ */
+#ifndef PORT_PORT_H
+#define PORT_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <rte_ethdev.h>
+#include <rte_ether.h>
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "worker/worker.h"
+
+#define PORT_NAME_SIZE	   32
+#define PORT_DEVICE_SIZE   512
+#define PORT_ADDRESSES_MAX 16
+#define PORT_QUEUES_MAX	   64
+#define PORT_NONE	   UINT8_MAX
+#define PORT_MTU_MAX	   9600
+#define PORT_POOL_CACHE	   512
+#define PORT_RING_SIZE	   512
+
+struct clock;
+struct json;
+struct port_rx_queue;
+
+enum port_side {
+	PORT_RED,
+	PORT_BLACK,
+};
+
+/* An address of ours and the length of the prefix that is on the link with it. */
+struct port_address {
+	struct addr addr;
+	uint8_t len;
+};
+
+struct port_params {
+	const char *name;
+	const char *device;
+	enum port_side side;
+	uint8_t n_addresses;
+	struct port_address addresses[PORT_ADDRESSES_MAX];
+	uint16_t mtu;		   /* octets of an IP packet; 0 = 1500 */
+	uint16_t rx_desc, tx_desc; /* 0 = 1024; adjusted to what the device takes */
+	uint16_t rx_queues; /* 0 = one for each of its workers, as far as the device has them */
+	uint64_t workers;   /* mask of worker indices that read it; 0 = all */
+	bool promiscuous;
+	bool offloads; /* use what checksum offloads there are */
+};
+
+struct port_map {
+	uint16_t n_rx, n_tx;
+	uint8_t rx_owner[PORT_QUEUES_MAX]; /* by RX queue: the worker that reads it */
+	uint8_t tx_queue[WORKERS_MAX];	   /* by worker: its TX queue, or PORT_NONE */
+	uint8_t tx_via[WORKERS_MAX];	   /* by worker: itself, or the worker that sends for it */
+};
+
+struct port {
+	uint8_t index; /* of struct ports; pkt.port and mbuf.port on the way out */
+	enum port_side side;
+	uint16_t dpdk_id;
+	uint16_t mtu;
+	struct rte_ether_addr mac;
+	bool rx_checksum; /* the device checks IPv4 header checksums and says so in ol_flags */
+	bool tx_checksum; /* the device fills them in */
+	bool promiscuous;
+	bool replays; /* its packets bring the time with them (CLOCK_STAMPS) */
+	bool started;
+	bool plugged; /* plugged in by port_open, so port_close takes it out */
+	uint8_t n_addresses;
+	struct port_address addresses[PORT_ADDRESSES_MAX];
+	struct port_map map;
+	char name[PORT_NAME_SIZE];
+	char device[PORT_DEVICE_SIZE];
+	char driver[PORT_NAME_SIZE];
+};
+
+struct ports {
+	uint8_t n;
+	uint16_t n_workers;
+	struct clock *clock;
+	struct port *list[PORTS_MAX];
+	uint8_t of_dpdk[RTE_MAX_ETHPORTS]; /* index by DPDK's port id, or PORT_NONE */
+	struct port_worker *workers[WORKERS_MAX];
+	struct rte_ring
+		*rings[WORKERS_MAX][WORKERS_MAX]; /* [from][to], NULL where none is needed */
+};
+
+struct port_counters {
+	uint64_t rx_packets, rx_bytes; /* frames as taken from the device, without CRC */
+	uint64_t tx_packets, tx_bytes;
+};
+
+/* No port yet. clock is borrowed until ports_free; only CLOCK_STAMPS is moved from here. */
+int ports_create(uint16_t n_workers, struct clock *clock, struct ports **out, struct err *err);
+
+/* Closes all ports. The workers have ended. NULL is fine. */
+void ports_free(struct ports *ports);
+
+/* Finds or plugs in the device, sets it up and gives it an index. pools has a pool for each worker;
+ * they are borrowed until the port is closed.
+ */
+int port_open(struct ports *ports, const struct port_params *params,
+	      struct rte_mempool *const pools[], struct port **out, struct err *err);
+int port_start(struct port *port, struct err *err);
+/* What is in the device's queues is gone after this. Stopping twice is fine. */
+int port_stop(struct port *port, struct err *err);
+
+struct port *port_by_name(const struct ports *ports, const char *name);
+
+/* Whether a device will replay a capture file; known before it is opened, for the choice of the
+ * clock. */
+bool port_device_replays(const char *device);
+
+/* Sums over the workers. */
+struct port_counters port_counters(const struct ports *ports, uint8_t index);
+
+/* Link state as the device has it now; does not wait. */
+struct rte_eth_link port_link(const struct port *port);
+
+/* "show port": a table for people, or the same as members of an open JSON object. */
+void port_print(const struct ports *ports, FILE *f);
+void port_json(const struct ports *ports, struct json *j);
+
+/* Who reads and who sends. n_rx and n_tx are what the device gives: at most PORT_QUEUES_MAX and
+ * n_workers, n_tx at least 1. Ports with few queues begin with different workers: first says with
+ * which.
+ */
+void port_place(struct port_map *map, uint16_t n_workers, uint64_t owners, uint16_t first,
+		uint16_t n_rx, uint16_t n_tx);
+
+/* How many mbufs keep these ports and workers busy. */
+uint32_t port_pool_auto(const struct port_params *params, uint8_t n_ports, uint16_t n_workers);
+
+/* A pool for packets of up to mtu octets in one buffer, struct pkt in the private area, and
+ * headroom for all that may be put in front: 14 + 40 + 8 + 8 + 16 of RTE_PKTMBUF_HEADROOM's 128.
+ */
+int port_pool_create(const char *name, uint32_t n, uint16_t mtu, int socket,
+		     struct rte_mempool **out, struct err *err);
+
+#endif

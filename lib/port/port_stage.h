@@ -1,0 +1,72 @@
+/* Ports in the datapath: the source port_rx and the stage port_tx. For pipe and the worker's loop
+ * alone.
+ *
+ * Received frames get pkt.port, all other fields of struct pkt are classify's. What is to be sent
+ * has the index of its port in mbuf.port, where neigh_write puts it: port_tx needs neither struct
+ * pkt nor a route.
+ */
+#ifndef PORT_PORT_STAGE_H
+#define PORT_PORT_STAGE_H
+
+#include <stdint.h>
+
+#include "port/port.h"
+#include "worker/stage.h"
+#include "worker/worker.h"
+
+#define PORT_TX_BUFFER 256
+
+struct rte_ring;
+
+/* The argument of a port_rx source. */
+struct port_rx_queue {
+	uint16_t dpdk_id, queue;
+	uint8_t port;
+	struct port_counters *count;
+	struct clock *clock; /* NULL unless the packets move it */
+	int stamp_offset;
+	uint64_t stamp_flag;
+};
+
+/* What a worker sends through one port: at once if it can, else from the buffer. */
+struct port_tx {
+	uint16_t dpdk_id, queue;
+	uint16_t first, n;     /* of the buffer: n packets from first on */
+	struct rte_ring *ring; /* instead of a queue: to the worker that has one */
+	struct port_counters *count;
+	struct rte_mbuf **pkts; /* PORT_TX_BUFFER */
+};
+
+/* One worker's part of all ports; the slot `port` of struct worker. */
+struct port_worker {
+	uint8_t n_ports;
+	uint16_t n_rx;
+	uint32_t waiting; /* mask of the ports whose buffer is not empty */
+	uint16_t n_rings;
+	struct rte_ring *rings[WORKERS_MAX]; /* from workers that send through this one */
+	struct port_tx tx[PORTS_MAX];
+	struct port_rx_queue rx[SOURCES_MAX];
+	struct port_counters count[PORTS_MAX] __rte_cache_aligned;
+};
+
+/* After the last port is open: sets w->port and adds this worker's queues and rings to its sources.
+ */
+int port_attach(struct ports *ports, struct worker *w, struct err *err);
+
+source_fn port_rx;
+/* Frames that other workers send through this one's queues; mbuf.port is already set. */
+source_fn port_ring;
+/* Takes all packets; returns 0. */
+stage_fn port_tx;
+
+/* At the end of each loop: sends what is buffered. What the device does not take is held until the
+ * next time. */
+void port_flush(struct worker *w);
+
+/* Frames held by this worker: in its buffers and in the rings to it. Any thread. */
+uint64_t port_held(const struct worker *w);
+
+/* The worker has ended: what it still holds is dropped as `stopped`. */
+void port_drop_held(struct worker *w);
+
+#endif
