@@ -30,9 +30,11 @@ void
 replay_init(struct replay *r, uint32_t window, bool esn, uint64_t top)
 {
 	r->top = top;
+	r->moved = NULL;
 	r->window = window;
 	r->word_mask = window == 0 ? 0 : ring_words(window) - 1;
 	r->esn = esn;
+	r->cookie = 0;
 	all_seen(r);
 }
 
@@ -50,22 +52,30 @@ range_mask(uint64_t q, uint64_t first, uint64_t last)
 }
 
 /* The ring's first and last word can be the same one: each takes its own bits of it. */
-void
-replay_resize(const struct replay *old, struct replay *fresh)
+static void
+copy_bits(const struct replay *old, struct replay *fresh, uint64_t n)
 {
-	uint64_t both = RTE_MIN(old->window, fresh->window), top = old->top, first;
+	uint64_t top = old->top, first = top < n ? 0 : top - n + 1;
 
-	fresh->top = top;
-	all_seen(fresh);
-	if (both == 0)
-		return;
-	first = top < both ? 0 : top - both + 1;
 	for (uint64_t q = first >> 6; q <= top >> 6; q++) {
 		uint64_t mask = range_mask(q, first, top);
 		uint64_t *to = &fresh->words[q & fresh->word_mask];
 
 		*to = (*to & ~mask) | (old->words[q & old->word_mask] & mask);
 	}
+}
+
+void
+replay_resize(struct replay *old, struct replay *fresh)
+{
+	uint32_t both = RTE_MIN(old->window, fresh->window);
+
+	all_seen(fresh);
+	if (both != 0)
+		copy_bits(old, fresh, both);
+	__atomic_store_n(&fresh->top, old->top, __ATOMIC_RELAXED);
+	old->moved = fresh;
+	old->window = 0;
 }
 
 void
@@ -83,10 +93,22 @@ replay_check_off(const struct replay *r, uint32_t seq_low, uint64_t *seq)
 	const uint64_t behind = (UINT64_C(1) << 31) - 1, last_left = UINT64_MAX - UINT32_MAX;
 	uint64_t left = 0;
 
+	if (r->moved != NULL)
+		return replay_check(r->moved, seq_low, seq);
 	/* The span of 2^32 never leaves the 64 bits: every low half has a number. */
 	if (r->esn && r->top > behind)
 		left = RTE_MIN(r->top - behind, last_left);
 	*seq = left + (uint32_t)(seq_low - (uint32_t)left);
+	return DROP_NONE;
+}
+
+enum drop_reason
+replay_accept_off(struct replay *r, uint64_t seq)
+{
+	if (r->moved != NULL)
+		return replay_accept(r->moved, seq);
+	if (seq > r->top)
+		__atomic_store_n(&r->top, seq, __ATOMIC_RELAXED);
 	return DROP_NONE;
 }
 
@@ -97,8 +119,6 @@ replay_jump(struct replay *r, uint64_t seq)
 	uint64_t top = r->top, n_words = (uint64_t)r->word_mask + 1;
 
 	__atomic_store_n(&r->top, seq, __ATOMIC_RELAXED);
-	if (r->window == 0)
-		return;
 	if (seq - top >= n_words * WORD_BITS) {
 		memset(r->words, 0, n_words * sizeof(r->words[0]));
 	} else {

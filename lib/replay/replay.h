@@ -33,10 +33,15 @@
  * aligned to a cache line, windows up to 256 lie in one line.
  */
 struct replay {
-	uint64_t top;	    /* the highest number accepted */
+	uint64_t top; /* the highest number accepted */
+	/* Set once another window goes on in this one's place: who still holds this one is led
+	 * there. window is 0 then, so that nobody else pays for the question.
+	 */
+	struct replay *moved;
 	uint32_t window;    /* W; 0 = off */
 	uint16_t word_mask; /* words of the ring - 1 */
 	bool esn;
+	uint32_t cookie; /* whoever allocated it may keep something here */
 	uint64_t words[];
 };
 _Static_assert(offsetof(struct replay, words) + 256 / 8 <= 64, "small windows in one line");
@@ -55,17 +60,18 @@ size_t replay_size(uint32_t window);
  * 2^32. */
 void replay_init(struct replay *r, uint32_t window, bool esn, uint64_t top);
 
-/* Makes fresh, initialised with any window and ESN setting, go on exactly where old is. Numbers
- * that only fresh could tell apart count as seen. By the owner, between two bursts; at most 1,025
- * words of work.
+/* Makes fresh, initialised with any window and ESN setting, go on exactly where old is, and old
+ * lead to it: from now on a check or an accept of either is one of fresh. Numbers that only fresh
+ * could tell apart count as seen. By the owner, between two bursts; at most 1,025 words of work.
  */
-void replay_resize(const struct replay *old, struct replay *fresh);
+void replay_resize(struct replay *old, struct replay *fresh);
 
 /* From now on every number up to top counts as seen. Never lowers. By the owner. */
 void replay_raise(struct replay *r, uint64_t top);
 
-/* Parts of the functions below that are seldom needed. */
+/* Parts of the functions below that are seldom needed: a window that is off or has moved; a gap. */
 enum drop_reason replay_check_off(const struct replay *r, uint32_t seq_low, uint64_t *seq);
+enum drop_reason replay_accept_off(struct replay *r, uint64_t seq);
 void replay_jump(struct replay *r, uint64_t seq);
 
 /* Any thread. */
@@ -118,8 +124,10 @@ replay_accept(struct replay *r, uint64_t seq)
 	uint64_t *word = &r->words[seq >> 6 & r->word_mask];
 	uint64_t bit = UINT64_C(1) << (seq & 63);
 
+	if (unlikely(r->window == 0))
+		return replay_accept_off(r, seq);
 	if (likely(seq > r->top)) {
-		if (unlikely(seq - r->top != 1 || r->window == 0)) {
+		if (unlikely(seq - r->top != 1)) {
 			replay_jump(r, seq);
 			return DROP_NONE;
 		}
@@ -127,8 +135,6 @@ replay_accept(struct replay *r, uint64_t seq)
 		__atomic_store_n(&r->top, seq, __ATOMIC_RELAXED);
 		return DROP_NONE;
 	}
-	if (unlikely(r->window == 0))
-		return DROP_NONE;
 	if (unlikely(seq == 0))
 		return DROP_REPLAY_ZERO;
 	if (unlikely(r->top - seq >= r->window))

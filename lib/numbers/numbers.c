@@ -1,0 +1,484 @@
+#include "numbers/numbers.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_hash_crc.h>
+
+#include "base/clock.h"
+#include "numbers/record.h"
+#include "numbers/store.h"
+
+#define FOREVER_MAX (1u << 20) /* dead keys that never expire */
+
+struct numbers_reg {
+	struct records records;
+	struct store store;
+};
+
+int
+numbers_create(uint32_t max_sas, uint32_t max_kept, int socket, struct numbers_reg **reg,
+	       struct err *err)
+{
+	struct numbers_reg *r = calloc(1, sizeof(*r));
+	int rc;
+
+	if (r == NULL)
+		return err_set(err, -ENOMEM, "numbers: no memory");
+	rc = records_init(&r->records, max_sas + max_kept + FOREVER_MAX, max_kept, socket, err);
+	if (rc < 0)
+		goto free_reg;
+	rc = store_init(&r->store, max_sas, socket, err);
+	if (rc < 0)
+		goto fini_records;
+	*reg = r;
+	return 0;
+fini_records:
+	records_fini(&r->records);
+free_reg:
+	free(r);
+	return rc;
+}
+
+void
+numbers_free(struct numbers_reg *reg)
+{
+	if (reg == NULL)
+		return;
+	store_fini(&reg->store);
+	records_fini(&reg->records);
+	free(reg);
+}
+
+static bool
+id_equal(const struct numbers_id *a, const struct numbers_id *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static uint32_t
+id_tag(const struct numbers_id *id)
+{
+	return rte_hash_crc(id, sizeof(*id), 0);
+}
+
+/* At least that number: what a job still has to bring about counts as done. */
+static uint64_t
+live_used(const struct numbers_live *l)
+{
+	uint64_t used = l->floor;
+
+	if (l->window == NULL)
+		return RTE_MAX(used, lane_used(l->lane));
+	for (const struct numbers_job *j = l->jobs; j != NULL; j = j->next)
+		used = RTE_MAX(used, replay_top(j->old));
+	return RTE_MAX(used, replay_top(l->window));
+}
+
+uint64_t
+numbers_used(const struct numbers *n)
+{
+	return live_used(n->live);
+}
+
+void
+numbers_leaving(struct numbers *n, bool leaving)
+{
+	n->leaving = leaving;
+}
+
+static bool
+stays(const struct numbers *user, const struct numbers_ask *ask)
+{
+	return !user->leaving && user != ask->replaces;
+}
+
+/* A counter mode's key has one record per direction; whoever uses it now must make room or be the
+ * loop's end. */
+static int
+conflict_check(const struct numbers_reg *reg, const struct numbers_ask *ask,
+	       const struct record_hash *hash, struct err *err)
+{
+	for (int inbound = 0; inbound < 2; inbound++) {
+		uint32_t i = record_find(&reg->records, hash, inbound, RECORD_NONE);
+		const struct record *r = i == RECORD_NONE ? NULL : record_at(&reg->records, i);
+
+		for (const struct numbers *u = r != NULL && r->in_use ? r->live->users : NULL;
+		     u != NULL; u = u->next) {
+			bool loop = (bool)inbound != ask->inbound && id_equal(&u->id, &ask->id);
+
+			if (stays(u, ask) && !loop)
+				return err_set(
+					err, -EEXIST,
+					"sa %s: has the key and salt of sa %s; under a counter "
+					"mode two SAs need two",
+					ask->name, u->name);
+		}
+	}
+	return 0;
+}
+
+/* Where a key may have several records: that of the SA replaced, that of the same SA, any that is
+ * free. */
+static uint32_t
+pick_shared(const struct records *rs, const struct numbers_ask *ask, const struct record_hash *hash)
+{
+	uint32_t own = RECORD_NONE, dead = RECORD_NONE, tag = id_tag(&ask->id);
+
+	for (uint32_t i = record_find(rs, hash, ask->inbound, RECORD_NONE); i != RECORD_NONE;
+	     i = record_find(rs, hash, ask->inbound, i)) {
+		const struct record *r = record_at(rs, i);
+
+		if (r->in_use && ask->replaces != NULL && ask->replaces->live == r->live)
+			return i;
+		if (r->tag == tag)
+			own = i;
+		else if (!r->in_use)
+			dead = i;
+	}
+	return own != RECORD_NONE ? own : dead;
+}
+
+/* What was sent to us under a counter mode's key must not be sent by us: a key that changes its
+ * direction goes on above. The two ends of a loop have numbers of their own.
+ */
+static uint64_t
+other_direction(const struct numbers_reg *reg, const struct numbers_ask *ask,
+		const struct record_hash *hash)
+{
+	uint32_t i;
+	const struct record *r;
+
+	if (!ask->key.counter_mode || ask->inbound)
+		return 0;
+	i = record_find(&reg->records, hash, true, RECORD_NONE);
+	if (i == RECORD_NONE)
+		return 0;
+	r = record_at(&reg->records, i);
+	if (!r->in_use)
+		return r->number;
+	for (const struct numbers *u = r->live->users; u != NULL; u = u->next) {
+		if (stays(u, ask))
+			return 0;
+	}
+	return live_used(r->live);
+}
+
+static void
+hold_add(struct numbers_live *l, const struct numbers_ask *ask, struct numbers *n)
+{
+	n->lane = l->lane;
+	n->window = l->window;
+	n->worker = l->worker;
+	n->inbound = ask->inbound;
+	n->name = ask->name;
+	n->id = ask->id;
+	n->live = l;
+	n->next = l->users;
+	l->users = n;
+}
+
+/* A key that is not in use comes to life above all that is known of it. */
+static int
+live_open(struct numbers_reg *reg, uint32_t index, const struct numbers_ask *ask, uint64_t used,
+	  struct numbers_live **live, struct err *err)
+{
+	struct numbers_live *l;
+	int rc;
+
+	rc = store_live(&reg->store, ask->inbound ? 0 : used, &l, err);
+	if (rc < 0)
+		return rc;
+	if (ask->inbound)
+		rc = store_window(&reg->store, ask->window, ask->esn, used, &l->window, err);
+	if (rc < 0) {
+		store_live_free(&reg->store, l);
+		return rc;
+	}
+	l->floor = used;
+	l->worker = ask->worker;
+	l->record = index;
+	*live = l;
+	return 0;
+}
+
+static int
+attach_dead(struct numbers_reg *reg, uint32_t index, const struct record_hash *hash,
+	    const struct numbers_ask *ask, struct numbers *n, struct err *err)
+{
+	struct records *rs = &reg->records;
+	uint64_t used = RTE_MAX(ask->start, other_direction(reg, ask, hash));
+	struct numbers_live *l;
+	struct record *r;
+	bool known = index != RECORD_NONE;
+	int rc = known ? 0 : record_add(rs, hash, ask->inbound, &index, err);
+
+	if (rc < 0)
+		return rc;
+	r = record_at(rs, index);
+	rc = live_open(reg, index, ask, RTE_MAX(used, r->number), &l, err);
+	if (rc < 0) {
+		if (!known)
+			record_remove(rs, index);
+		return rc;
+	}
+	if (known)
+		record_unkeep(rs, index);
+	r->in_use = true;
+	r->live = l;
+	r->tag = id_tag(&ask->id);
+	r->forever |= ask->forever;
+	hold_add(l, ask, n);
+	return 0;
+}
+
+/* What only the owner may do for the new hold; *job is NULL where there is nothing. */
+static int
+job_make(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_ask *ask,
+	 struct numbers_job **job, struct err *err)
+{
+	const struct replay *w = l->window;
+	bool raise = ask->start > live_used(l);
+	bool resize = w != NULL && (w->window != ask->window || w->esn != ask->esn);
+	struct numbers_job *j;
+	int rc;
+
+	*job = NULL;
+	if (!raise && !resize)
+		return 0;
+	j = calloc(1, sizeof(*j));
+	if (j == NULL)
+		return err_set(err, -ENOMEM, "sa %s: no memory", ask->name);
+	if (resize) {
+		rc = store_window(&reg->store, ask->window, ask->esn, 0, &j->fresh, err);
+		if (rc < 0) {
+			free(j);
+			return rc;
+		}
+	}
+	j->live = l;
+	j->lane = w == NULL ? l->lane : NULL;
+	j->old = l->window;
+	j->start = ask->start;
+	j->floor_before = l->floor;
+	j->next = l->jobs;
+	l->floor = RTE_MAX(l->floor, ask->start);
+	l->jobs = j;
+	if (resize)
+		l->window = j->fresh;
+	*job = j;
+	return 0;
+}
+
+static int
+attach_live(struct numbers_reg *reg, struct record *r, const struct numbers_ask *ask,
+	    struct numbers *n, struct numbers_job **job, struct err *err)
+{
+	int rc = job_make(reg, r->live, ask, job, err);
+
+	if (rc < 0)
+		return rc;
+	r->tag = id_tag(&ask->id);
+	r->forever |= ask->forever;
+	hold_add(r->live, ask, n);
+	return 0;
+}
+
+static int
+ask_check(const struct numbers_ask *ask, struct err *err)
+{
+	if (ask->inbound && !replay_window_valid(ask->window))
+		return err_set(err, -EINVAL, "sa %s: replay window %u: 0 or %u to %u", ask->name,
+			       ask->window, REPLAY_WINDOW_MIN, REPLAY_WINDOW_MAX);
+	if (!ask->esn && ask->start > UINT32_MAX)
+		return err_set(err, -ERANGE, "sa %s: number %ju is beyond 32 bits, and esn is off",
+			       ask->name, (uintmax_t)ask->start);
+	return 0;
+}
+
+int
+numbers_attach(struct numbers_reg *reg, const struct numbers_ask *ask, struct numbers **numbers,
+	       struct numbers_job **job, struct err *err)
+{
+	struct record_hash hash;
+	struct numbers *n;
+	uint32_t index;
+	int rc;
+
+	*job = NULL;
+	rc = ask_check(ask, err);
+	if (rc < 0)
+		return rc;
+	if (record_hash(&reg->records, &ask->key, &hash) < 0)
+		return err_set(err, -EIO, "sa %s: libcrypto cannot hash its key", ask->name);
+	if (ask->key.counter_mode) {
+		rc = conflict_check(reg, ask, &hash, err);
+		if (rc < 0)
+			return rc;
+		index = record_find(&reg->records, &hash, ask->inbound, RECORD_NONE);
+	} else {
+		index = pick_shared(&reg->records, ask, &hash);
+	}
+	rc = store_hold(&reg->store, &n, err);
+	if (rc < 0)
+		return rc;
+	if (index != RECORD_NONE && record_at(&reg->records, index)->in_use)
+		rc = attach_live(reg, record_at(&reg->records, index), ask, n, job, err);
+	else
+		rc = attach_dead(reg, index, &hash, ask, n, err);
+	if (rc < 0) {
+		store_hold_free(&reg->store, n);
+		return rc;
+	}
+	*numbers = n;
+	return 0;
+}
+
+static bool
+leads_to(const struct replay *from, const struct replay *to)
+{
+	while (from != NULL && from != to)
+		from = from->moved;
+	return from != NULL;
+}
+
+static bool
+window_wanted(const struct numbers_live *l, const struct replay *w)
+{
+	if (w == l->window)
+		return true;
+	for (const struct numbers *u = l->users; u != NULL; u = u->next) {
+		if (leads_to(u->window, w))
+			return true;
+	}
+	for (const struct numbers_job *j = l->jobs; j != NULL; j = j->next) {
+		if (leads_to(j->old, w) || j->fresh == w)
+			return true;
+	}
+	return false;
+}
+
+/* A window that was moved from is freed with the last hold that leads through it. */
+static void
+window_drop(struct numbers_reg *reg, const struct numbers_live *l, struct replay *w)
+{
+	while (w != NULL && !window_wanted(l, w)) {
+		struct replay *next = w->moved;
+
+		store_window_free(&reg->store, w);
+		w = next;
+	}
+}
+
+/* The last user is gone, and nothing is under way: 48 octets stay. */
+static void
+bury(struct numbers_reg *reg, struct numbers_live *l, uint64_t now)
+{
+	struct record *r = record_at(&reg->records, l->record);
+	uint64_t used = live_used(l);
+	uint32_t index = l->record;
+
+	if (l->users != NULL || l->jobs != NULL)
+		return;
+	store_window_free(&reg->store, l->window);
+	store_live_free(&reg->store, l);
+	r->in_use = false;
+	r->number = used;
+	if (used == 0)
+		record_remove(&reg->records, index);
+	else
+		record_keep(&reg->records, index, now / NS_PER_SECOND + NUMBERS_KEPT_SECONDS);
+}
+
+void
+numbers_release(struct numbers_reg *reg, struct numbers *n, uint64_t now)
+{
+	struct numbers_live *l;
+	struct numbers **link;
+
+	if (n == NULL)
+		return;
+	l = n->live;
+	for (link = &l->users; *link != n; link = &(*link)->next)
+		assert(*link != NULL);
+	*link = n->next;
+	window_drop(reg, l, n->window);
+	store_hold_free(&reg->store, n);
+	bury(reg, l, now);
+}
+
+void
+numbers_job_run(struct numbers_job *job)
+{
+	struct replay *w = job->old;
+
+	if (job->lane != NULL) {
+		lane_raise(job->lane, job->start);
+	} else {
+		if (job->fresh != NULL) {
+			replay_resize(w, job->fresh);
+			w = job->fresh;
+		}
+		replay_raise(w, job->start);
+	}
+	__atomic_store_n(&job->ran, true, __ATOMIC_RELEASE);
+}
+
+static void
+job_unlink(struct numbers_job *job)
+{
+	struct numbers_job **link = &job->live->jobs;
+
+	while (*link != job)
+		link = &(*link)->next;
+	*link = job->next;
+}
+
+void
+numbers_job_done(struct numbers_reg *reg, struct numbers_job *job, uint64_t now)
+{
+	struct numbers_live *l = job->live;
+
+	assert(__atomic_load_n(&job->ran, __ATOMIC_ACQUIRE));
+	job_unlink(job);
+	window_drop(reg, l, job->old);
+	bury(reg, l, now);
+	free(job);
+}
+
+void
+numbers_job_cancel(struct numbers_reg *reg, struct numbers_job *job)
+{
+	struct numbers_live *l = job->live;
+
+	assert(l->jobs == job && !job->ran);
+	l->jobs = job->next;
+	l->floor = job->floor_before;
+	if (job->fresh != NULL) {
+		l->window = job->old;
+		for (struct numbers *u = l->users; u != NULL; u = u->next) {
+			if (u->window == job->fresh)
+				u->window = job->old;
+		}
+		store_window_free(&reg->store, job->fresh);
+	}
+	free(job);
+}
+
+void
+numbers_expire(struct numbers_reg *reg, uint64_t now)
+{
+	records_expire(&reg->records, now / NS_PER_S);
+}
+
+void
+numbers_totals(const struct numbers_reg *reg, struct numbers_totals *t)
+{
+	t->in_use = reg->store.lives.n_taken;
+	t->kept = reg->records.n_kept;
+	t->forever = reg->records.n_forever;
+	t->bytes = reg->records.items.bytes + store_bytes(&reg->store) +
+		   reg->records.n_buckets * sizeof(uint32_t);
+}

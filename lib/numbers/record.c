@@ -1,0 +1,215 @@
+#include "numbers/record.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <rte_malloc.h>
+
+#define BUCKETS_MIN 1024
+
+static int
+buckets_grow(struct records *rs, uint32_t n)
+{
+	uint32_t *fresh = rte_malloc_socket("numbers", n * sizeof(*fresh), 0, rs->items.socket);
+
+	if (fresh == NULL)
+		return -ENOMEM;
+	memset(fresh, 0xff, n * sizeof(*fresh));
+	for (uint32_t b = 0; b < rs->n_buckets; b++) {
+		uint32_t next;
+
+		for (uint32_t i = rs->buckets[b]; i != RECORD_NONE; i = next) {
+			struct record *r = record_at(rs, i);
+			uint32_t *to = &fresh[r->hash.half[0] & (n - 1)];
+
+			next = r->next;
+			r->next = *to;
+			*to = i;
+		}
+	}
+	rte_free(rs->buckets);
+	rs->buckets = fresh;
+	rs->n_buckets = n;
+	return 0;
+}
+
+/* HMAC-SHA256 under a key that nobody knows: the hashes tell nothing of keys that are weak or
+ * reused. */
+static int
+mac_open(struct records *rs)
+{
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]) { "SHA256" }, 0),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	uint8_t secret[32];
+	int rc = -EIO;
+
+	if (mac == NULL)
+		return rc;
+	rs->mac = EVP_MAC_CTX_new(mac);
+	if (rs->mac != NULL && RAND_bytes(secret, sizeof(secret)) == 1 &&
+	    EVP_MAC_init(rs->mac, secret, sizeof(secret), params) == 1)
+		rc = 0;
+	OPENSSL_cleanse(secret, sizeof(secret));
+	EVP_MAC_free(mac);
+	return rc;
+}
+
+int
+records_init(struct records *rs, uint32_t max, uint32_t max_kept, int socket, struct err *err)
+{
+	int rc;
+
+	memset(rs, 0, sizeof(*rs));
+	rs->oldest = rs->newest = RECORD_NONE;
+	rs->max_kept = max_kept;
+	rc = slab_init(&rs->items, "records of keys", sizeof(struct record), max, socket, err);
+	if (rc < 0)
+		return rc;
+	if (buckets_grow(rs, BUCKETS_MIN) < 0)
+		rc = err_set(err, -ENOMEM, "records of keys: no memory on socket %d", socket);
+	else if (mac_open(rs) < 0)
+		rc = err_set(err, -EIO,
+			     "records of keys: no random octets or no HMAC in libcrypto");
+	if (rc < 0)
+		records_fini(rs);
+	return rc;
+}
+
+void
+records_fini(struct records *rs)
+{
+	EVP_MAC_CTX_free(rs->mac);
+	rte_free(rs->buckets);
+	slab_fini(&rs->items);
+	memset(rs, 0, sizeof(*rs));
+}
+
+int
+record_hash(struct records *rs, const struct numbers_key *key, struct record_hash *hash)
+{
+	const uint8_t kind[2] = { key->counter_mode, key->counter_mode ? 0 : key->key_len };
+	uint8_t out[32];
+	size_t n = 0;
+	bool ok;
+
+	ok = EVP_MAC_init(rs->mac, NULL, 0, NULL) == 1 &&
+	     EVP_MAC_update(rs->mac, kind, sizeof(kind)) == 1 &&
+	     EVP_MAC_update(rs->mac, key->key, key->key_len) == 1 &&
+	     EVP_MAC_update(rs->mac, key->salt, key->salt_len) == 1;
+	if (ok && !key->counter_mode)
+		ok = EVP_MAC_update(rs->mac, key->auth, key->auth_len) == 1;
+	if (!ok || EVP_MAC_final(rs->mac, out, &n, sizeof(out)) != 1)
+		return -EIO;
+	memcpy(hash, out, sizeof(*hash));
+	return 0;
+}
+
+uint32_t
+record_find(const struct records *rs, const struct record_hash *hash, bool inbound, uint32_t after)
+{
+	uint32_t i = after == RECORD_NONE ? rs->buckets[hash->half[0] & (rs->n_buckets - 1)] :
+					    record_at(rs, after)->next;
+
+	while (i != RECORD_NONE) {
+		const struct record *r = record_at(rs, i);
+
+		if (r->hash.half[0] == hash->half[0] && r->hash.half[1] == hash->half[1] &&
+		    r->inbound == inbound)
+			return i;
+		i = r->next;
+	}
+	return RECORD_NONE;
+}
+
+int
+record_add(struct records *rs, const struct record_hash *hash, bool inbound, uint32_t *index,
+	   struct err *err)
+{
+	uint32_t generation, *bucket;
+	struct record *r;
+	int rc;
+
+	rc = slab_take(&rs->items, index, &generation, err);
+	if (rc < 0)
+		return rc;
+	/* Without memory for more buckets they only grow longer. */
+	if (rs->items.n_taken > rs->n_buckets && rs->n_buckets < 1u << 30)
+		buckets_grow(rs, rs->n_buckets * 2);
+	bucket = &rs->buckets[hash->half[0] & (rs->n_buckets - 1)];
+	r = record_at(rs, *index);
+	r->hash = *hash;
+	r->inbound = inbound;
+	r->older = r->newer = RECORD_NONE;
+	r->next = *bucket;
+	*bucket = *index;
+	return 0;
+}
+
+void
+record_remove(struct records *rs, uint32_t index)
+{
+	struct record *r = record_at(rs, index);
+	uint32_t *link = &rs->buckets[r->hash.half[0] & (rs->n_buckets - 1)];
+
+	while (*link != index)
+		link = &record_at(rs, *link)->next;
+	*link = r->next;
+	slab_give(&rs->items, index);
+}
+
+void
+record_unkeep(struct records *rs, uint32_t index)
+{
+	struct record *r = record_at(rs, index);
+
+	if (r->forever) {
+		rs->n_forever--;
+		return;
+	}
+	*(r->older == RECORD_NONE ? &rs->oldest : &record_at(rs, r->older)->newer) = r->newer;
+	*(r->newer == RECORD_NONE ? &rs->newest : &record_at(rs, r->newer)->older) = r->older;
+	r->older = r->newer = RECORD_NONE;
+	rs->n_kept--;
+}
+
+static void
+forget_oldest(struct records *rs)
+{
+	uint32_t index = rs->oldest;
+
+	record_unkeep(rs, index);
+	record_remove(rs, index);
+}
+
+void
+record_keep(struct records *rs, uint32_t index, uint32_t expiry_s)
+{
+	struct record *r = record_at(rs, index);
+
+	if (r->forever) {
+		rs->n_forever++;
+		return;
+	}
+	r->expiry_s = expiry_s;
+	r->older = rs->newest;
+	r->newer = RECORD_NONE;
+	*(r->older == RECORD_NONE ? &rs->oldest : &record_at(rs, r->older)->newer) = index;
+	rs->newest = index;
+	rs->n_kept++;
+	if (rs->n_kept > rs->max_kept)
+		forget_oldest(rs);
+}
+
+void
+records_expire(struct records *rs, uint32_t now_s)
+{
+	while (rs->oldest != RECORD_NONE && record_at(rs, rs->oldest)->expiry_s <= now_s)
+		forget_oldest(rs);
+}
