@@ -1,0 +1,193 @@
+#include "numbers_rig.h"
+
+static uint64_t seed = 20260101;
+
+static uint32_t
+random32(void)
+{
+	seed = seed * 6364136223846793005 + 1442695040888963407;
+	return seed >> 33;
+}
+
+/* Resizes of a live key at random, both generations receiving, against one bit per number. */
+static void
+a_live_window_changes_its_size(void **state)
+{
+	enum {
+		NUMBERS = 400000
+	};
+	static const uint32_t sizes[] = { 32, 33, 64, 100, 256, 300, 512, 1000, 1024, 4096, 65536 };
+	static bool seen[NUMBERS];
+	struct numbers_ask ask = gcm("i", true, 1);
+	struct numbers *old, *n = attach(&ask);
+	uint64_t top = 0, accepted = 0;
+
+	while (top < NUMBERS - 70000) {
+		uint32_t window = sizes[random32() % RTE_DIM(sizes)];
+
+		old = n;
+		ask.replaces = old;
+		if (window == ask.window) {
+			n = attach(&ask);
+			assert_ptr_equal(n->window, old->window);
+		} else {
+			ask.window = window;
+			n = attach_run(&ask);
+			assert_ptr_not_equal(n->window, old->window);
+		}
+		for (int k = 0; k < 500; k++) {
+			uint64_t number = top + 1 + random32() % 40;
+			enum drop_reason why;
+
+			if (random32() % 2 == 0)
+				number = top -
+					 RTE_MIN(top - (top != 0), (uint64_t)(random32() % window));
+			if (number == 0)
+				continue;
+			why = arrive(random32() % 2 == 0 ? old : n, number);
+			if (seen[number])
+				assert_int_equal(why, DROP_REPLAY_DUP);
+			/* A window that was once narrower still refuses what it had left behind. */
+			if (number > top)
+				assert_int_equal(why, DROP_NONE);
+			if (why == DROP_NONE) {
+				seen[number] = true;
+				top = RTE_MAX(top, number);
+				accepted++;
+			}
+		}
+		assert_true(numbers_used(n) == top);
+		numbers_release(reg, old, 0);
+	}
+	assert_true(accepted > 10000);
+	numbers_release(reg, n, 0);
+}
+
+/* Jobs made faster than the owner runs them, and windows that three generations hold. */
+static void
+jobs_are_run_in_their_order(void **state)
+{
+	struct numbers_ask ask = gcm("i", true, 1);
+	struct numbers *n[4];
+	struct numbers_job *jobs[3];
+	struct numbers_totals before, after;
+	uint64_t seq;
+
+	n[0] = attach(&ask);
+	assert_int_equal(arrive(n[0], 40), DROP_NONE);
+	numbers_totals(reg, &before);
+	ask.window = 1024;
+	ask.replaces = n[0];
+	assert_int_equal(numbers_attach(reg, &ask, &n[1], &jobs[0], &err), 0);
+	ask.window = 65536;
+	ask.replaces = n[1];
+	numbers_leaving(n[0], true);
+	assert_int_equal(numbers_attach(reg, &ask, &n[2], &jobs[1], &err), 0);
+	assert_int_equal(arrive(n[0], 41), DROP_NONE);
+	assert_int_equal(numbers_used(n[2]), 41);
+	ask.start = 60;
+	ask.window = 128;
+	ask.replaces = n[2];
+	numbers_leaving(n[1], true);
+	assert_int_equal(numbers_attach(reg, &ask, &n[3], &jobs[2], &err), 0);
+	assert_int_equal(numbers_used(n[3]), 60);
+	for (int k = 0; k < 3; k++)
+		numbers_job_run(jobs[k]);
+	for (int k = 0; k < 3; k++)
+		numbers_job_done(reg, jobs[k], 0);
+	for (int k = 0; k < 4; k++)
+		assert_int_equal(arrive(n[k], 60), DROP_REPLAY_DUP);
+	/* The middle ones go first: those before them are still led to the last. */
+	numbers_release(reg, n[2], 0);
+	numbers_release(reg, n[1], 0);
+	assert_int_equal(arrive(n[0], 61), DROP_NONE);
+	assert_int_equal(replay_check(n[3]->window, 61, &seq), DROP_REPLAY_DUP);
+	numbers_release(reg, n[0], 0);
+	assert_int_equal(arrive(n[3], 61), DROP_REPLAY_DUP);
+	assert_int_equal(arrive(n[3], 62), DROP_NONE);
+	numbers_release(reg, n[3], 0);
+	numbers_totals(reg, &after);
+	assert_int_equal(after.in_use, 0);
+	assert_true(after.bytes < before.bytes);
+}
+
+static void
+a_job_outlives_its_sa(void **state)
+{
+	struct numbers_ask ask = gcm("i", true, 1);
+	struct numbers *first = attach(&ask), *second;
+	struct numbers_job *job;
+
+	assert_int_equal(arrive(first, 40), DROP_NONE);
+	ask.window = 128;
+	ask.start = 90;
+	ask.replaces = first;
+	assert_int_equal(numbers_attach(reg, &ask, &second, &job, &err), 0);
+	numbers_release(reg, first, 0);
+	numbers_release(reg, second, 0);
+	numbers_job_run(job);
+	numbers_job_done(reg, job, 0);
+	ask.start = 0;
+	ask.replaces = NULL;
+	first = attach(&ask);
+	assert_int_equal(numbers_used(first), 90);
+	numbers_release(reg, first, 0);
+}
+
+static void
+a_cancelled_job_changes_nothing(void **state)
+{
+	struct numbers_ask ask = gcm("i", true, 1);
+	struct numbers *first = attach(&ask), *second;
+	struct replay *window = first->window;
+	struct numbers_job *job;
+
+	assert_int_equal(arrive(first, 40), DROP_NONE);
+	ask.window = 128;
+	ask.start = 90;
+	ask.replaces = first;
+	assert_int_equal(numbers_attach(reg, &ask, &second, &job, &err), 0);
+	numbers_job_cancel(reg, job);
+	numbers_release(reg, second, 0);
+	assert_ptr_equal(first->window, window);
+	assert_int_equal(window->window, 64);
+	assert_int_equal(arrive(first, 41), DROP_NONE);
+	assert_int_equal(numbers_used(first), 41);
+	numbers_release(reg, first, 0);
+}
+
+static void
+esn_may_be_switched_on_a_live_key(void **state)
+{
+	struct numbers_ask ask = gcm("i", true, 1);
+	struct numbers *first, *second;
+
+	ask.esn = NO_ESN;
+	first = attach(&ask);
+	assert_int_equal(arrive(first, UINT32_MAX), DROP_NONE);
+	assert_int_equal(arrive(first, 5), DROP_REPLAY_OLD);
+	ask.esn = true;
+	ask.replaces = first;
+	second = attach_run(&ask);
+	assert_int_equal(arrive(second, UINT32_MAX), DROP_REPLAY_DUP);
+	assert_int_equal(arrive(second, (UINT64_C(1) << 32) + 5), DROP_NONE);
+	assert_true(numbers_used(second) == (UINT64_C(1) << 32) + 5);
+	numbers_release(reg, first, 0);
+	numbers_release(reg, second, 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		NUMBERS_TEST(a_live_window_changes_its_size),
+		NUMBERS_TEST(jobs_are_run_in_their_order),
+		NUMBERS_TEST(a_job_outlives_its_sa),
+		NUMBERS_TEST(a_cancelled_job_changes_nothing),
+		NUMBERS_TEST(esn_may_be_switched_on_a_live_key),
+	};
+
+	if (test_eal_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
