@@ -36,6 +36,23 @@ def add_case(what, function):
     cases.append((what, function))
 
 
+def once(function):
+    """Runs function at the first call; later calls get the same result, or the same failure."""
+    kept = []
+
+    def call():
+        if not kept:
+            try:
+                kept.append((function(), None))
+            except Exception as error:
+                kept.append((None, error))
+        result, error = kept[0]
+        if error:
+            raise error
+        return result
+    return call
+
+
 def check(condition, message):
     if not condition:
         raise Failure(message)

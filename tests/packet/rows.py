@@ -1,0 +1,65 @@
+"""Rows of bad (and good) input, many in one run of the gateway, each with the one counter it must move.
+
+A row has a tunnel of its own, so that the exit report says what happened to it alone: its SA's drops are
+exactly the wanted ones, its packets on the red side exactly the wanted ones.
+"""
+from collections import Counter
+
+from gw import Tunnel, parse, run, to_wan, with_tunnels
+from tap import add_case, check, once, same
+
+
+class Row:
+    """build(tunnel) gives (packets for the black port, packets wanted on the red port)."""
+
+    def __init__(self, what, build, drops=None, consumed=0, no_sa_drops=None, sa_packets=None, **tunnel):
+        self.what, self.build, self.want, self.consumed = what, build, drops or {}, consumed
+        self.elsewhere, self.sa_packets, self.arguments = no_sa_drops or {}, sa_packets, tunnel
+        self.tunnel, self.into, self.red = None, [], []
+
+
+def number_of(packet):
+    """The tunnel whose red network a packet is for."""
+    dst = parse(packet)["dst"]
+    return int(dst.split(".")[2]) if "." in dst else int(dst.split(":")[3] or "0", 16)
+
+
+def judge(row, done):
+    name = f"{row.tunnel.name}.in"
+    have = done.sa_drops(name)
+    if any(isinstance(why, tuple) for why in row.want):
+        check(sum(have.values()) == sum(row.want.values()) and all(
+            any(why in choice for choice in row.want) for why in have), f"drops of the SA: {have}, not {row.want}")
+    else:
+        same(have, row.want, "drops of the SA")
+    same([p for p in done.lan if number_of(p) == row.tunnel.n], row.red, "packets on the red side")
+    if row.sa_packets is not None:
+        same(done.sa(name)["packets"], row.sa_packets, "packets counted on the SA")
+
+
+def judge_totals(rows, done):
+    want = Counter()
+    for row in rows:
+        want.update({why: n for why, n in (*row.want.items(), *row.elsewhere.items()) if isinstance(why, str)})
+    loose = {why for row in rows for choice in row.want if isinstance(choice, tuple) for why in choice}
+    same({why: n for why, n in done.drops.items() if why not in loose},
+         {why: n for why, n in want.items() if why not in loose}, "drops in all")
+    same(sum(row.consumed for row in rows), done.report["consumed"] if isinstance(done.report["consumed"], int)
+         else sum(done.report["consumed"].values()), "packets consumed")
+
+
+def add_rows(title, rows, first=1, **parts):
+    """One run over all rows; a case for each, and one for what the rows must not move."""
+    for n, row in enumerate(rows, first):
+        row.tunnel = Tunnel(n, **row.arguments)
+
+    @once
+    def all_rows():
+        for row in rows:
+            row.into, row.red = row.build(row.tunnel)
+        frames = [p if isinstance(p, tuple) else to_wan(p) for row in rows for p in row.into]
+        return run(with_tunnels(*(row.tunnel for row in rows), **parts), wan=frames)
+
+    for row in rows:
+        add_case(row.what, lambda row=row: judge(row, all_rows()))
+    add_case(f"{title}: no other counter moved", lambda: judge_totals(rows, all_rows()))
