@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,8 +173,7 @@ hold_add(struct numbers_live *l, const struct numbers_ask *ask, struct numbers *
 	n->lane = l->lane;
 	n->window = l->window;
 	n->worker = l->worker;
-	n->inbound = ask->inbound;
-	n->name = ask->name;
+	snprintf(n->name, sizeof(n->name), "%s", ask->name);
 	n->id = ask->id;
 	n->live = l;
 	n->next = l->users;

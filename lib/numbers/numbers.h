@@ -22,6 +22,7 @@
 
 #include "base/err.h"
 
+#define NUMBERS_NAME_SIZE    64 /* longer names are cut */
 #define NUMBERS_KEPT_MAX     (1u << 20)
 #define NUMBERS_KEPT_SECONDS (24 * 3600)
 
@@ -38,9 +39,7 @@ struct numbers {
 
 	/* The module's own. */
 	bool leaving;
-	bool inbound;
 	uint32_t self;
-	const char *name;
 	struct numbers *next;
 	struct numbers_live *live;
 	struct numbers_id {
@@ -48,6 +47,7 @@ struct numbers {
 		uint8_t src[16]; /* network order; IPv4 in the first 4 octets */
 		uint8_t dst[16];
 	} id;
+	char name[NUMBERS_NAME_SIZE];
 };
 
 struct numbers_key {
@@ -59,7 +59,7 @@ struct numbers_key {
 };
 
 struct numbers_ask {
-	const char *name; /* of the SA; kept until numbers_release() */
+	const char *name; /* of the SA; copied */
 	struct numbers_id id;
 	struct numbers_key key; /* borrowed */
 	bool inbound;
