@@ -67,10 +67,8 @@ struct numbers_ask {
 	bool esn;
 	uint16_t worker; /* the one that shall own them, if the key has no owner yet */
 	uint32_t window; /* in; replay_window_valid() */
-	uint64_t
-		start; /* out: the last number already used; in: the highest one already accepted */
-	const struct numbers
-		*replaces; /* hold of the SA that this one takes the place of, or NULL */
+	uint64_t start;	 /* out: the last number already used; in: the highest accepted */
+	const struct numbers *replaces; /* of the SA whose place this one takes, or NULL */
 };
 
 /* A registry for max_sas keys in use at a time and max_kept that are not, but for those kept for
