@@ -47,6 +47,7 @@ struct session {
  * tag:   suite.icv_len octets in one piece; written by encrypt; compared, in constant time, by
  *        decrypt. It must not be inside the text. Right behind the text is fastest: with ESN and
  *        separate integrity any other place costs a copy.
+ * text_len: never 0, whole blocks for CBC; what is not is refused or worth nothing.
  * ok:    written: true; false when the tag did not hold or the engine failed: the text is then
  *        undefined and the packet must not go on, in either direction.
  */

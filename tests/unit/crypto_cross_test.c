@@ -355,6 +355,140 @@ an_id_comes_back_with_another_key(void **state)
 	}
 }
 
+#define LARGE_TEXT 65440 /* the largest that IPv6 carries, about; whole blocks */
+#define LARGE	   8	 /* together they are more than the arena of copies holds */
+
+/* A chain of a packet whose text is a repetition of its number. */
+static struct rte_mbuf *
+large_make(uint8_t number, size_t size)
+{
+	struct rte_mbuf *first = NULL, *last = NULL;
+
+	while (size > 0) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+		uint16_t len = (uint16_t)RTE_MIN(size, (size_t)RIG_SIZE - number);
+
+		assert_non_null(m);
+		memset(rte_pktmbuf_append(m, len), number, len);
+		size -= len;
+		if (first == NULL)
+			first = m;
+		else
+			last->next = m;
+		last = m;
+	}
+	return first;
+}
+
+static void
+large_run(size_t e, bool encrypt, struct rte_mbuf **chains, uint8_t tags[][ALG_ICV_MAX],
+	  bool iv_from_packet)
+{
+	size_t head = 8 + (size_t)sessions[0].suite.iv_len;
+
+	for (uint16_t i = 0; i < LARGE; i++) {
+		struct crypto_op *op = &ops[e][i];
+
+		*op = (struct crypto_op) { .session = &sessions[0],
+					   .chain = chains[i],
+					   .text_off = head,
+					   .text_len = LARGE_TEXT,
+					   .tag = tags[i] };
+		if (iv_from_packet)
+			memcpy(op->nonce, rte_pktmbuf_mtod_offset(chains[i], uint8_t *, 8),
+			       sizeof(op->nonce));
+	}
+	if (encrypt)
+		engines[e]->encrypt(workers[e], ops[e], LARGE);
+	else
+		engines[e]->decrypt(workers[e], ops[e], LARGE);
+	for (uint16_t i = 0; i < LARGE; i++)
+		assert_true(ops[e][i].ok);
+}
+
+static void
+octets_are(const struct rte_mbuf *m, size_t skip, uint8_t want)
+{
+	for (; m != NULL; m = m->next, skip = 0)
+		for (size_t i = skip; i < m->data_len; i++)
+			if (*rte_pktmbuf_mtod_offset(m, uint8_t *, i) != want)
+				fail_msg("octet %zu is not %u", i, want);
+}
+
+static void
+the_largest_packets_go_through(void **state)
+{
+	static const struct row large[] = { { ALG_AES_GCM_128, ALG_NONE, 16, false },
+					    { ALG_AES_CCM_256, ALG_NONE, 16, false },
+					    { ALG_CHACHA20_POLY1305, ALG_NONE, 16, false },
+					    { ALG_AES_CBC_128, ALG_HMAC_SHA256_128, 0, false },
+					    { ALG_AES_CBC_256, ALG_HMAC_SHA512_256, 0, false },
+					    { ALG_AES_CTR_128, ALG_AES_XCBC_96, 0, false } };
+
+	for (size_t i = 0; i < RTE_DIM(large) * 2; i++) {
+		uint8_t tags[LARGE][ALG_ICV_MAX];
+		struct rte_mbuf *chains[LARGE];
+		size_t head, e = i % 2;
+		bool cbc;
+
+		session_of(&sessions[0], 0, (uint32_t)(4000 + i), &large[i / 2], true);
+		head = 8 + (size_t)sessions[0].suite.iv_len;
+		cbc = sessions[0].suite.iv_len == ALG_IV_MAX;
+		for (uint8_t k = 0; k < LARGE; k++)
+			chains[k] = large_make(k + 1, head + LARGE_TEXT);
+		large_run(e, true, chains, tags, false);
+		large_run(1 - e, false, chains, tags, cbc);
+		for (uint8_t k = 0; k < LARGE; k++) {
+			octets_are(chains[k], head, k + 1);
+			rte_pktmbuf_free(chains[k]);
+		}
+	}
+}
+
+/* Less than the text says: nothing is read or written behind the chain, and nothing is believed. */
+static void
+a_chain_that_ends_early_is_refused(void **state)
+{
+	for (size_t i = 0; i < RTE_DIM(rows) * 2; i++) {
+		struct crypto_op *op = &ops[0][0];
+		uint8_t tag[ALG_ICV_MAX];
+
+		session_of(&sessions[0], 0, (uint32_t)(5000 + i), &rows[i / 2], true);
+		if (engines[i % 2]->serves(&sessions[0].suite, NULL) < 0)
+			continue;
+		*op = (struct crypto_op) { .session = &sessions[0],
+					   .chain = large_make(1, 100),
+					   .text_off = 8 + (size_t)sessions[0].suite.iv_len,
+					   .text_len = 160,
+					   .tag = tag };
+		engines[i % 2]->encrypt(workers[i % 2], op, 1);
+		assert_false(op->ok);
+		engines[i % 2]->decrypt(workers[i % 2], op, 1);
+		assert_false(op->ok);
+		rte_pktmbuf_free(op->chain);
+	}
+}
+
+static void
+copies_are_counted(void **state)
+{
+	uint64_t before = engine_ipsec_mb.bounced(workers[0]);
+
+	session_of(&sessions[0], 0, 6000, &(struct row) { ALG_AES_GCM_128, ALG_NONE, 16, false },
+		   false);
+	session_of(&sessions[1], 1, 6000, &(struct row) { ALG_AES_CCM_128, ALG_NONE, 16, false },
+		   false);
+	for (uint16_t i = 0; i < 2; i++) {
+		rig_make(&packets[0][i], &sessions[i], 640);
+		rig_cut(&packets[0][i], pool);
+		rig_op(&packets[0][i], &ops[0][i]);
+	}
+	engine_ipsec_mb.encrypt(workers[0], ops[0], 2);
+	assert_int_equal(engine_ipsec_mb.bounced(workers[0]), before + 1);
+	rig_join(&packets[0][0]);
+	rig_join(&packets[0][1]);
+}
+
 static int
 engines_open(void **state)
 {
@@ -387,6 +521,9 @@ main(void)
 		cmocka_unit_test(all_suites_in_one_burst),
 		cmocka_unit_test(more_sessions_than_the_cache_holds),
 		cmocka_unit_test(an_id_comes_back_with_another_key),
+		cmocka_unit_test(the_largest_packets_go_through),
+		cmocka_unit_test(a_chain_that_ends_early_is_refused),
+		cmocka_unit_test(copies_are_counted),
 	};
 
 	if (test_eal_init() < 0)

@@ -5,7 +5,7 @@
 
 #include <rte_malloc.h>
 
-#include "drivers.h"
+#include "../../drivers.h"
 
 #define NEEDED_FEATURES (IMB_FEATURE_AESNI | IMB_FEATURE_PCLMULQDQ | IMB_FEATURE_SSE4_2)
 

@@ -9,7 +9,7 @@
 #include <rte_malloc.h>
 
 #include "../chain.h"
-#include "drivers.h"
+#include "../../drivers.h"
 #include "stats/cell.h"
 
 static const char *const names[ALG_MAX] = {
@@ -99,6 +99,8 @@ openssl_worker_init(size_t key_cache, int socket, struct engine_worker **out, st
 static inline bool
 crypt_flat(struct engine_worker *ew, const struct crypto_op *op, uint8_t *text, enum dir dir)
 {
+	if (unlikely(op->text_len == 0))
+		return false;
 	return op->session->suite.aead ? aead_crypt(ew, op, text, dir) :
 					 separate_crypt(ew, op, text, dir);
 }
