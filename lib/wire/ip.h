@@ -111,4 +111,48 @@ wire_ip_parse(const uint8_t *ip, uint32_t len, uint32_t frame, struct ip_info *o
 	return wire_ip_parse_sum(ip, len, frame, false, out);
 }
 
+/* The addresses where they lie in a header; 4 or 16 octets. */
+static inline const uint8_t *
+wire_ip_src(const uint8_t *ip, bool v6)
+{
+	return ip + (v6 ? offsetof(struct rte_ipv6_hdr, src_addr) :
+			  offsetof(struct rte_ipv4_hdr, src_addr));
+}
+
+static inline const uint8_t *
+wire_ip_dst(const uint8_t *ip, bool v6)
+{
+	return ip + (v6 ? offsetof(struct rte_ipv6_hdr, dst_addr) :
+			  offsetof(struct rte_ipv4_hdr, dst_addr));
+}
+
+/* 127.0.0.0/8, ::1 */
+static inline bool
+wire_is_loopback(const uint8_t *addr, bool v6)
+{
+	if (!v6)
+		return addr[0] == 127;
+	return wire_load64(addr) == 0 && wire_load64(addr + 8) == rte_cpu_to_be_64(1);
+}
+
+/* 224.0.0.0/4, ff00::/8 */
+static inline bool
+wire_is_multicast(const uint8_t *addr, bool v6)
+{
+	return v6 ? addr[0] == 0xff : addr[0] >> 4 == 14;
+}
+
+/* An address that can be answered to: one station's, and not its own loopback. */
+static inline bool
+wire_is_unicast(const uint8_t *addr, bool v6)
+{
+	if (wire_is_loopback(addr, v6) || wire_is_multicast(addr, v6))
+		return false;
+	if (v6)
+		return wire_load64(addr) != 0 || wire_load64(addr + 8) != 0;
+	/* 0.0.0.0/8 is "this network" (RFC 1122 section 3.2.1.3); 240.0.0.0/4 is reserved, and
+	 * broadcast. */
+	return addr[0] != 0 && addr[0] < 240;
+}
+
 #endif

@@ -3,6 +3,7 @@
 #include <rte_mbuf.h>
 #include <rte_udp.h>
 
+#include "base/addr.h"
 #include "wire/ip.h"
 
 /* Headers are written as in a hex dump: blanks ignored. An IPv4 checksum of "CCCC" is put in by the
@@ -400,6 +401,55 @@ sums_are_those_of_the_definition(void **state)
 	assert_int_equal(wire_sum_fold(wire_sum20(octets)), naive_sum(octets, 20));
 }
 
+static void
+a_header_of_20_octets_is_right_or_not(void **state)
+{
+	uint8_t ip[20] = { 0x45, 0, 0, 20, [8] = 64, 50, [12] = 10, [16] = 0xff, 0xff, 0xff, 0xff };
+
+	for (uint32_t id = 0; id < 65536; id++) {
+		uint16_t sum;
+
+		ip[4] = (uint8_t)(id >> 8);
+		ip[5] = (uint8_t)id;
+		sum = wire_ip4_checksum(ip, 20);
+		memcpy(ip + 10, &sum, 2);
+		assert_true(wire_sum20_is_right(ip));
+		ip[11] ^= 1;
+		assert_false(wire_sum20_is_right(ip));
+	}
+}
+
+static const struct {
+	const char *text;
+	bool unicast, multicast, loopback;
+} stations[] = {
+	{ "10.0.0.1", true, false, false },    { "223.255.255.255", true, false, false },
+	{ "224.0.0.1", false, true, false },   { "239.255.255.255", false, true, false },
+	{ "240.0.0.1", false, false, false },  { "255.255.255.255", false, false, false },
+	{ "0.0.0.0", false, false, false },    { "0.1.2.3", false, false, false },
+	{ "127.0.0.1", false, false, true },   { "127.255.0.9", false, false, true },
+	{ "2001:db8::1", true, false, false }, { "fe80::1", true, false, false },
+	{ "ff02::1", false, true, false },     { "::", false, false, false },
+	{ "::1", false, false, true },	       { "::2", true, false, false },
+	{ "1::1", true, false, false },
+};
+
+static void
+stations_are_told_from_groups(void **state)
+{
+	for (size_t i = 0; i < sizeof(stations) / sizeof(stations[0]); i++) {
+		struct addr a;
+		bool v6;
+
+		assert_true(addr_parse(stations[i].text, &a));
+		v6 = a.family == 6;
+		if (wire_is_unicast(a.octets, v6) != stations[i].unicast ||
+		    wire_is_multicast(a.octets, v6) != stations[i].multicast ||
+		    wire_is_loopback(a.octets, v6) != stations[i].loopback)
+			fail_msg("%s", stations[i].text);
+	}
+}
+
 /* m[0] … of those lengths over one run of octets. */
 static void
 chain(struct rte_mbuf *m, uint8_t *octets, const uint16_t *lengths, uint16_t n)
@@ -532,6 +582,8 @@ main(void)
 		cmocka_unit_test(header_chains_are_bounded),
 		cmocka_unit_test(the_ports_word_on_a_checksum_is_taken),
 		cmocka_unit_test(sums_are_those_of_the_definition),
+		cmocka_unit_test(a_header_of_20_octets_is_right_or_not),
+		cmocka_unit_test(stations_are_told_from_groups),
 		cmocka_unit_test(chains_sum_like_one_piece),
 		cmocka_unit_test(updates_agree_with_a_new_sum),
 		cmocka_unit_test(upper_layer_checksums_are_right),
