@@ -27,6 +27,7 @@ struct crypto_op;
 struct crypto_worker;
 struct esp_worker;
 struct handoff;
+struct icmp_sources;
 struct icmp_worker;
 struct pipe;
 struct port_worker;
@@ -47,6 +48,7 @@ struct view {
 	const struct spd *spd;
 	const struct route *route;
 	const struct sa_table *sas;
+	const struct icmp_sources *icmp; /* where answers come from; NULL: there are none */
 };
 
 struct pending {
