@@ -1,0 +1,90 @@
+/* What control knows behind struct route: every prefix with all that speak for it, every next hop
+ * with who refers to it. Inside lib/route only.
+ */
+#ifndef ROUTE_CONTROL_H
+#define ROUTE_CONTROL_H
+
+#include "route/route.h"
+
+#define PREFIX_BUCKETS 65536
+#define HOP_BUCKETS    65536
+
+/* Who speaks for a prefix; the first one wins. */
+enum origin {
+	ORIGIN_LOCAL,
+	ORIGIN_CONNECTED,
+	ORIGIN_STATIC,
+	ORIGIN_NEIGHBOUR,
+	ORIGIN_MAX
+};
+
+struct entry {
+	struct entry *next;
+	struct prefix p;
+	uint16_t hop[ORIGIN_MAX]; /* NEXT_HOP_NONE: does not speak for it */
+	uint32_t n_local;	  /* how often the address was said to be ours */
+};
+
+struct hop_book {
+	struct control *control;
+	uint32_t refs; /* 0: free, or waiting to be */
+	uint16_t next; /* in the bucket, or in the list of free ids */
+	bool neighbour;
+	struct rte_ether_addr mac; /* of a neighbour */
+};
+
+struct link {
+	bool known;
+	enum port_side side;
+	uint16_t mtu;
+	struct rte_ether_addr mac;
+	uint8_t n_addresses;
+	struct port_address addresses[PORT_ADDRESSES_MAX];
+};
+
+struct control {
+	struct route *route;
+	struct route_params params;
+	uint32_t generation;
+	uint32_t n_routes[2]; /* IPv4, IPv6: connected and static */
+	struct entry *prefixes[PREFIX_BUCKETS];
+	struct next_hop *hops; /* HOPS_SIZE */
+	struct hop_book *book; /* HOPS_SIZE */
+	uint16_t free_hop;
+	uint16_t hop_buckets[HOP_BUCKETS];
+	struct link links[PORTS_MAX];
+};
+
+/* Runs fn(obj) when no worker can see what it gives back. */
+void control_defer(struct control *c, void (*fn)(void *), void *obj);
+
+int hops_init(struct control *c, struct err *err);
+void hops_fini(struct control *c);
+/* The next hop of that address on that port, made if there is none, with one reference more. a
+ * NULL: the one of a prefix on the link, for that family.
+ */
+int hop_take(struct control *c, uint8_t port, uint8_t family, const struct addr *a, uint16_t *id,
+	     struct err *err);
+void hop_keep(struct control *c, uint16_t id);
+void hop_give(struct control *c, uint16_t id);
+/* NEXT_HOP_NONE if there is none. */
+uint16_t hop_find(const struct control *c, uint8_t port, uint8_t family, const struct addr *a);
+void hop_set_mac(struct control *c, uint16_t id,
+		 const struct rte_ether_addr *mac); /* NULL: not known any more */
+/* After the port's MTU or MAC changed. */
+void hops_of_port_write(struct control *c, uint8_t port);
+struct addr hop_addr(const struct next_hop *hop);
+
+void prefixes_fini(struct control *c);
+struct entry *prefix_find(const struct control *c, const struct prefix *p);
+/* Takes over the reference to hop if it succeeds, and gives back that to the one before. */
+int prefix_set(struct control *c, const struct prefix *p, enum origin origin, uint16_t hop,
+	       struct err *err);
+/* There is one of this origin. */
+void prefix_unset(struct control *c, const struct prefix *p, enum origin origin);
+uint16_t entry_winner(const struct entry *e);
+/* The next shorter prefix that covers this one; len 0 and NEXT_HOP_NONE if none does. */
+uint16_t prefix_around(const struct control *c, const struct prefix *p, uint8_t *len);
+const char *origin_name(enum origin origin);
+
+#endif

@@ -1,0 +1,89 @@
+/* Routes, neighbours and own addresses, as control sees them.
+ *
+ * One struct route for the gateway's life, updated in place under the workers' lookups. All calls
+ *are control's, from one thread; none waits. What workers may still see is given back through
+ *`defer`.
+ *
+ * Of one prefix at most one of each kind exists, and the first of these wins:
+ *	local		/32 or /128 of an own address: a port's, or the local end of an SA
+ *(route_own_add) connected	the prefix on the link with a port's address static
+ *route_add neighbour	/32 or /128 of a neighbour inside a prefix on its port's link A destination
+ *on the link that is no neighbour ends in `no_neighbour`.
+ *
+ * A next hop is a (port, address) that a route, a neighbour or a hold speaks of; its id stays the
+ *same as long as any of these does. An SA holds the next hop of its outer destination (route_hold).
+ *Which next hop an address has changes with routes: then route_generation does too, and who holds
+ *one resolves again.
+ *
+ * Errors: negative errno and a sentence; nothing has changed then.
+ */
+#ifndef ROUTE_ROUTE_H
+#define ROUTE_ROUTE_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include <rte_ether.h>
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "port/port.h"
+#include "route/fib.h"
+
+struct json;
+
+struct route_params {
+	uint32_t max_v4, max_v6; /* static and connected routes of each family; 0 = 64Ki and 16Ki */
+	int socket;
+	/* Runs fn(obj) when no worker can still see what was taken out before; NULL while there are
+	 * no workers. */
+	trie_defer *defer;
+	void *defer_ctx;
+};
+
+int route_create(const struct route_params *params, struct route **out, struct err *err);
+/* No worker reads it any more, and all that was deferred has run. NULL is fine. */
+void route_free(struct route *r);
+
+/* Tells of a port, or of its new addresses, MTU or MAC: adds and removes connected and own
+ * addresses, and rewrites its next hops. The port is borrowed for the call. If it fails, the
+ * addresses before the one named in *err are in place.
+ */
+int route_port_set(struct route *r, const struct port *port, struct err *err);
+
+/* An own address beside the ports': an SA's local end. Counted: as many dels as adds. -ENOSPC:
+ * OWN_MAX. */
+int route_own_add(struct route *r, const struct addr *a, struct err *err);
+void route_own_del(struct route *r, const struct addr *a);
+
+/* A static route, or its new next hop; via NULL: the prefix is on the port's link. -EINVAL:
+ * families differ, or the port is unknown. -ENOSPC: as many routes as max.
+ */
+int route_add(struct route *r, const struct prefix *p, const struct addr *via, uint8_t port,
+	      struct err *err);
+/* -ENOENT: there is none. */
+int route_del(struct route *r, const struct prefix *p, struct err *err);
+
+int route_neigh_set(struct route *r, const struct addr *a, const struct rte_ether_addr *mac,
+		    uint8_t port, struct err *err);
+/* -ENOENT: there is none. */
+int route_neigh_del(struct route *r, const struct addr *a, uint8_t port, struct err *err);
+
+/* The next hop of an address now, kept for the caller until route_release. NEXT_HOP_NONE: no route;
+ * it may be released too.
+ */
+uint16_t route_hold(struct route *r, const struct addr *a);
+void route_release(struct route *r, uint16_t id);
+
+/* Changes whenever an address may have got another next hop. */
+uint32_t route_generation(const struct route *r);
+
+/* The next hop of an address now, not kept. */
+uint16_t route_of(const struct route *r, const struct addr *a);
+
+/* "show route": routes and neighbours as a table for people, or as members of an open JSON object.
+ */
+void route_print(const struct route *r, const struct ports *ports, FILE *f);
+void route_json(const struct route *r, const struct ports *ports, struct json *j);
+
+#endif

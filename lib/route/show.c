@@ -1,0 +1,120 @@
+#include "route/control.h"
+
+#include "base/json.h"
+
+static const char *
+port_name(const struct ports *ports, uint8_t index)
+{
+	return ports != NULL && index < ports->n ? ports->list[index]->name : "?";
+}
+
+static void
+print_hop(const struct next_hop *h, const struct ports *ports, FILE *f)
+{
+	struct addr a = hop_addr(h);
+	char text[ADDR_TEXT_SIZE];
+
+	if ((h->flags & HOP_IS_LOCAL) != 0)
+		fprintf(f, "here");
+	else if ((h->flags & HOP_ON_LINK) != 0)
+		fprintf(f, "on the link of %s", port_name(ports, h->port));
+	else
+		fprintf(f, "via %s on %s%s", addr_text(&a, text), port_name(ports, h->port),
+			(h->flags & HOP_HAS_MAC) != 0 ? "" : " (no neighbour)");
+}
+
+static void
+print_entry(const struct control *c, const struct entry *e, const struct ports *ports, FILE *f)
+{
+	bool first = true;
+	char text[ADDR_TEXT_SIZE];
+
+	for (int i = 0; i < ORIGIN_MAX; i++) {
+		if (e->hop[i] == NEXT_HOP_NONE)
+			continue;
+		fprintf(f, "%c %-43s %-9s ", first ? '*' : ' ', prefix_text(&e->p, text),
+			origin_name(i));
+		print_hop(&c->hops[e->hop[i]], ports, f);
+		fputc('\n', f);
+		first = false;
+	}
+}
+
+static bool
+is_neighbour(const struct control *c, uint32_t id)
+{
+	return c->book[id].refs > 0 && c->book[id].neighbour;
+}
+
+void
+route_print(const struct route *r, const struct ports *ports, FILE *f)
+{
+	const struct control *c = r->control;
+	char text[ADDR_TEXT_SIZE], mac[RTE_ETHER_ADDR_FMT_SIZE];
+
+	for (uint32_t i = 0; i < PREFIX_BUCKETS; i++)
+		for (const struct entry *e = c->prefixes[i]; e != NULL; e = e->next)
+			print_entry(c, e, ports, f);
+	for (uint32_t id = HOP_LOCAL + 1; id < NEXT_HOP_NONE; id++) {
+		struct addr a = hop_addr(&c->hops[id]);
+
+		if (!is_neighbour(c, id))
+			continue;
+		rte_ether_format_addr(mac, sizeof(mac), &c->book[id].mac);
+		fprintf(f, "neighbour %s %s on %s\n", addr_text(&a, text), mac,
+			port_name(ports, c->hops[id].port));
+	}
+}
+
+static void
+json_entry(const struct control *c, const struct entry *e, const struct ports *ports,
+	   struct json *j)
+{
+	bool first = true;
+	char text[ADDR_TEXT_SIZE];
+
+	for (int i = 0; i < ORIGIN_MAX; i++) {
+		const struct next_hop *h = &c->hops[e->hop[i]];
+		struct addr via = hop_addr(h);
+
+		if (e->hop[i] == NEXT_HOP_NONE)
+			continue;
+		json_object(j, NULL);
+		json_string(j, "to", prefix_text(&e->p, text));
+		json_string(j, "origin", origin_name(i));
+		json_bool(j, "used", first);
+		if (e->hop[i] != HOP_LOCAL)
+			json_string(j, "port", port_name(ports, h->port));
+		if (e->hop[i] != HOP_LOCAL && (h->flags & HOP_ON_LINK) == 0)
+			json_string(j, "via", addr_text(&via, text));
+		json_end(j);
+		first = false;
+	}
+}
+
+void
+route_json(const struct route *r, const struct ports *ports, struct json *j)
+{
+	const struct control *c = r->control;
+	char text[ADDR_TEXT_SIZE], mac[RTE_ETHER_ADDR_FMT_SIZE];
+
+	json_array(j, "routes");
+	for (uint32_t i = 0; i < PREFIX_BUCKETS; i++)
+		for (const struct entry *e = c->prefixes[i]; e != NULL; e = e->next)
+			json_entry(c, e, ports, j);
+	json_end(j);
+	json_array(j, "neighbours");
+	for (uint32_t id = HOP_LOCAL + 1; id < NEXT_HOP_NONE; id++) {
+		struct addr a = hop_addr(&c->hops[id]);
+
+		if (!is_neighbour(c, id))
+			continue;
+		rte_ether_format_addr(mac, sizeof(mac), &c->book[id].mac);
+		json_object(j, NULL);
+		json_string(j, "ip", addr_text(&a, text));
+		json_string(j, "mac", mac);
+		json_string(j, "port", port_name(ports, c->hops[id].port));
+		json_end(j);
+	}
+	json_end(j);
+}
