@@ -1,0 +1,19 @@
+/* What the schema cannot say: keys that must go together, and items that must. Inside lib/conf
+ * only. */
+#ifndef CONF_CHECK_H
+#define CONF_CHECK_H
+
+#include "conf/bind.h"
+
+/* An error or a warning at a key of an item, or at the item where it has no such key. */
+bool item_error(struct load *l, const struct conf_mark *mark, const struct origin *o,
+		const char *key, const char *right, const char *format, ...)
+	__rte_format_printf(6, 7);
+void item_warning(struct load *l, const struct conf_mark *mark, const struct origin *o,
+		  const char *key, const char *right, const char *format, ...)
+	__rte_format_printf(6, 7);
+
+/* Settles suite and keys of each SA, and finds those that cannot stand beside each other. */
+void check_sas(struct load *l);
+
+#endif

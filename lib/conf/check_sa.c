@@ -1,0 +1,217 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/check.h"
+#include "conf/index.h"
+#include "conf/net.h"
+
+/* What an inbound packet is told by, and with the direction what no two SAs may share. */
+struct spi_key {
+	uint32_t spi;
+	uint8_t direction, proto;
+	struct addr dst;
+} __attribute__((packed));
+
+/* Keys that do nothing in this direction are no error, a tunnel has them for both; but written into
+ * one SA they are a misunderstanding.
+ */
+static void
+warn_direction(struct load *l, const struct conf_sa *sa, const struct origin *o)
+{
+	uint8_t other = sa->direction == CONF_IN ? KEY_OUT : KEY_IN;
+	uint32_t n;
+	const struct conf_key *k = schema_block(BLOCK_SA, &n);
+
+	for (; n > 0; n--, k++) {
+		if ((k->flags & other) == 0 || node_get(o->map, k->name) == NULL ||
+		    memcmp((const char *)sa + k->at, (const char *)&l->defaults.sa + k->at,
+			   k->size) == 0)
+			continue;
+		item_warning(l, &sa->mark, o, k->name, "leave it out",
+			     "does nothing with direction: %s",
+			     sa->direction == CONF_IN ? "in" : "out");
+	}
+}
+
+/* A half of a tunnel that names an algorithm means it instead of the tunnel's. */
+static void
+settle_algs(struct conf_sa *sa, const struct origin *o)
+{
+	bool aead = node_get(o->map, "aead") != NULL, cipher = node_get(o->map, "cipher") != NULL;
+
+	if (o->also == NULL || aead == cipher)
+		return;
+	if (cipher) {
+		sa->aead = NULL;
+		return;
+	}
+	sa->cipher = NULL;
+	if (node_get(o->map, "auth") == NULL)
+		sa->auth = NULL;
+}
+
+static bool
+check_suite(struct load *l, struct conf_sa *sa, struct origin *o)
+{
+	const struct alg *cipher;
+	struct err err;
+
+	settle_algs(sa, o);
+	cipher = sa->aead != NULL ? sa->aead : sa->cipher;
+	if (sa->aead != NULL && sa->cipher != NULL)
+		return item_error(l, &sa->mark, o, "cipher", "one of the two", "aead and cipher");
+	if (cipher == NULL)
+		return item_error(l, &sa->mark, o, "aead", "aead: aes-gcm-128, or cipher and auth",
+				  "missing");
+	if (suite_init(&sa->suite, cipher, sa->auth, sa->icv_len, sa->implicit_iv, sa->esn, &err) <
+	    0)
+		return item_error(l, &sa->mark, o,
+				  sa->icv_len != 0 ? "icv" :
+				  sa->implicit_iv  ? "implicit_iv" :
+				  sa->auth != NULL ? "auth" :
+				  sa->aead != NULL ? "aead" :
+						     "cipher",
+				  NULL, "%s", err.text);
+	return true;
+}
+
+static void
+check_numbers(struct load *l, const struct conf_sa *sa, const struct origin *o)
+{
+	uint64_t last = sa->esn ? UINT64_MAX : UINT32_MAX;
+
+	if (sa->replay_window != 0 && sa->replay_window < 32)
+		item_error(l, &sa->mark, o, "replay_window", "32 to 65536, or 0 for no anti-replay",
+			   "%u is out of range", sa->replay_window);
+	if (sa->oseq > last)
+		item_error(l, &sa->mark, o, "oseq", "at most 4294967295, or esn: true",
+			   "too large without ESN");
+	if (sa->replay_top > last)
+		item_error(l, &sa->mark, o, "replay_top", "at most 4294967295, or esn: true",
+			   "too large without ESN");
+}
+
+static void
+check_limit(struct load *l, const struct conf_sa *sa, const struct origin *o, const char *what,
+	    uint64_t soft, uint64_t hard)
+{
+	if (soft != 0 && hard != 0 && soft > hard)
+		item_error(l, &sa->mark, o, "lifetime", "a soft limit below the hard one",
+			   "soft_%s is above hard_%s", what, what);
+}
+
+static void
+check_outer(struct load *l, const struct conf_sa *sa, const struct origin *o)
+{
+	const struct conf_lifetime *t = &sa->lifetime;
+
+	if (sa->src.family != sa->dst.family && sa->src.family != 0 && sa->dst.family != 0)
+		item_error(l, &sa->mark, o, "dst", "one family", "IPv%u, the other end is IPv%u",
+			   sa->dst.family, sa->src.family);
+	if (sa->dst.family == 6 && sa->path_mtu < 1280)
+		item_error(l, &sa->mark, o, "path_mtu", "at least 1280 with IPv6",
+			   "%u is out of range", sa->path_mtu);
+	if (sa->encap.on && sa->direction == CONF_OUT &&
+	    (sa->encap.ports[0] == 0 || sa->encap.ports[1] == 0))
+		item_error(l, &sa->mark, o, "encap", "two ports such as [4500, 4500]",
+			   "port 0 on the way out");
+	if (sa->encap.on && sa->direction == CONF_IN && sa->encap.ports[1] == 0)
+		item_error(l, &sa->mark, o, "encap", "our port last, such as [0, 4500]",
+			   "our own port is 0");
+	if (sa->tfc.pad_to != 0 && sa->mode == CONF_TRANSPORT)
+		item_error(l, &sa->mark, o, "tfc", "mode: tunnel",
+			   "pad_to needs an inner packet whose length says where padding begins");
+	check_limit(l, sa, o, "packets", t->soft_packets, t->hard_packets);
+	check_limit(l, sa, o, "bytes", t->soft_bytes, t->hard_bytes);
+	check_limit(l, sa, o, "seconds", t->soft_seconds, t->hard_seconds);
+}
+
+static void
+check_sa(struct load *l, struct conf_sa *sa, struct origin *o)
+{
+	uint32_t before = l->e->n_errors;
+	char path[64];
+	size_t was;
+
+	conf_mark_path(&sa->mark, path, sizeof(path));
+	was = path_push(l, "%s", path);
+	/* What is bad already is looked at only as far as it cannot be a consequence. */
+	if (!o->bad) {
+		warn_direction(l, sa, o);
+		check_numbers(l, sa, o);
+		check_outer(l, sa, o);
+	}
+	if ((!o->bad || sa->aead != NULL || sa->cipher != NULL) && check_suite(l, sa, o))
+		secrets_read(l, sa, o);
+	path_pop(l, was);
+	o->bad |= l->e->n_errors != before;
+}
+
+static void
+check_spis(struct load *l)
+{
+	const struct conf *c = l->conf;
+	struct spi_key *keys = calloc(c->n_sas + 1, sizeof(*keys));
+	struct index ix = { 0 };
+
+	if (keys == NULL || index_init(&ix, c->n_sas) < 0)
+		l->no_memory = true;
+	for (uint32_t i = 0; i < c->n_sas && !l->no_memory; i++) {
+		const struct conf_sa *sa = &c->sas[i];
+		uint32_t other;
+
+		if (sa->spi == 0 || sa->dst.family == 0 || sa->name[0] == 0)
+			continue;
+		keys[i] = (struct spi_key) { sa->spi, sa->direction, sa->proto, sa->dst };
+		other = index_put(&ix, &keys[i], sizeof(keys[i]), i);
+		if (other != INDEX_NONE)
+			item_error(l, &sa->mark, &l->sas[i], "spi", "an SPI of its own",
+				   "%s has the SPI and dst of %s", sa->name, c->sas[other].name);
+	}
+	index_fini(&ix);
+	free(keys);
+}
+
+/* One SA seen from both ends: a loop. */
+static bool
+is_loop(const struct conf_sa *a, const struct conf_sa *b)
+{
+	return a->direction != b->direction && a->spi == b->spi &&
+	       memcmp(&a->src, &b->src, sizeof(a->src)) == 0 &&
+	       memcmp(&a->dst, &b->dst, sizeof(a->dst)) == 0;
+}
+
+/* The same number under the same key and salt is the same nonce, whatever the mode of use. */
+static void
+check_nonces(struct load *l)
+{
+	const struct conf *c = l->conf;
+	struct index ix = { 0 };
+
+	if (index_init(&ix, c->n_sas) < 0)
+		l->no_memory = true;
+	for (uint32_t i = 0; i < c->n_sas && !l->no_memory; i++) {
+		const struct conf_sa *sa = &c->sas[i];
+		uint32_t other;
+
+		if (sa->key.len == 0 || !algs[sa->suite.cipher].counter_mode)
+			continue;
+		other = index_put(&ix, sa->key.octets, sa->key.len, i);
+		if (other == INDEX_NONE || is_loop(sa, &c->sas[other]))
+			continue;
+		item_error(l, &sa->mark, &l->sas[i], "key",
+			   "a key of its own for each SA and direction",
+			   "%s has the key and salt of %s, so a nonce would be used twice",
+			   sa->name, c->sas[other].name);
+	}
+	index_fini(&ix);
+}
+
+void
+check_sas(struct load *l)
+{
+	for (uint32_t i = 0; i < l->conf->n_sas; i++)
+		check_sa(l, &l->conf->sas[i], &l->sas[i]);
+	check_spis(l);
+	check_nonces(l);
+}

@@ -1,0 +1,29 @@
+#include "conf/schema.h"
+
+/* The file may say all that version 1 of it can say; what is not built yet is refused here, and
+ * nowhere else, so that building it is taking its row away.
+ */
+const struct conf_gate conf_gates[] = {
+	{ BLOCK_GATEWAY, "state_file", NULL, "leave it out" },
+	{ BLOCK_ACQUIRE, "action", "hold", "drop" },
+	{ BLOCK_REASSEMBLY, "timeout", NULL, "leave it out" },
+	{ BLOCK_REASSEMBLY, "max_datagrams", NULL, "leave it out" },
+	{ BLOCK_REASSEMBLY, "max_pieces", NULL, "leave it out" },
+	{ BLOCK_PORT, "mirror", NULL, "static routes and neighbours" },
+	{ BLOCK_SA, "proto", "ah", "esp, with aead: aes-gmac-128 to authenticate only" },
+	{ BLOCK_SA, "mode", "beet", "tunnel or transport" },
+	{ BLOCK_SA, "mode", "iptfs", "tunnel or transport" },
+	{ BLOCK_SA, "inner", NULL, "leave it out" },
+	{ BLOCK_SA, "subspaces", NULL, "false" },
+	{ BLOCK_SA, "lanes", NULL, "1" },
+	{ BLOCK_SA, "bundle", NULL, "leave it out" },
+	{ BLOCK_SA, "dscp_set", NULL, "leave it out" },
+	{ BLOCK_ENCAP, "follow", NULL, "false" },
+	{ BLOCK_SA, "frag", "post", "pre or none" },
+	{ BLOCK_PMTU, "probe", NULL, "false" },
+	{ BLOCK_SA, "mss_clamp", NULL, "false" },
+	{ BLOCK_SA, "esp_ping", NULL, "false" },
+	{ BLOCK_SA, "ipcomp", NULL, "leave it out" },
+	{ BLOCK_SA, "iptfs", NULL, "leave it out" },
+};
+const uint32_t conf_n_gates = sizeof(conf_gates) / sizeof(conf_gates[0]);

@@ -1,0 +1,273 @@
+#include "conf/schema.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "worker/stage.h"
+#include "worker/worker.h"
+
+#define WORD_LIST(name) static const struct conf_word name[]
+
+WORD_LIST(idles) = { { "poll", CONF_IDLE_POLL }, { "sleep", CONF_IDLE_SLEEP }, { 0 } };
+WORD_LIST(numas) = { { "prefer", CONF_NUMA_PREFER }, { "strict", CONF_NUMA_STRICT }, { 0 } };
+WORD_LIST(engines) = { { "inline", CONF_ENGINE_INLINE },
+		       { "cryptodev", CONF_ENGINE_CRYPTODEV },
+		       { "ipsec_mb", CONF_ENGINE_IPSEC_MB },
+		       { "openssl", CONF_ENGINE_OPENSSL },
+		       { 0 } };
+WORD_LIST(acquires) = { { "drop", CONF_ACQUIRE_DROP }, { "hold", CONF_ACQUIRE_HOLD }, { 0 } };
+WORD_LIST(sides) = { { "black", CONF_BLACK }, { "red", CONF_RED }, { 0 } };
+WORD_LIST(autos) = { { "auto", CONF_AUTO }, { 0 } };
+WORD_LIST(auto_off) = { { "auto", true }, { "off", false }, { 0 } };
+WORD_LIST(all) = { { "all", CONF_ALL }, { 0 } };
+WORD_LIST(any) = { { "any", CONF_ALL }, { 0 } };
+WORD_LIST(directions) = { { "in", CONF_IN }, { "out", CONF_OUT }, { 0 } };
+WORD_LIST(protos) = { { "esp", CONF_ESP }, { "ah", CONF_AH }, { 0 } };
+WORD_LIST(modes) = { { "tunnel", CONF_TUNNEL },
+		     { "transport", CONF_TRANSPORT },
+		     { "beet", CONF_BEET },
+		     { "iptfs", CONF_IPTFS },
+		     { 0 } };
+WORD_LIST(dfs) = {
+	{ "copy", CONF_DF_COPY }, { "set", CONF_DF_SET }, { "clear", CONF_DF_CLEAR }, { 0 }
+};
+WORD_LIST(frags) = {
+	{ "pre", CONF_FRAG_PRE }, { "post", CONF_FRAG_POST }, { "none", CONF_FRAG_NONE }, { 0 }
+};
+WORD_LIST(labels) = { { "hash", CONF_FLOW_LABEL_HASH }, { "copy", CONF_FLOW_LABEL_COPY }, { 0 } };
+WORD_LIST(fallbacks) = { { "fallback", CONF_WORKER_FALLBACK }, { 0 } };
+WORD_LIST(ipcomps) = { { "deflate", CONF_IPCOMP_DEFLATE }, { 0 } };
+WORD_LIST(layers) = { { "l3", CONF_LAYER_L3 }, { "l2", CONF_LAYER_L2 }, { 0 } };
+WORD_LIST(protocols) = { { "any", CONF_PROTOCOL_ANY },
+			 { "tcp", 6 },
+			 { "udp", 17 },
+			 { "icmp", CONF_PROTOCOL_ICMP },
+			 { 0 } };
+WORD_LIST(actions) = {
+	{ "protect", CONF_PROTECT }, { "bypass", CONF_BYPASS }, { "discard", CONF_DISCARD }, { 0 }
+};
+
+#define KI	   UINT64_C(1024)
+#define MI	   (KI * KI)
+#define GI	   (KI * MI)
+#define NO_NUMBERS 1, 0 /* words only */
+#define TIME_MAX   UINT64_C(3600000000) * 24 * 365
+
+#define SIZE(item, field) sizeof(((struct item *)0)->field)
+#define ROW(block, type, sub, flags, item, field, cost, ...)                          \
+	{                                                                             \
+		BLOCK_##block, TYPE_##type, sub, flags, offsetof(struct item, field), \
+			SIZE(item, field), cost, __VA_ARGS__                          \
+	}
+#define ROOT(type, sub, flags, field, ...) \
+	ROW(ROOT, type, BLOCK_##sub, flags, conf, field, 0, __VA_ARGS__)
+#define GATEWAY(type, flags, field, ...) \
+	ROW(GATEWAY, type, 0, flags, conf_gateway, field, 0, __VA_ARGS__)
+#define PORT(type, flags, field, ...) ROW(PORT, type, 0, flags, conf_port, field, 0, __VA_ARGS__)
+#define SA(type, flags, field, ...)   ROW(SA, type, 0, flags, conf_sa, field, 0, __VA_ARGS__)
+#define SA_BLOCK(type, flags, sub, field, ...) \
+	ROW(SA, type, BLOCK_##sub, flags, conf_sa, field, 0, __VA_ARGS__)
+#define SUB(block, type, item, field, ...) ROW(block, type, 0, 0, item, field, 0, __VA_ARGS__)
+#define POLICY(type, flags, field, ...) \
+	ROW(POLICY, type, 0, flags, conf_policy, field, 0, __VA_ARGS__)
+
+#define TUNNEL(type, flags, field, ...) \
+	ROW(TUNNEL, type, 0, flags, conf_tunnel, field, 0, __VA_ARGS__)
+#define HALF(name, help)                                                                          \
+	{                                                                                         \
+		BLOCK_TUNNEL, TYPE_MAP, BLOCK_SA, KEY_APART, 0, 0, 0, name, NULL, 0, 0, NULL, "", \
+			help                                                                      \
+	}
+
+/* clang-format off */
+const struct conf_key conf_keys[] = {
+	/* name, default, min, max, words, unit, help */
+	ROOT(NUMBER, ROOT, 0, version, "version", "1", 1, 1, NULL, "", "Version of this format."),
+	ROOT(MAP, GATEWAY, KEY_APART, gateway, "gateway", NULL, 0, 0, NULL, "", "What concerns the gateway as a whole."),
+	ROOT(LIST, PORT, KEY_APART, ports, "ports", NULL, 1, PORTS_MAX, NULL, "", "The network ports."),
+	ROOT(LIST, ROUTE, KEY_APART, routes, "routes", NULL, 0, 0, NULL, "", "Static routes."),
+	ROOT(LIST, NEIGHBOUR, KEY_APART, neighbours, "neighbours", NULL, 0, 0, NULL, "", "Static neighbours."),
+	ROOT(LIST, TUNNEL, KEY_APART, sas, "tunnels", NULL, 0, 0, NULL, "",
+	     "Short form: one entry makes the SAs NAME.out and NAME.in, and a policy of the same name for each, behind all of policies. Takes every key of sas but direction, with local and remote for src and dst; its out and in take them too, and override."),
+	ROOT(LIST, SA, KEY_APART, sas, "sas", NULL, 0, 0, NULL, "", "Long form: security associations of one direction each."),
+	ROOT(LIST, POLICY, KEY_APART, policies, "policies", NULL, 0, 0, NULL, "",
+	     "The order is the precedence. What no policy matches is dropped."),
+
+	GATEWAY(NAME, 0, name, "name", "espgw", 0, 0, NULL, "", "Name of this gateway in reports."),
+	GATEWAY(NUMBER, 0, idle, "idle", "poll", NO_NUMBERS, idles, "",
+		"What a worker does when nothing comes: poll, or sleep in short naps, for laboratories and shared machines."),
+	GATEWAY(ENGINES, KEY_RESTART, crypto, "crypto", "[inline, cryptodev, ipsec_mb, openssl]", NO_NUMBERS, engines, "",
+		"Crypto engines in order of preference. The first that can serve an SA does; those not built in are passed over."),
+	GATEWAY(TEXT, KEY_RESTART, state_file, "state_file", NULL, 0, 0, NULL, "path",
+		"Where sequence numbers survive a restart. Left out: a laboratory."),
+	GATEWAY(NAME, 0, socket_group, "socket_group", "espgw", 0, 0, NULL, "", "The group that may read the control socket."),
+	ROW(GATEWAY, NUMBER, 0, KEY_RESTART, conf_gateway, max_sas, 712, "max_sas", "64Ki", 1, 64 * MI, NULL, "SAs",
+	    "Room for so many SAs, both directions counted."),
+	ROW(GATEWAY, MAP, BLOCK_MAX_ROUTES, KEY_RESTART, conf_gateway, max_routes, 0, "max_routes", NULL, 0, 0, NULL, "",
+	    "Room for so many routes."),
+	ROW(GATEWAY, NUMBER, 0, KEY_RESTART, conf_gateway, key_cache, 1, "key_cache", "16Mi", 64 * KI, 64 * GI, NULL, "octets",
+	    "Memory of each worker for expanded keys."),
+	GATEWAY(NUMBER, 0, burst, "burst", "32", 1, BURST_MAX, NULL, "packets", "Packets a worker takes from a queue at once."),
+	ROW(GATEWAY, NUMBER, 0, KEY_RESTART, conf_gateway, mbufs, 2432, "mbufs", "auto", 512, 64 * MI, autos, "",
+	    "Packet buffers. auto: what queues and bursts need."),
+	GATEWAY(NUMBER, KEY_RESTART, numa, "numa", "prefer", NO_NUMBERS, numas, "",
+		"Memory of another socket is used when need be, or never."),
+	GATEWAY(NUMBER, 0, replay_window_min, "replay_window_min", "0", 0, 65536, NULL, "packets",
+		"Raises the replay window that a key daemon asks for."),
+	ROW(GATEWAY, MAP, BLOCK_ACQUIRE, 0, conf_gateway, acquire, 0, "acquire", NULL, 0, 0, NULL, "",
+	    "What happens while a protect policy has no SA."),
+	ROW(GATEWAY, MAP, BLOCK_REASSEMBLY, 0, conf_gateway, reassembly, 0, "reassembly", NULL, 0, 0, NULL, "",
+	    "Limits of the reassembly of fragments."),
+
+	ROW(MAX_ROUTES, NUMBER, 0, 0, conf_gateway, max_routes.v4, 96, "v4", "64Ki", 1, 16 * MI, NULL, "routes", "IPv4."),
+	ROW(MAX_ROUTES, NUMBER, 0, 0, conf_gateway, max_routes.v6, 128, "v6", "16Ki", 1, 16 * MI, NULL, "routes", "IPv6."),
+
+	SUB(ACQUIRE, NUMBER, conf_gateway, acquire.action, "action", "drop", NO_NUMBERS, acquires, "",
+	    "drop: packets are dropped. hold: some wait for the SA."),
+	SUB(ACQUIRE, NUMBER, conf_gateway, acquire.hold, "hold", "64", 0, 4096, NULL, "packets", "How many are held for a policy."),
+	SUB(ACQUIRE, NUMBER, conf_gateway, acquire.rate, "rate", "100", 1, 1000000, NULL, "events per second", "Events to the key daemon."),
+
+	SUB(REASSEMBLY, TIME, conf_gateway, reassembly.timeout_us, "timeout", "2s", 1000, 60000000, NULL, "",
+	    "How long a datagram waits for its pieces."),
+	SUB(REASSEMBLY, NUMBER, conf_gateway, reassembly.max_datagrams, "max_datagrams", "4096", 1, MI, NULL, "", "Datagrams waiting, for each worker."),
+	SUB(REASSEMBLY, NUMBER, conf_gateway, reassembly.max_pieces, "max_pieces", "64", 2, 8192, NULL, "", "Pieces of one datagram."),
+
+	PORT(NAME, KEY_REQUIRED, name, "name", NULL, 0, 0, NULL, "", "Name of the port."),
+	PORT(TEXT, KEY_REQUIRED | KEY_RESTART, device, "device", NULL, 0, 0, NULL, "PCI address or DPDK device arguments",
+	     "The device, such as \"0000:3b:00.0\" or \"net_pcap0,rx_pcap=in.pcap,tx_pcap=out.pcap\"."),
+	PORT(NUMBER, KEY_REQUIRED | KEY_RESTART, side, "side", NULL, NO_NUMBERS, sides, "",
+	     "black: the untrusted network, ESP. red: the protected networks, plain IP."),
+	PORT(IFADDRS, 0, addresses, "addresses", NULL, 0, 0, NULL, "", "Our addresses on this link, each with its prefix length."),
+	PORT(NUMBER, 0, mtu, "mtu", "1500", 576, 65535, NULL, "octets", "Largest IP packet on the link."),
+	PORT(MASK, KEY_RESTART, workers, "workers", "all", 0, WORKERS_MAX - 1, all, "worker indices", "The workers that own its queues."),
+	PORT(NUMBER, KEY_RESTART, rx_queues, "rx_queues", "auto", 1, WORKERS_MAX, autos, "queues", "Receive queues. auto: one for each of its workers, as far as the device has them."),
+	PORT(NUMBER, KEY_RESTART, rx_desc, "rx_desc", "1024", 32, 32768, NULL, "descriptors", "Size of a receive queue."),
+	PORT(NUMBER, KEY_RESTART, tx_desc, "tx_desc", "1024", 32, 32768, NULL, "descriptors", "Size of a transmit queue."),
+	PORT(NUMBER, KEY_RESTART, offloads, "offloads", "auto", NO_NUMBERS, auto_off, "", "auto: checksum and RSS offloads of the device are used."),
+	PORT(BOOL, 0, promiscuous, "promiscuous", "false", 0, 0, NULL, "", "Take frames for other MAC addresses; they are dropped as not_ours."),
+	ROW(PORT, OPTION, BLOCK_MIRROR, KEY_RESTART, conf_port, mirror.on, 0, "mirror", NULL, 0, 0, NULL, "",
+	    "Where packets for ourselves go: a kernel interface to make, or a DPDK device."),
+
+	SUB(MIRROR, NAME, conf_port, mirror.tap, "tap", NULL, 0, 0, NULL, "", "Name of the kernel interface."),
+	SUB(MIRROR, TEXT, conf_port, mirror.device, "device", NULL, 0, 0, NULL, "DPDK device arguments", "The device."),
+
+	ROW(ROUTE, PREFIX, 0, KEY_REQUIRED, conf_route, to, 0, "to", NULL, 0, 0, NULL, "", "Where to."),
+	ROW(ROUTE, ADDR, 0, 0, conf_route, via, 0, "via", NULL, 0, 0, NULL, "", "The next hop. Left out: on the link."),
+	ROW(ROUTE, NAME, 0, KEY_REQUIRED, conf_route, port_name, 0, "port", NULL, 0, 0, NULL, "", "The port it leaves by."),
+
+	ROW(NEIGHBOUR, ADDR, 0, KEY_REQUIRED, conf_neighbour, ip, 0, "ip", NULL, 0, 0, NULL, "", "Its address."),
+	ROW(NEIGHBOUR, MAC, 0, KEY_REQUIRED, conf_neighbour, mac, 0, "mac", NULL, 0, 0, NULL, "", "Its MAC address."),
+	ROW(NEIGHBOUR, NAME, 0, KEY_REQUIRED, conf_neighbour, port_name, 0, "port", NULL, 0, 0, NULL, "", "The port it is at."),
+
+	TUNNEL(NAME, KEY_REQUIRED, name, "name", NULL, 0, 0, NULL, "", "Its SAs are NAME.out and NAME.in."),
+	TUNNEL(ADDR, KEY_REQUIRED, local, "local", NULL, 0, 0, NULL, "", "Our outer address."),
+	TUNNEL(ADDR, KEY_REQUIRED, remote, "remote", NULL, 0, 0, NULL, "", "The peer's outer address."),
+	TUNNEL(NETS, 0, local_nets, "local_nets", NULL, 0, 0, NULL, "",
+	       "What is protected on our side. Families may mix: policies are of all pairs of one family. May be left out in transport mode: then it is local."),
+	TUNNEL(NETS, 0, remote_nets, "remote_nets", NULL, 0, 0, NULL, "", "The same on the peer's side."),
+	HALF("out", "Keys of the outbound SA alone, such as its spi and key."),
+	HALF("in", "Keys of the inbound SA alone."),
+
+	SA(NAME, KEY_REQUIRED | KEY_HALF, name, "name", NULL, 0, 0, NULL, "", "Name of the SA."),
+	SA(NUMBER, KEY_REQUIRED | KEY_NO_TUNNEL | KEY_RENEW, direction, "direction", NULL, NO_NUMBERS, directions, "", "out: we send by it. in: we receive."),
+	SA(NUMBER, KEY_REQUIRED | KEY_RENEW | KEY_HEX, spi, "spi", NULL, 256, UINT32_MAX, NULL, "", "Security Parameters Index."),
+	SA(NUMBER, KEY_RENEW, proto, "proto", "esp", NO_NUMBERS, protos, "", "ESP or AH."),
+	SA(NUMBER, KEY_RENEW, mode, "mode", "tunnel", NO_NUMBERS, modes, "", "How packets are carried."),
+	SA(ADDR, KEY_REQUIRED | KEY_HALF | KEY_RENEW, src, "src", NULL, 0, 0, NULL, "", "Outer source."),
+	SA(ADDR, KEY_REQUIRED | KEY_HALF | KEY_RENEW, dst, "dst", NULL, 0, 0, NULL, "", "Outer destination."),
+	SA_BLOCK(OPTION, KEY_RENEW, INNER, inner.on, "inner", NULL, 0, 0, NULL, "", "BEET: the fixed inner addresses. Of a tunnel: those of out."),
+	SA(ALG, KEY_RENEW, aead, "aead", NULL, ALG_AEAD, 0, NULL, "", "Algorithm that encrypts and authenticates."),
+	SA(ALG, KEY_RENEW, cipher, "cipher", NULL, ALG_CIPHER, 0, NULL, "", "Or one that encrypts,"),
+	SA(ALG, KEY_RENEW, auth, "auth", NULL, ALG_AUTH, 0, NULL, "", "with one that authenticates."),
+	SA(SECRET, KEY_RENEW, key, "key", NULL, 0, 0, NULL, "", "Key of the aead or the cipher, followed by its salt or nonce: \"hex:...\", \"file:PATH\", \"env:NAME\"."),
+	SA(SECRET, KEY_RENEW, auth_key, "auth_key", NULL, 0, 0, NULL, "", "Key of the auth."),
+	SA(NUMBER, KEY_RENEW, icv_len, "icv", NULL, 8, 16, NULL, "octets", "Length of the tag of GCM and CCM: 8, 12, or 16."),
+	SA(BOOL, KEY_RENEW, implicit_iv, "implicit_iv", "false", 0, 0, NULL, "", "RFC 8750: no IV on the wire."),
+	SA(BOOL, KEY_RENEW, esn, "esn", "true", 0, 0, NULL, "", "64-bit sequence numbers."),
+	SA(NUMBER, KEY_IN, replay_window, "replay_window", "1024", 0, 65536, NULL, "packets", "Size of the anti-replay window, exact: 32 to 65536. 0: no anti-replay."),
+	SA(NUMBER, KEY_OUT, oseq, "oseq", "0", 0, UINT64_MAX, NULL, "", "The last sequence number already used."),
+	SA(NUMBER, KEY_IN, replay_top, "replay_top", "0", 0, UINT64_MAX, NULL, "", "The highest sequence number already accepted: all below count as seen."),
+	SA(BOOL, KEY_RENEW, subspaces, "subspaces", "false", 0, 0, NULL, "", "Wire format with a subspace id. AEAD only; both ends must agree."),
+	SA(NUMBER, KEY_RENEW, lanes, "lanes", "1", 1, WORKERS_MAX, autos, "lanes", "out: workers that send by it at once. in: the largest number accepted."),
+	SA_BLOCK(OPTION, 0, BUNDLE, bundle.on, "bundle", NULL, 0, 0, NULL, "", "RFC 9611: a member of a bundle of SAs."),
+	SA(MASK, 0, dscp_set, "dscp_set", NULL, 0, 63, NULL, "DSCP values", "The classes that this SA of a tunnel carries."),
+	SA_BLOCK(OPTION, KEY_RENEW, ENCAP, encap.on, "encap", NULL, 0, 0, NULL, "", "NAT traversal: ESP inside UDP."),
+	SA(DSCP_MAP, KEY_OUT, outer_dscp, "outer_dscp", "copy", 0, 63, NULL, "", "Outer DSCP: copy, a value, or a map from inner to outer where the others are copied."),
+	SA(BOOL, 0, ecn, "ecn", "true", 0, 0, NULL, "", "RFC 6040 between inner and outer ECN."),
+	SA(NUMBER, KEY_OUT, df, "df", "copy", NO_NUMBERS, dfs, "", "Outer DF of IPv4."),
+	SA(NUMBER, KEY_OUT, ttl, "ttl", "64", 1, 255, NULL, "", "Outer TTL or hop limit."),
+	SA(NUMBER, KEY_OUT, flow_label, "flow_label", "hash", 0, 0xfffff, labels, "", "Outer flow label of IPv6."),
+	SA(NUMBER, KEY_OUT, frag, "frag", "pre", NO_NUMBERS, frags, "", "Fragment before ESP, after it, or not at all."),
+	SA(NUMBER, KEY_OUT, path_mtu, "path_mtu", "1500", 576, 65535, NULL, "octets", "Largest outer packet on the way to the peer."),
+	SA_BLOCK(MAP, KEY_OUT, PMTU, pmtu, "pmtu", NULL, 0, 0, NULL, "", "How the path MTU is learned."),
+	SA(BOOL, 0, mss_clamp, "mss_clamp", "false", 0, 0, NULL, "", "Lower the MSS of TCP to what fits."),
+	SA(BOOL, 0, esp_ping, "esp_ping", "false", 0, 0, NULL, "", "Answer ESP ping."),
+	SA_BLOCK(MAP, KEY_OUT, TFC, tfc, "tfc", NULL, 0, 0, NULL, "", "Traffic flow confidentiality."),
+	SA_BLOCK(OPTION, KEY_RENEW, IPCOMP, ipcomp.on, "ipcomp", NULL, 0, 0, NULL, "", "Compression before ESP."),
+	SA_BLOCK(OPTION, KEY_RENEW, IPTFS, iptfs.on, "iptfs", NULL, 0, 0, NULL, "", "RFC 9347, with mode: iptfs."),
+	SA_BLOCK(MAP, 0, LIFETIME, lifetime, "lifetime", NULL, 0, 0, NULL, "", "Limits of the SA. 0: none but the algorithm's."),
+
+	SUB(INNER, ADDR, conf_sa, inner.src, "src", NULL, 0, 0, NULL, "", "Inner source."),
+	SUB(INNER, ADDR, conf_sa, inner.dst, "dst", NULL, 0, 0, NULL, "", "Inner destination."),
+
+	SUB(BUNDLE, NAME, conf_sa, bundle.name, "name", NULL, 0, 0, NULL, "", "Name of the bundle."),
+	SUB(BUNDLE, NUMBER, conf_sa, bundle.worker, "worker", "fallback", 0, WORKERS_MAX - 1, fallbacks, "", "The worker it is for, or fallback."),
+
+	ROW(ENCAP, PORT_PAIR, 0, KEY_REQUIRED, conf_sa, encap.ports, 0, "udp", NULL, 0, 65535, NULL, "ports",
+	    "Ports in the packet's order: source, destination; in: the peer's, 0 for any, and ours. Of a tunnel: ours, the peer's."),
+	SUB(ENCAP, TIME, conf_sa, encap.keepalive_us, "keepalive", "20s", 0, 3600000000, NULL, "", "NAT keepalive when nothing is sent for that long. 0: none."),
+	SUB(ENCAP, BOOL, conf_sa, encap.follow, "follow", "false", 0, 0, NULL, "", "Follow the peer to a new address."),
+
+	SUB(PMTU, BOOL, conf_sa, pmtu.icmp, "icmp", "true", 0, 0, NULL, "", "Believe ICMP too-big that quotes this SA, down to the floor."),
+	SUB(PMTU, BOOL, conf_sa, pmtu.probe, "probe", "false", 0, 0, NULL, "", "Probe with packets of its own."),
+	SUB(PMTU, NUMBER, conf_sa, pmtu.floor, "floor", "1280", 576, 65535, NULL, "octets", "No report makes it smaller."),
+	SUB(PMTU, TIME, conf_sa, pmtu.age_us, "age", "10m", 1000000, TIME_MAX, NULL, "", "After so long a larger one is tried again."),
+
+	SUB(TFC, NUMBER, conf_sa, tfc.pad_to, "pad_to", "0", 0, 65535, NULL, "octets", "Pad inner packets to this size, as far as the path MTU lets. 0: none."),
+	SUB(TFC, NUMBER, conf_sa, tfc.dummy_rate, "dummy_rate", "0", 0, 10000000, NULL, "packets per second", "Dummy packets. 0: none."),
+
+	SUB(IPCOMP, NUMBER, conf_sa, ipcomp.cpi, "cpi", "2", 1, 0xffff, NULL, "", "Compression Parameter Index."),
+	SUB(IPCOMP, NUMBER, conf_sa, ipcomp.algorithm, "algorithm", "deflate", NO_NUMBERS, ipcomps, "", "RFC 2394."),
+	SUB(IPCOMP, NUMBER, conf_sa, ipcomp.threshold, "threshold", "128", 0, 65535, NULL, "octets", "Smaller payloads are sent as they are."),
+	SUB(IPCOMP, NUMBER, conf_sa, ipcomp.max_output, "max_output", "65535", 576, 65535, NULL, "octets", "A packet that grows beyond is dropped."),
+
+	SUB(IPTFS, NUMBER, conf_sa, iptfs.rate_bps, "rate", "0", 0, UINT64_C(1000000000000), NULL, "bit/s", "Constant rate. 0: send when there is something."),
+	SUB(IPTFS, NUMBER, conf_sa, iptfs.layer, "layer", "l3", NO_NUMBERS, layers, "", "What the rate counts."),
+	SUB(IPTFS, NUMBER, conf_sa, iptfs.packet_size, "packet_size", "1400", 64, 65535, NULL, "octets", "Size of an outer packet."),
+	SUB(IPTFS, TIME, conf_sa, iptfs.init_delay_us, "init_delay", "2ms", 0, 10000000, NULL, "", "How long the first packet waits for others."),
+	SUB(IPTFS, NUMBER, conf_sa, iptfs.max_queue, "max_queue", "1M", 1500, 64 * GI, NULL, "octets", "Inner packets waiting."),
+	SUB(IPTFS, NUMBER, conf_sa, iptfs.max_aggregation, "max_aggregation", "0", 0, 65535, NULL, "packets", "Inner packets in one outer. 0: as many as fit."),
+	SUB(IPTFS, BOOL, conf_sa, iptfs.dont_frag, "dont_frag", "false", 0, 0, NULL, "", "out: send no fragments. in: refuse them."),
+	SUB(IPTFS, NUMBER, conf_sa, iptfs.reorder_window, "reorder_window", "3", 0, 65535, NULL, "packets", "How many wait for a missing one. 0: none."),
+	SUB(IPTFS, TIME, conf_sa, iptfs.drop_time_us, "drop_time", "1s", 0, 60000000, NULL, "", "How long a missing one is waited for."),
+	SUB(IPTFS, BOOL, conf_sa, iptfs.send_immediately, "send_immediately", "false", 0, 0, NULL, "", "Deliver inner packets out of order."),
+	SUB(IPTFS, BOOL, conf_sa, iptfs.congestion_control, "congestion_control", "false", 0, 0, NULL, "", "RFC 5348 lowers the rate on loss."),
+	ROW(IPTFS, OPTION, BLOCK_BREAKER, 0, conf_sa, iptfs.breaker.on, 0, "breaker", NULL, 0, 0, NULL, "", "Circuit breaker (RFC 8084)."),
+
+	SUB(BREAKER, NUMBER, conf_sa, iptfs.breaker.loss_percent, "loss", "5", 1, 100, NULL, "%", "Loss that stops the sender"),
+	SUB(BREAKER, TIME, conf_sa, iptfs.breaker.time_us, "time", "10s", 1000, 3600000000, NULL, "", "when it lasts this long."),
+
+	SUB(LIFETIME, NUMBER, conf_sa, lifetime.soft_packets, "soft_packets", "0", 0, UINT64_MAX, NULL, "packets", "An event."),
+	SUB(LIFETIME, NUMBER, conf_sa, lifetime.hard_packets, "hard_packets", "0", 0, UINT64_MAX, NULL, "packets", "The end of the SA."),
+	SUB(LIFETIME, NUMBER, conf_sa, lifetime.soft_bytes, "soft_bytes", "0", 0, UINT64_MAX, NULL, "octets", "An event."),
+	SUB(LIFETIME, NUMBER, conf_sa, lifetime.hard_bytes, "hard_bytes", "0", 0, UINT64_MAX, NULL, "octets", "The end of the SA."),
+	SUB(LIFETIME, NUMBER, conf_sa, lifetime.soft_seconds, "soft_seconds", "0", 0, UINT32_MAX, NULL, "seconds", "An event."),
+	SUB(LIFETIME, NUMBER, conf_sa, lifetime.hard_seconds, "hard_seconds", "0", 0, UINT32_MAX, NULL, "seconds", "The end of the SA."),
+
+	POLICY(NAME, KEY_REQUIRED, name, "name", NULL, 0, 0, NULL, "", "Name of the policy."),
+	POLICY(NUMBER, KEY_REQUIRED, direction, "direction", NULL, NO_NUMBERS, directions, "", "out: from red to black. in: from black to red."),
+	POLICY(NETS, KEY_REQUIRED, src, "src", NULL, 0, 0, NULL, "", "Source."),
+	POLICY(NETS, KEY_REQUIRED, dst, "dst", NULL, 0, 0, NULL, "", "Destination."),
+	POLICY(NUMBER, 0, protocol, "protocol", "any", 0, 255, protocols, "", "Upper-layer protocol. icmp is 1 with IPv4 and 58 with IPv6."),
+	POLICY(PORT_RANGE, 0, src_port, "src_port", "any", 0, 65535, any, "", "Source port."),
+	POLICY(PORT_RANGE, 0, dst_port, "dst_port", "any", 0, 65535, any, "", "Destination port."),
+	POLICY(MASK, 0, dscp, "dscp", "any", 0, 63, any, "DSCP values", "Classes of traffic."),
+	POLICY(BOOL, 0, icmp, "icmp", "true", 0, 0, NULL, "", "RFC 4301 section 6: ICMP errors about matching packets match."),
+	POLICY(NUMBER, KEY_REQUIRED, action, "action", NULL, NO_NUMBERS, actions, "", "What is done with a packet that matches."),
+	POLICY(NAME, 0, sa_name, "sa", NULL, 0, 0, NULL, "", "protect: the SA it goes by (out), or must have come by (in)."),
+};
+/* clang-format on */
+const uint32_t conf_n_keys = sizeof(conf_keys) / sizeof(conf_keys[0]);
+
+const char *const conf_engine_names[CONF_ENGINES_MAX] = { "inline", "cryptodev", "ipsec_mb",
+							  "openssl" };

@@ -1,0 +1,797 @@
+#include "unit.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+
+#define KEY_A "hex:00112233445566778899aabbccddeeff00000001"
+#define KEY_C "hex:c0ddeeccbbaa9988776655443322110000000003"
+#define KEY_B "hex:ffeeddccbbaa9988776655443322110000000002"
+/* Three lines, so that what follows begins in line 4. */
+#define TOP "version: 1\nports:\n  - {name: wan, device: net_null0, side: black}\n"
+#define SA_AS(name, direction, spi, key, more)                     \
+	"  - {name: " name ", direction: " direction ", spi: " spi \
+	", src: 192.0.2.1, dst: 198.51.100.1, aead: aes-gcm-128, key: \"" key "\"" more "}\n"
+/* A good SA in line 5, with more keys in line 6. */
+#define SA(more) TOP "sas:\n" SA_AS("a", "out", "0x1001", KEY_A, ",\n     " more)
+#define GOOD	 TOP "sas:\n" SA_AS("a", "out", "0x1001", KEY_A, "")
+#define TUNNEL(more, out)                                                                   \
+	TOP "tunnels:\n"                                                                    \
+	    "  - name: t\n    local: 192.0.2.1\n    remote: 198.51.100.1\n    local_nets: " \
+	    "10.1.0.0/16\n"                                                                 \
+	    "    remote_nets: 10.2.0.0/16\n    aead: aes-gcm-128\n" more                    \
+	    "    in: {spi: 0x2001, key: \"" KEY_B "\"}\n    out: {" out "}\n"
+#define POLICY(more) GOOD "policies:\n  - {name: p, direction: out, " more "}\n"
+
+/* clang-format off */
+static const struct {
+	const char *what;
+	const char *text;
+	const char *place; /* line:col: path */
+	const char *wrong; /* what the sentence must say */
+} bad[] = {
+	/* YAML itself */
+	{ "an empty file", "", " ", "the file is empty" },
+	{ "comments alone", "# nothing\n", " ", "the file is empty" },
+	{ "a list at the top", "- a\n", "1:1: ", "not a map" },
+	{ "a word at the top", "gateway\n", "1:1: ", "not a map" },
+	{ "a bracket left open", TOP "sas: [\n", "5:1: ", "did not find expected node content" },
+	{ "indented with a tab", "version: 1\ngateway:\n\tname: a\n", "3:1: ", "spaces" },
+	{ "not UTF-8", "version: 1\ngateway: {name: \xff}\n", "2:17: ", "UTF-8 text" },
+	{ "UTF-16", "\xff\xfev\0e\0r\0", "1:1: ", "UTF-8 text" },
+	{ "a control character", "version: 1\x01\n", "1:11: ", "control characters are not allowed" },
+	{ "an anchor", TOP "sas: &x []\n", "4:6: ", "anchors are not taken" },
+	{ "an alias", TOP "routes: &x []\nsas: *x\n", "5:6: ", "aliases are not taken" },
+	{ "a billion laughs", "a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "3:5: ", "aliases are not taken" },
+	{ "a tag", "version: !!int 1\n", "1:10: ", "tags are not taken" },
+	{ "two documents", "version: 1\n---\nversion: 1\n", "2:1: ", "a second document" },
+	{ "a map as a key", TOP "{a: b}: c\n", "4:1: ", "as a key" },
+	{ "too deep", TOP "sas: [[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]\n", "4:21: ", "nested too deep" },
+	{ "a NUL in a text", TOP "gateway: {name: \"a\\0b\"}\n", "4:17: ", "a NUL character" },
+	/* keys and types */
+	{ "an unknown key", TOP "gateway: {nmae: x}\n", "4:11: gateway.nmae: ", "did you mean name?" },
+	{ "an unknown key at the top", TOP "tunnel: []\n", "4:1: tunnel: ", "did you mean tunnels?" },
+	{ "an unknown key like no other", TOP "colour: red\n", "4:1: colour: ", "unknown key" },
+	{ "a key twice", TOP "gateway: {name: a, name: b}\n", "4:20: gateway.name: ", "given twice" },
+	{ "a part twice", TOP "routes: []\nroutes: []\n", "5:1: routes: ", "given twice" },
+	{ "a later version", "version: 2\n", "1:10: version: ", "2 is out of range: 1" },
+	{ "a list where a map belongs", TOP "gateway: []\n", "4:10: gateway: ", "a list: a map of keys" },
+	{ "a map where a list belongs", TOP "sas: {name: a}\n", "4:6: sas: ", "a map: a list" },
+	{ "a word where an item belongs", TOP "sas: [a]\n", "4:7: sas[0]: ", "a single value: a map" },
+	{ "a list where a number belongs", TOP "gateway: {burst: [1]}\n", "4:18: gateway.burst: ", "a list: 1 to 64" },
+	{ "a map where a number belongs", TOP "gateway: {burst: {a: 1}}\n", "4:18: gateway.burst: ", "a map: 1 to 64" },
+	{ "no ports", "version: 1\n", "1:1: ports: ", "missing: at least one port" },
+	{ "a port without device and side", "ports:\n  - name: wan\n", "2:5: ports[0].device: ", "missing" },
+	{ "and the side too", "ports:\n  - name: wan\n", "2:5: ports[0].side: ", "missing: black or red" },
+	/* numbers, times, words */
+	{ "a number out of range", TOP "gateway: {burst: 65}\n", "4:18: gateway.burst: ", "65 is out of range: 1 to 64 packets" },
+	{ "a number beyond 64 bits", TOP "gateway: {max_sas: 99999999999G}\n", "4:20: ", "is out of range" },
+	{ "a negative number", TOP "gateway: {burst: -1}\n", "4:18: ", "-1 is out of range" },
+	{ "an octal number", TOP "gateway: {burst: 010}\n", "4:18: ", "'010' is no number" },
+	{ "an unknown suffix", TOP "gateway: {max_sas: 1T}\n", "4:20: ", "'1T' is no number" },
+	{ "a word for a number", TOP "gateway: {burst: many}\n", "4:18: ", "'many' is no number" },
+	{ "a time without unit", SA("pmtu: {age: 10}"), "6:18: sas[0].pmtu.age: ", "'10' is no time" },
+	{ "a time out of range", SA("pmtu: {age: 1ms}"), "6:18: sas[0].pmtu.age: ", "1ms is out of range: 1s to" },
+	{ "a misspelt word", TOP "gateway: {idle: pol}\n", "4:17: gateway.idle: ", "did you mean poll?" },
+	{ "an unknown word", SA("df: maybe"), "6:10: sas[0].df: ", "'maybe' is not known: copy, set or clear" },
+	{ "neither true nor false", SA("esn: yes"), "6:11: sas[0].esn: ", "'yes' is neither: true or false" },
+	{ "a worker beyond the last", "ports:\n  - {name: a, device: x, side: red, workers: [64]}\n",
+	  "2:47: ports[0].workers: ", "64 is out of range" },
+	{ "an empty list of workers", "ports:\n  - {name: a, device: x, side: red, workers: []}\n",
+	  "2:46: ports[0].workers: ", "an empty list" },
+	{ "an unknown engine", TOP "gateway: {crypto: [ipsecmb]}\n", "4:20: gateway.crypto: ", "'ipsecmb' is not known" },
+	{ "an engine twice", TOP "gateway: {crypto: [openssl, openssl]}\n", "4:29: ", "openssl is named twice" },
+	{ "no engine of this version", TOP "gateway: {crypto: [inline]}\n", "4:19: ", "ipsec_mb or openssl" },
+	{ "a name with a colon", TOP "gateway: {name: \"a:b\"}\n", "4:17: gateway.name: ", "'a:b' is no name" },
+	{ "an empty name", TOP "gateway: {name: \"\"}\n", "4:17: gateway.name: ", "empty" },
+	{ "a name too long", TOP "gateway: {name: a23456789a23456789a23456789a23456789a23456789a23456789a23456789x}\n",
+	  "4:17: ", "longer than 63 octets" },
+	/* addresses */
+	{ "host bits set", TOP "routes:\n  - {to: 10.2.0.1/16, port: wan}\n", "5:10: routes[0].to: ",
+	  "10.2.0.1/16 has host bits set: 10.2.0.0/16" },
+	{ "host bits set in IPv6", TOP "routes:\n  - {to: \"2001:db8::1/32\", port: wan}\n", "5:10: ", "2001:db8::/32" },
+	{ "a prefix too long", TOP "routes:\n  - {to: 10.0.0.0/33, port: wan}\n", "5:10: ", "is no prefix" },
+	{ "a prefix without length", TOP "routes:\n  - {to: 10.0.0.1, port: wan}\n", "5:10: ", "no prefix length: 10.0.0.1/32" },
+	{ "no address", TOP "routes:\n  - {to: 10.0.0.0/8, via: 10.0.0.256, port: wan}\n", "5:27: routes[0].via: ",
+	  "'10.0.0.256' is no address" },
+	{ "a group as next hop", TOP "routes:\n  - {to: 10.0.0.0/8, via: 224.0.0.1, port: wan}\n", "5:27: ", "is no host" },
+	{ "a next hop of another family", TOP "routes:\n  - {to: 10.0.0.0/8, via: \"fe80::1\", port: wan}\n",
+	  "5:27: routes[0].via: ", "another family" },
+	{ "a route twice", TOP "routes:\n  - {to: 10.0.0.0/8, port: wan}\n  - {to: 10.0.0.0/8, port: wan}\n",
+	  "6:10: routes[1].to: ", "10.0.0.0/8 has a route already" },
+	{ "a neighbour twice", TOP "neighbours:\n  - {ip: 10.0.0.1, mac: \"02:00:00:00:00:01\", port: wan}\n"
+				   "  - {ip: 10.0.0.1, mac: \"02:00:00:00:00:02\", port: wan}\n",
+	  "6:10: neighbours[1].ip: ", "given twice" },
+	{ "a MAC cut short", TOP "neighbours:\n  - {ip: 10.0.0.1, mac: \"02:00:00:00:00\", port: wan}\n",
+	  "5:25: neighbours[0].mac: ", "is no MAC address" },
+	{ "a MAC of a group", TOP "neighbours:\n  - {ip: 10.0.0.1, mac: \"01:00:00:00:00:01\", port: wan}\n", "5:25: ",
+	  "one station" },
+	{ "an address without its length", "ports:\n  - {name: a, device: x, side: red, addresses: [10.0.0.1]}\n",
+	  "2:49: ports[0].addresses[0]: ", "with its prefix length" },
+	{ "an address twice", "ports:\n  - {name: a, device: x, side: red, addresses: [10.0.0.1/8, 10.0.0.1/9]}\n",
+	  "2:48: ports[0].addresses: ", "given twice" },
+	/* names and references */
+	{ "a port twice", TOP "  - {name: wan, device: net_null1, side: red}\n", "4:12: ports[1].name: ", "the name of another" },
+	{ "a device twice", TOP "  - {name: lan, device: \"net_null0,size=64\", side: red}\n", "4:25: ports[1].device: ",
+	  "net_null0 is the device of wan" },
+	{ "an SA twice", GOOD SA_AS("a", "in", "0x1002", KEY_B, ""), "6:12: sas[1].name: ", "a is the name of another" },
+	{ "a tunnel's SA has the name of an SA",
+	  TUNNEL("", "spi: 0x1001, key: \"" KEY_A "\"") "sas:\n" SA_AS("t.in", "in", "0x1002", KEY_C, ""), "5:11: tunnels[0].name: ",
+	  "t.in is the name of another" },
+	{ "a route by no port", TOP "routes:\n  - {to: 10.0.0.0/8, port: wam}\n", "5:28: routes[0].port: ", "there is no port wam" },
+	{ "a policy to no SA", POLICY("src: any, dst: any, action: protect, sa: b"), "7:72: policies[0].sa: ", "there is no SA b" },
+	{ "a policy of the other direction",
+	  GOOD "policies:\n  - {name: p, direction: in, src: any, dst: any, action: protect, sa: a}\n",
+	  "7:71: policies[0].sa: ", "a is for direction: out" },
+	{ "protect without SA", POLICY("src: any, dst: any, action: protect"), "7:5: policies[0].sa: ", "missing" },
+	{ "bypass with an SA", POLICY("src: any, dst: any, action: bypass, sa: a"), "7:71: policies[0].sa: ", "another action" },
+	{ "ports of no protocol", POLICY("src: any, dst: any, action: bypass, dst_port: 80"), "7:77: policies[0].dst_port: ",
+	  "no ports: protocol: tcp or udp" },
+	{ "a port range backwards", POLICY("src: any, dst: any, action: bypass, protocol: tcp, dst_port: 90-80"),
+	  "7:92: policies[0].dst_port: ", "runs backwards" },
+	{ "a port too large", POLICY("src: any, dst: any, action: bypass, protocol: tcp, dst_port: 65536"), "7:92: ", "out of range" },
+	{ "families that never meet", POLICY("src: 10.0.0.0/8, dst: \"2001:db8::/32\", action: bypass"), "7:53: policies[0].dst: ",
+	  "nothing can match" },
+	{ "a range of two families", POLICY("src: \"10.0.0.1-2001:db8::1\", dst: any, action: bypass"), "7:36: ", "mixes IPv4 and IPv6" },
+	{ "a range backwards", POLICY("src: 10.0.0.9-10.0.0.1, dst: any, action: bypass"), "7:36: ", "runs backwards" },
+	{ "a policy without source", POLICY("dst: any, action: bypass"), "7:5: policies[0].src: ", "missing" },
+	/* security associations */
+	{ "a reserved SPI", TOP "sas:\n" SA_AS("a", "out", "255", KEY_A, ""), "5:36: sas[0].spi: ", "255 is out of range: 256 to" },
+	{ "an SPI twice", GOOD SA_AS("b", "out", "0x1001", KEY_B, ""), "6:36: sas[1].spi: ", "b has the SPI and dst of a" },
+	{ "an outer pair of two families", TOP "sas:\n  - {name: a, direction: out, spi: 256, src: \"2001:db8::1\", dst: 192.0.2.1, "
+					       "aead: aes-gcm-128, key: \"" KEY_A "\"}\n",
+	  "5:66: sas[0].dst: ", "IPv4, the other end is IPv6: one family" },
+	{ "a window too small", SA("replay_window: 31"), "6:21: sas[0].replay_window: ", "31 is out of range: 32 to 65536" },
+	{ "a window too large", SA("replay_window: 65537"), "6:21: sas[0].replay_window: ", "65537 is out of range" },
+	{ "a number that needs ESN", SA("esn: false, oseq: 4294967296"), "6:24: sas[0].oseq: ", "too large without ESN" },
+	{ "soft above hard", SA("lifetime: {soft_packets: 9, hard_packets: 8}"), "6:16: sas[0].lifetime: ", "soft_packets is above" },
+	{ "port 0 outbound", SA("encap: {udp: [0, 4500]}"), "6:13: sas[0].encap: ", "port 0 on the way out" },
+	{ "encap without ports", SA("encap: {keepalive: 1s}"), "6:13: sas[0].encap.udp: ", "missing" },
+	{ "three ports", SA("encap: {udp: [1, 2, 3]}"), "6:19: sas[0].encap.udp: ", "not a list of two" },
+	{ "padding in transport mode", SA("mode: transport, tfc: {pad_to: 100}"), "6:28: sas[0].tfc: ", "mode: tunnel" },
+	{ "a DSCP too large", SA("outer_dscp: {64: 1}"), "6:19: sas[0].outer_dscp: ", "64 is out of range" },
+	/* algorithms and keys */
+	{ "an unknown aead", TOP "sas:\n  - {name: a, direction: out, spi: 256, src: 10.0.0.1, dst: 10.0.0.2, aead: aes-gcm}\n",
+	  "5:77: sas[0].aead: ", "'aes-gcm' is not known: aes-gcm-128, " },
+	{ "a cipher as aead", TOP "sas:\n  - {name: a, direction: out, spi: 256, src: 10.0.0.1, dst: 10.0.0.2, aead: aes-cbc-128}\n",
+	  "5:77: sas[0].aead: ", "cipher: aes-cbc-128" },
+	{ "a cipher without auth",
+	  TOP "sas:\n  - {name: a, direction: out, spi: 256, src: 10.0.0.1, dst: 10.0.0.2, cipher: aes-cbc-128}\n",
+	  "5:79: sas[0].cipher: ", "needs an auth" },
+	{ "aead and auth", SA("auth: hmac-sha1-96"), "6:12: sas[0].auth: ", "authenticates by itself" },
+	{ "aead and cipher", SA("cipher: null"), "6:14: sas[0].cipher: ", "one of the two" },
+	{ "no algorithm", TOP "sas:\n  - {name: a, direction: out, spi: 256, src: 10.0.0.1, dst: 10.0.0.2}\n", "5:5: sas[0].aead: ",
+	  "missing" },
+	{ "a tag that is not defined", SA("icv: 10"), "6:11: sas[0].icv: ", "no tag of 10 octets: 8, 12 or 16" },
+	{ "an implicit IV that is not defined", SA("icv: 8, implicit_iv: true"), "6:11: sas[0].icv: ", "RFC 8750" },
+	{ "no key", TOP "sas:\n  - {name: a, direction: out, spi: 256, src: 10.0.0.1, dst: 10.0.0.2, aead: aes-gcm-128}\n",
+	  "5:5: sas[0].key: ", "missing, aes-gcm-128 needs 20 octets" },
+	{ "an auth_key without auth", SA("auth_key: \"hex:00\""), "6:16: sas[0].auth_key: ", "no auth is set" },
+	{ "a key of another length", TOP "sas:\n" SA_AS("a", "out", "256", "hex:000102030405060708090a0b0c0d0e0f", ""), "5:100: sas[0].key: ",
+	  "16 octets, aes-gcm-128 needs 20 (16 key + 4 salt)" },
+	{ "an odd number of digits", TOP "sas:\n" SA_AS("a", "out", "256", "hex:000102030405060708090a0b0c0d0e0f0", ""), "5:100: ",
+	  "an odd number of digits (33)" },
+	{ "no hexadecimal digits", TOP "sas:\n" SA_AS("a", "out", "256", "hex:00010203040506070809xyz", ""), "5:100: ",
+	  "other than hexadecimal digits" },
+	{ "a key that names another's place", GOOD SA_AS("b", "out", "257", "hex:@00000000-------------------------------", ""), "6:100: sas[1].key: ",
+	  "other than hexadecimal digits" },
+	{ "a key without source", TOP "sas:\n" SA_AS("a", "out", "256", "0011", ""), "5:100: ", "a key without its source" },
+	{ "a key from a file where none may be", TOP "sas:\n" SA_AS("a", "out", "256", "file:/etc/shadow", ""), "5:100: ", "no files" },
+	{ "a key from the environment where none may be", TOP "sas:\n" SA_AS("a", "out", "256", "env:HOME", ""), "5:100: ", "no environment" },
+	{ "a nonce used twice", GOOD SA_AS("b", "out", "0x1002", KEY_A, ""), "6:103: sas[1].key: ", "b has the key and salt of a" },
+	{ "a nonce used twice, not quite a loop", GOOD SA_AS("b", "in", "0x1002", KEY_A, ""), "6:102: sas[1].key: ", "b has the key and salt of a" },
+	{ "a tunnel with one key for both", TUNNEL("", "spi: 0x1001, key: \"" KEY_B "\""), "11:28: tunnels[0].in.key: ",
+	  "t.in has the key and salt of t.out" },
+	/* tunnels */
+	{ "a tunnel without nets", TOP "tunnels:\n  - {name: t, local: 192.0.2.1, remote: 192.0.2.2, aead: aes-gcm-128,\n"
+				       "     out: {spi: 256, key: \"" KEY_A "\"}, in: {spi: 257, key: \"" KEY_B "\"}}\n",
+	  "5:5: tunnels[0].local_nets: ", "missing" },
+	{ "a tunnel's half without spi", TUNNEL("", "key: \"" KEY_A "\""), "12:10: tunnels[0].out.spi: ", "missing" },
+	{ "src in a tunnel", TUNNEL("    src: 192.0.2.1\n", "spi: 256, key: \"" KEY_A "\""), "11:5: tunnels[0].src: ", "local, remote" },
+	{ "a direction in a half", TUNNEL("", "spi: 256, direction: out, key: \"" KEY_A "\""), "12:21: tunnels[0].out.direction: ",
+	  "not a key of a tunnel" },
+	{ "a tunnel's bad option is complained of where it stands", TUNNEL("    replay_window: 7\n", "spi: 256, key: \"" KEY_A "\""),
+	  "11:20: tunnels[0].replay_window: ", "7 is out of range" },
+	/* what comes later */
+	{ "AH", SA("proto: ah"), "6:13: sas[0].proto: ", "ah: not supported by this version: esp" },
+	{ "BEET", SA("mode: beet"), "6:12: sas[0].mode: ", "beet: not supported by this version: tunnel or transport" },
+	{ "IP-TFS", SA("mode: iptfs"), "6:12: sas[0].mode: ", "iptfs: not supported by this version" },
+	{ "its block", SA("iptfs: {rate: 100M}"), "6:13: sas[0].iptfs: ", "not supported by this version: leave it out" },
+	{ "subspaces", SA("subspaces: true"), "6:17: sas[0].subspaces: ", "true: not supported by this version: false" },
+	{ "lanes", SA("lanes: auto"), "6:13: sas[0].lanes: ", "auto: not supported by this version: 1" },
+	{ "a bundle", SA("bundle: {name: b, worker: 3}"), "6:14: sas[0].bundle: ", "not supported by this version" },
+	{ "classes", SA("dscp_set: [46]"), "6:16: sas[0].dscp_set: ", "not supported by this version" },
+	{ "IPComp", SA("ipcomp: {cpi: 0x1234}"), "6:14: sas[0].ipcomp: ", "not supported by this version" },
+	{ "following a peer", SA("encap: {udp: [1, 2], follow: true}"), "6:35: sas[0].encap.follow: ", "not supported" },
+	{ "fragments after ESP", SA("frag: post"), "6:12: sas[0].frag: ", "post: not supported by this version: pre or none" },
+	{ "probing", SA("pmtu: {probe: true}"), "6:20: sas[0].pmtu.probe: ", "not supported by this version" },
+	{ "clamping", SA("mss_clamp: true"), "6:17: sas[0].mss_clamp: ", "not supported by this version" },
+	{ "ESP ping", SA("esp_ping: true"), "6:16: sas[0].esp_ping: ", "not supported by this version" },
+	{ "a state file", TOP "gateway: {state_file: /var/lib/espgw/state}\n", "4:23: gateway.state_file: ", "not supported" },
+	{ "holding packets", TOP "gateway: {acquire: {action: hold}}\n", "4:29: gateway.acquire.action: ", "hold: not supported" },
+	{ "reassembly", TOP "gateway: {reassembly: {timeout: 3s}}\n", "4:33: gateway.reassembly.timeout: ", "not supported" },
+	{ "a mirror", "ports:\n  - {name: a, device: x, side: red, mirror: {tap: t}}\n", "2:45: ports[0].mirror: ", "not supported" },
+	/* values of the wrong type are complained of even behind a gate */
+	{ "a bad value of a key to come", SA("iptfs: {rate: fast}"), "6:20: sas[0].iptfs.rate: ", "'fast' is no number" },
+	/* limits */
+	{ "more SAs than room", "gateway: {max_sas: 1}\nports: [{name: a, device: x, side: red}]\nsas:\n" SA_AS("a", "out", "256", KEY_A, "")
+		SA_AS("b", "out", "257", KEY_B, ""),
+	  "1:1: gateway.max_sas: ", "there are 2 SAs" },
+};
+/* clang-format on */
+
+static char *
+printed(struct conf_errors *e)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	conf_errors_print(f, e);
+	fclose(f);
+	return text;
+}
+
+/* Is there a line "t:PLACE…" that says so? */
+static bool
+says(const char *text, const char *place, const char *wrong)
+{
+	char start[256];
+
+	snprintf(start, sizeof(start), "t:%s", place);
+	for (const char *line = text; *line != 0;) {
+		const char *end = strchr(line, '\n');
+		char *one = strndup(line, end - line);
+		bool is = strncmp(one, start, strlen(start)) == 0 && strstr(one, wrong) != NULL;
+
+		free(one);
+		if (is)
+			return true;
+		line = end + 1;
+	}
+	return false;
+}
+
+static struct conf *
+load(const char *text, struct conf_errors *e)
+{
+	struct conf *c;
+
+	conf_errors_init(e, "t");
+	conf_load_text(text, strlen(text), "t", CONF_NO_SOURCES, &c, e);
+	return c;
+}
+
+static struct conf *
+load_good(const char *text)
+{
+	struct conf_errors e;
+	struct conf *c = load(text, &e);
+
+	if (c == NULL) {
+		char *said = printed(&e);
+
+		print_error("%s\n%s", text, said);
+		free(said);
+	}
+	assert_non_null(c);
+	conf_errors_free(&e);
+	return c;
+}
+
+static void
+bad_files_are_refused(void **state)
+{
+	int failed = 0;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct conf_errors e;
+		struct conf *c;
+		char *text;
+		size_t len = strlen(bad[i].text);
+
+		/* The one with zeros inside. */
+		if (len > 2 && (unsigned char)bad[i].text[0] == 0xff)
+			len = 8;
+		conf_errors_init(&e, "t");
+		assert_int_equal(conf_load_text(bad[i].text, len, "t", CONF_NO_SOURCES, &c, &e),
+				 -EINVAL);
+		assert_null(c);
+		text = printed(&e);
+		if (!says(text, bad[i].place, bad[i].wrong)) {
+			print_error("%s: wanted t:%s … %s …, got\n%s", bad[i].what, bad[i].place,
+				    bad[i].wrong, text);
+			failed++;
+		}
+		free(text);
+		conf_errors_free(&e);
+	}
+	assert_int_equal(failed, 0);
+}
+
+/* One mistake is one error: what follows from it is not told. */
+static void
+one_mistake_is_one_error(void **state)
+{
+	int failed = 0;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		static const char *const several[] = { "a billion laughs",
+						       "an alias",
+						       "a port without device and side",
+						       "and the side too",
+						       "a later version",
+						       "a tunnel without nets",
+						       "a map as a key",
+						       "comments alone",
+						       "a bad value of a key to come",
+						       "a tag" };
+		struct conf_errors e;
+		struct conf *c = load(bad[i].text, &e);
+		bool may = false;
+
+		for (size_t k = 0; k < sizeof(several) / sizeof(several[0]); k++)
+			may |= strcmp(several[k], bad[i].what) == 0;
+		if (e.n_errors != 1 && !may) {
+			char *text = printed(&e);
+
+			print_error("%s: %u errors\n%s", bad[i].what, e.n_errors, text);
+			free(text);
+			failed++;
+		}
+		conf_free(c);
+		conf_errors_free(&e);
+	}
+	assert_int_equal(failed, 0);
+}
+
+static void
+all_errors_are_found_in_one_run(void **state)
+{
+	struct conf_errors e;
+	struct conf *c = load("version: 3\ngateway: {idle: pol, burst: 0}\nports:\n  - {name: a, "
+			      "device: x, side: blue}\n"
+			      "sas:\n  - {name: a, direction: out, spi: 1, src: 10.0.0.1, dst: "
+			      "10.0.0.2, aead: aes-gcm-128, "
+			      "key: \"hex:00\"}\nroutes: [{to: 10.0.0.1/8, port: b}]\n",
+			      &e);
+	char *text = printed(&e);
+
+	assert_null(c);
+	assert_int_equal(e.n_errors, 8);
+	assert_true(says(text, "2:17: gateway.idle", "poll"));
+	assert_true(says(text, "2:29: gateway.burst", "0 is out"));
+	assert_true(says(text, "4:32: ports[0].side", "blue"));
+	assert_true(says(text, "6:36: sas[0].spi", "1 is out"));
+	assert_true(says(text, "6:93: sas[0].key", "1 octets"));
+	assert_true(says(text, "7:15: routes[0].to", "10.0.0.0/8"));
+	assert_true(says(text, "7:33: routes[0].port", "no port b"));
+	free(text);
+	conf_errors_free(&e);
+}
+
+static void
+errors_are_json_too(void **state)
+{
+	struct conf_errors e;
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	struct json j;
+
+	load(TOP "gateway: {burst: 65}\n", &e);
+	json_init(&j, f);
+	conf_errors_json(&j, NULL, &e);
+	fclose(f);
+	assert_string_equal(text, "{\"ok\":false,\"errors\":[{\"file\":\"t\",\"line\":4,\"column\":"
+				  "18,\"path\":\"gateway.burst\","
+				  "\"wrong\":\"65 is out of range\",\"right\":\"1 to 64 "
+				  "packets\"}],\"warnings\":[]}");
+	free(text);
+	conf_errors_free(&e);
+}
+
+static void
+defaults_hold(void **state)
+{
+	struct conf *c = load_good(GOOD);
+	const struct conf_sa *sa = &c->sas[0];
+
+	assert_int_equal(c->version, 1);
+	assert_string_equal(c->gateway.name, "espgw");
+	assert_int_equal(c->gateway.max_sas, 65536);
+	assert_int_equal(c->gateway.max_routes.v6, 16384);
+	assert_int_equal(c->gateway.key_cache, 16 << 20);
+	assert_int_equal(c->gateway.crypto.n, 4);
+	assert_int_equal(c->gateway.crypto.list[2], CONF_ENGINE_IPSEC_MB);
+	assert_int_equal(c->gateway.mbufs, CONF_AUTO);
+	assert_int_equal(c->gateway.reassembly.timeout_us, 2000000);
+	assert_int_equal(c->ports[0].mtu, 1500);
+	assert_true(c->ports[0].workers == CONF_ALL);
+	assert_true(c->ports[0].offloads);
+	assert_int_equal(sa->spi, 0x1001);
+	assert_int_equal(sa->mode, CONF_TUNNEL);
+	assert_int_equal(sa->replay_window, 1024);
+	assert_int_equal(sa->suite.cipher, ALG_AES_GCM_128);
+	assert_int_equal(sa->suite.icv_len, 16);
+	assert_true(sa->suite.esn);
+	assert_int_equal(sa->key.len, 20);
+	assert_int_equal(sa->key.octets[15], 0xff);
+	assert_int_equal(sa->key.octets[19], 1);
+	assert_int_equal(sa->outer_dscp.map[46], 46);
+	assert_int_equal(sa->flow_label, CONF_FLOW_LABEL_HASH);
+	assert_int_equal(sa->pmtu.floor, 1280);
+	assert_int_equal(sa->pmtu.age_us, 600000000);
+	assert_int_equal(sa->lanes, 1);
+	assert_true(sa->ecn);
+	assert_false(sa->encap.on);
+	assert_int_equal(sa->mark.line, 5);
+	conf_free(c);
+}
+
+static void
+values_are_read(void **state)
+{
+	struct conf *c = load_good(
+		SA("outer_dscp: {46: 10, 0: 8}, flow_label: 0x12345, lifetime: {hard_bytes: 5G, "
+		   "soft_packets: 2Ki},\n"
+		   "     encap: {udp: [4500, 31337], keepalive: 1500ms}, ttl: 255, df: set, ecn: "
+		   "false, path_mtu: 1400,\n"
+		   "     oseq: 18446744073709551615") "policies:\n  - {name: p, direction: out, "
+						      "src: [10.0.0.0/8, \"2001:db8::/32\", "
+						      "10.9.0.1-10.9.0.7], dst: any,\n"
+						      "     protocol: udp, src_port: 1000-2000, "
+						      "dst_port: 53, dscp: [46, 34], icmp: false, "
+						      "action: protect, sa: a}\n"
+						      "  - {name: q, direction: in, src: "
+						      "10.0.0.4-10.0.0.7, dst: 10.0.0.1/32, "
+						      "protocol: 50, action: discard}\n");
+	const struct conf_sa *sa = &c->sas[0];
+	const struct conf_policy *p = &c->policies[0];
+	const struct conf_net *src, *dst;
+	uint64_t at = 0;
+	int pairs[7] = { 0 };
+
+	assert_int_equal(sa->outer_dscp.map[46], 10);
+	assert_int_equal(sa->outer_dscp.map[0], 8);
+	assert_int_equal(sa->outer_dscp.map[1], 1);
+	assert_int_equal(sa->flow_label, 0x12345);
+	assert_true(sa->lifetime.hard_bytes == 5000000000);
+	assert_int_equal(sa->lifetime.soft_packets, 2048);
+	assert_true(sa->encap.on);
+	assert_int_equal(sa->encap.ports[1], 31337);
+	assert_int_equal(sa->encap.keepalive_us, 1500000);
+	assert_true(sa->oseq == UINT64_MAX);
+	assert_int_equal(sa->df, CONF_DF_SET);
+	assert_int_equal(p->src.n, 3);
+	assert_int_equal(p->dst.n, 2);
+	assert_int_equal(p->src.list[2].prefix_len, CONF_NOT_PREFIX);
+	assert_true(p->dscp == (UINT64_C(1) << 46 | UINT64_C(1) << 34));
+	assert_int_equal(p->src_port.first, 1000);
+	assert_int_equal(p->dst_port.last, 53);
+	assert_int_equal(p->protocol, 17);
+	assert_int_equal(p->sa, 0);
+	assert_int_equal(c->policies[1].sa, CONF_NONE);
+	assert_int_equal(c->policies[1].src.list[0].prefix_len, 30);
+	while (conf_policy_pair(p, &at, &src, &dst))
+		pairs[src->family]++;
+	assert_int_equal(pairs[4], 2);
+	assert_int_equal(pairs[6], 1);
+	conf_free(c);
+}
+
+static void
+tunnels_become_sas_and_policies(void **state)
+{
+	struct conf *c = load_good(TUNNEL(
+		"    encap: {udp: [4500, 31337]}\n    tfc: {pad_to: 100}\n    ttl: 9\n",
+		"spi: 0x1001, key: \"" KEY_A
+		"\", ttl: 7, tfc: {dummy_rate: 5}") "policies:\n  - {name: first, direction: out, "
+						    "src: any, dst: any, action: discard}\n");
+	const struct conf_sa *out = &c->sas[0], *in = &c->sas[1];
+
+	assert_int_equal(c->n_sas, 2);
+	assert_int_equal(c->n_policies, 3);
+	assert_string_equal(out->name, "t.out");
+	assert_string_equal(in->name, "t.in");
+	assert_int_equal(out->direction, CONF_OUT);
+	assert_int_equal(in->direction, CONF_IN);
+	assert_int_equal(out->src.octets[0], 192);
+	assert_int_equal(in->src.octets[0], 198);
+	assert_int_equal(out->ttl, 7);
+	assert_int_equal(in->ttl, 9);
+	assert_int_equal(out->tfc.pad_to, 100);
+	assert_int_equal(out->tfc.dummy_rate, 5);
+	assert_int_equal(in->tfc.dummy_rate, 0);
+	/* Ours, the peer's; inbound packets have the peer's first. */
+	assert_int_equal(out->encap.ports[0], 4500);
+	assert_int_equal(in->encap.ports[0], 31337);
+	assert_int_equal(in->encap.ports[1], 4500);
+	assert_string_equal(c->policies[0].name, "first");
+	assert_string_equal(c->policies[1].name, "t.out");
+	assert_int_equal(c->policies[1].sa, 0);
+	assert_int_equal(c->policies[1].src.list[0].first[1], 1);
+	assert_int_equal(c->policies[2].sa, 1);
+	assert_int_equal(c->policies[2].src.list[0].first[1], 2);
+	assert_int_equal(c->policies[2].direction, CONF_IN);
+	conf_free(c);
+}
+
+static void
+a_transport_tunnel_protects_its_ends(void **state)
+{
+	struct conf *c = load_good(TOP "tunnels:\n  - {name: t, local: 192.0.2.1, remote: "
+				       "192.0.2.2, aead: aes-gcm-128, mode: transport,\n"
+				       "     out: {spi: 256, key: \"" KEY_A
+				       "\"}, in: {spi: 257, key: \"" KEY_B "\"}}\n");
+
+	assert_int_equal(c->policies[0].src.list[0].prefix_len, 32);
+	assert_int_equal(c->policies[0].src.list[0].first[3], 1);
+	assert_int_equal(c->policies[0].dst.list[0].last[3], 2);
+	conf_free(c);
+}
+
+static void
+a_loop_may_share_its_key(void **state)
+{
+	struct conf *c = load_good(GOOD SA_AS("b", "in", "0x1001", KEY_A, ""));
+
+	assert_int_equal(c->n_sas, 2);
+	conf_free(c);
+}
+
+/* A directory of this test, and a file in it. */
+static char dir[64];
+
+static void
+put(const char *name, const void *octets, size_t len, mode_t mode, char *path, size_t size)
+{
+	FILE *f;
+
+	snprintf(path, size, "%s/%s", dir, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(octets, 1, len, f), len);
+	fclose(f);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+static const char blob[5000];
+static const uint8_t raw_key[20] = "0123456789abcdef\0\0\0\7";
+
+static void
+keys_come_from_files_and_the_environment(void **state)
+{
+	static const char hex[] = "30313233 34353637\n38396162 63646566\n00000007\n";
+	static const struct {
+		const char *what, *key;
+		const void *octets;
+		size_t len;
+		mode_t mode;
+		const char *wrong; /* NULL: it is good */
+	} cases[] = {
+		{ "raw octets", "file:k", raw_key, 20, 0600, NULL },
+		{ "digits and white space", "file:k", hex, sizeof(hex) - 1, 0640, NULL },
+		{ "the environment", "env:CONF_TEST_KEY", "", 0, 0600, NULL },
+		{ "a file others may read", "file:k", raw_key, 20, 0604, "chmod o-rw" },
+		{ "a file others may write", "file:k", raw_key, 20, 0602, "chmod o-rw" },
+		{ "a file too short", "file:k", raw_key, 19, 0600,
+		  "19 octets, aes-gcm-128 needs 20" },
+		{ "digits too few", "file:k", hex, 10, 0600, "an odd number of digits (9)" },
+		{ "a file too long", "file:k", blob, sizeof(blob), 0600,
+		  "is longer than 4096 octets" },
+		{ "no file", "file:none", "", 0, 0600, "No such file" },
+		{ "a directory", "file:.", "", 0, 0600, "is no regular file" },
+		{ "not in the environment", "env:CONF_TEST_NONE", "", 0, 0600,
+		  "is not in the environment" },
+	};
+	char path[128], text[512];
+
+	setenv("CONF_TEST_KEY", hex, 1);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct conf_errors e;
+		struct conf *c;
+		char *said;
+
+		put("k", cases[i].octets, cases[i].len, cases[i].mode, path, sizeof(path));
+		snprintf(text, sizeof(text), TOP "sas:\n" SA_AS("a", "out", "256", "%s", ""),
+			 cases[i].key);
+		put("t.yaml", text, strlen(text), 0600, path, sizeof(path));
+		conf_errors_init(&e, "t");
+		conf_load(path, &c, &e);
+		said = printed(&e);
+		if (cases[i].wrong == NULL ? c == NULL :
+					     !says(said, "5:100: sas[0].key: ", cases[i].wrong))
+			fail_msg("%s: got %s", cases[i].what, said);
+		if (c != NULL)
+			assert_memory_equal(c->sas[0].key.octets, raw_key, 20);
+		free(said);
+		conf_free(c);
+		conf_errors_free(&e);
+	}
+}
+
+static void
+files_that_cannot_be_read_are_refused(void **state)
+{
+	static const struct {
+		const char *path, *wrong;
+	} cases[] = { { "/nonexistent/espgw.yaml", "No such file" },
+		      { "/", "Is a directory" },
+		      { "/dev/zero", "too large" } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct conf_errors e;
+		struct conf *c;
+		char *said;
+
+		conf_errors_init(&e, "t");
+		assert_true(conf_load(cases[i].path, &c, &e) < 0);
+		assert_null(c);
+		said = printed(&e);
+		if (!says(said, " ", cases[i].wrong))
+			fail_msg("%s: got %s", cases[i].path, said);
+		free(said);
+		conf_errors_free(&e);
+	}
+}
+
+static void
+an_open_file_with_keys_is_warned_of_once(void **state)
+{
+	static const char text[] = GOOD SA_AS("b", "in", "0x1002", KEY_B, "");
+	struct conf_errors e;
+	struct conf *c;
+	char path[128];
+
+	for (int open = 0; open < 2; open++) {
+		put("t.yaml", text, sizeof(text) - 1, open ? 0644 : 0640, path, sizeof(path));
+		conf_errors_init(&e, "t");
+		assert_int_equal(conf_load(path, &c, &e), 0);
+		assert_int_equal(e.n_warnings, open);
+		conf_free(c);
+		conf_errors_free(&e);
+	}
+}
+
+/* No octet of a key in any text: wrong ones are told of by their length. */
+static void
+keys_are_never_printed(void **state)
+{
+	static const char digits[] = "c0ffee11c0ffee22c0ffee33c0ffee44c0ffee55";
+	char text[1024], *said = NULL;
+	size_t size;
+	FILE *f = open_memstream(&said, &size);
+
+	for (int cut = 0; cut < 40; cut++) {
+		struct conf_errors e;
+		struct conf *c;
+
+		snprintf(text, sizeof(text), TOP "sas:\n" SA_AS("a", "out", "256", "hex:%s%s", ""),
+			 digits + cut, cut % 3 == 2 ? "zz" : "");
+		c = load(text, &e);
+		conf_errors_print(f, &e);
+		if (c != NULL)
+			conf_print(f, c);
+		conf_free(c);
+		conf_errors_free(&e);
+	}
+	fclose(f);
+	assert_non_null(strstr(said, "redacted"));
+	assert_null(strstr(said, "c0ffee"));
+	assert_null(strstr(said, "ffee"));
+	free(said);
+}
+
+static void
+keys_for_the_other_direction_are_warned_of(void **state)
+{
+	struct conf_errors e;
+	struct conf *c = load(SA("replay_top: 5"), &e);
+	char *said = printed(&e);
+
+	assert_non_null(c);
+	assert_true(
+		says(said, "6:18: warning: sas[0].replay_top", "does nothing with direction: out"));
+	free(said);
+	conf_free(c);
+	conf_errors_free(&e);
+}
+
+static void
+an_address_that_no_port_has_is_warned_of(void **state)
+{
+	struct conf_errors e;
+	struct conf *c = load("ports: [{name: a, device: x, side: black, addresses: "
+			      "[192.0.2.2/24]}]\nsas:\n" SA_AS("a", "out", "256", KEY_A, "")
+				      SA_AS("b", "out", "257", KEY_B, ""),
+			      &e);
+
+	assert_non_null(c);
+	assert_int_equal(e.n_warnings, 1);
+	conf_free(c);
+	conf_errors_free(&e);
+}
+
+static void
+every_example_loads(void **state)
+{
+	const char *root = getenv("SOURCE_ROOT");
+	char path[512];
+	struct dirent *d;
+	DIR *config;
+	int n = 0;
+
+	assert_non_null(root);
+	snprintf(path, sizeof(path), "%s/config", root);
+	config = opendir(path);
+	assert_non_null(config);
+	while ((d = readdir(config)) != NULL) {
+		struct conf_errors e;
+		struct conf *c;
+		char *said;
+
+		if (strstr(d->d_name, ".yaml") == NULL)
+			continue;
+		snprintf(path, sizeof(path), "%s/config/%s", root, d->d_name);
+		conf_errors_init(&e, d->d_name);
+		conf_load(path, &c, &e);
+		said = printed(&e);
+		if (c == NULL)
+			fail_msg("%s", said);
+		free(said);
+		conf_free(c);
+		conf_errors_free(&e);
+		n++;
+	}
+	closedir(config);
+	assert_true(n >= 8);
+}
+
+static int
+make_dir(void **state)
+{
+	snprintf(dir, sizeof(dir), "/tmp/conf_test.XXXXXX");
+	return mkdtemp(dir) == NULL ? -1 : 0;
+}
+
+static int
+remove_dir(void **state)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/k", dir);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/t.yaml", dir);
+	unlink(path);
+	return rmdir(dir);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bad_files_are_refused),
+		cmocka_unit_test(one_mistake_is_one_error),
+		cmocka_unit_test(all_errors_are_found_in_one_run),
+		cmocka_unit_test(errors_are_json_too),
+		cmocka_unit_test(defaults_hold),
+		cmocka_unit_test(values_are_read),
+		cmocka_unit_test(tunnels_become_sas_and_policies),
+		cmocka_unit_test(a_transport_tunnel_protects_its_ends),
+		cmocka_unit_test(a_loop_may_share_its_key),
+		cmocka_unit_test(keys_come_from_files_and_the_environment),
+		cmocka_unit_test(files_that_cannot_be_read_are_refused),
+		cmocka_unit_test(an_open_file_with_keys_is_warned_of_once),
+		cmocka_unit_test(keys_are_never_printed),
+		cmocka_unit_test(keys_for_the_other_direction_are_warned_of),
+		cmocka_unit_test(an_address_that_no_port_has_is_warned_of),
+		cmocka_unit_test(every_example_loads),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
