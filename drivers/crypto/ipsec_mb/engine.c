@@ -198,20 +198,16 @@ runs_find(struct engine_worker *ew, const struct crypto_op *ops, uint16_t n, uin
 static inline void
 run_crypt(struct engine_worker *ew, const struct run *run, struct crypto_op *ops, enum dir dir)
 {
-	switch (kind_of(&ops->session->suite)) {
-	case KIND_GCM:
+	enum kind kind = kind_of(&ops->session->suite);
+
+	if (likely(kind == KIND_GCM))
 		gcm_run(ew, run->key, ops, run->n, dir);
-		break;
-	case KIND_GMAC:
-		gmac_run(ew, run->key, ops, run->n, dir);
-		break;
-	case KIND_CHACHA:
+	else if (kind == KIND_CHACHA)
 		chacha_run(ew, ops, run->n, dir);
-		break;
-	default:
+	else if (kind == KIND_GMAC)
+		gmac_run(ew, run->key, ops, run->n, dir);
+	else
 		batch_add(ew, run->key, ops, run->n, dir);
-		break;
-	}
 }
 
 static inline void

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <intel-ipsec-mb.h>
 #include <rte_common.h>
@@ -100,7 +101,13 @@ struct engine_worker {
 	struct batch batch;
 };
 
-enum kind kind_of(const struct suite *suite);
+extern const uint8_t kinds[ALG_MAX]; /* enum kind, by cipher */
+
+static inline enum kind
+kind_of(const struct suite *suite)
+{
+	return kinds[suite->cipher];
+}
 
 /* Fills an entry of the key cache for any kind but ChaCha20. */
 void keys_expand(const struct engine_worker *ew, const struct session *s, void *entry);
@@ -138,18 +145,33 @@ IMB_MGR *auth_manager(struct engine_worker *ew, enum alg_id auth, uint16_t n, si
 /* Jobs from a manager's own ring, filled and in order: done on return, or false. */
 bool ring_run(IMB_MGR *mgr, IMB_JOB **jobs, uint16_t n);
 
-/* In constant time; len is 8, 12, 16, 24 or 32. */
+static inline uint64_t
+octets8(const uint8_t *at)
+{
+	uint64_t octets;
+
+	memcpy(&octets, at, sizeof(octets));
+	return octets;
+}
+
+/* In constant time; len is 8 at least, as of every tag. The last 8 octets may overlap those before.
+ */
 static inline bool
 tags_equal(const uint8_t *a, const uint8_t *b, size_t len)
 {
-	uint64_t diff = 0;
-	size_t i = 0;
+	uint64_t diff = octets8(a + len - 8) ^ octets8(b + len - 8);
 
-	for (; i + 8 <= len; i += 8)
-		diff |= *(const unaligned_uint64_t *)(a + i) ^ *(const unaligned_uint64_t *)(b + i);
-	if (i < len)
-		diff |= *(const unaligned_uint32_t *)(a + i) ^ *(const unaligned_uint32_t *)(b + i);
+	for (size_t i = 0; i + 8 < len; i += 8)
+		diff |= octets8(a + i) ^ octets8(b + i);
 	return diff == 0;
+}
+
+static inline void
+tag_copy(uint8_t *to, const uint8_t *from, size_t len)
+{
+	for (size_t i = 0; i + 8 < len; i += 8)
+		memcpy(to + i, from + i, 8);
+	memcpy(to + len - 8, from + len - 8, 8);
 }
 
 #endif

@@ -3,35 +3,16 @@
 
 #include <string.h>
 
-enum kind
-kind_of(const struct suite *suite)
-{
-	switch (suite->cipher) {
-	case ALG_AES_GCM_128:
-	case ALG_AES_GCM_192:
-	case ALG_AES_GCM_256:
-		return KIND_GCM;
-	case ALG_AES_GMAC_128:
-	case ALG_AES_GMAC_192:
-	case ALG_AES_GMAC_256:
-		return KIND_GMAC;
-	case ALG_CHACHA20_POLY1305:
-		return KIND_CHACHA;
-	case ALG_AES_CCM_128:
-	case ALG_AES_CCM_256:
-		return KIND_CCM;
-	case ALG_AES_CBC_128:
-	case ALG_AES_CBC_192:
-	case ALG_AES_CBC_256:
-	case ALG_AES_CTR_128:
-	case ALG_AES_CTR_192:
-	case ALG_AES_CTR_256:
-	case ALG_NULL:
-		return KIND_SEPARATE;
-	default:
-		return KIND_NONE;
-	}
-}
+const uint8_t kinds[ALG_MAX] = {
+	[ALG_AES_GCM_128] = KIND_GCM,	   [ALG_AES_GCM_192] = KIND_GCM,
+	[ALG_AES_GCM_256] = KIND_GCM,	   [ALG_AES_CCM_128] = KIND_CCM,
+	[ALG_AES_CCM_256] = KIND_CCM,	   [ALG_CHACHA20_POLY1305] = KIND_CHACHA,
+	[ALG_AES_GMAC_128] = KIND_GMAC,	   [ALG_AES_GMAC_192] = KIND_GMAC,
+	[ALG_AES_GMAC_256] = KIND_GMAC,	   [ALG_AES_CBC_128] = KIND_SEPARATE,
+	[ALG_AES_CBC_192] = KIND_SEPARATE, [ALG_AES_CBC_256] = KIND_SEPARATE,
+	[ALG_AES_CTR_128] = KIND_SEPARATE, [ALG_AES_CTR_192] = KIND_SEPARATE,
+	[ALG_AES_CTR_256] = KIND_SEPARATE, [ALG_NULL] = KIND_SEPARATE,
+};
 
 static void
 aes_expand(const IMB_MGR *mgr, const uint8_t *key, size_t len, uint8_t *enc, uint8_t *dec)

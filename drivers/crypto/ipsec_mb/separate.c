@@ -172,7 +172,7 @@ separate_encrypt(struct engine_worker *ew, struct item **items, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		struct crypto_op *op = items[i]->op;
 
-		memcpy(op->tag, ew->batch.tags[i], op->session->suite.icv_len);
+		tag_copy(op->tag, ew->batch.tags[i], op->session->suite.icv_len);
 		op->ok = done;
 	}
 }

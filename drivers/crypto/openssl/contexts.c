@@ -1,8 +1,8 @@
 #include "openssl.h"
 
 #include <errno.h>
-#include <string.h>
 
+#include <openssl/crypto.h>
 #include <rte_malloc.h>
 
 /* What libcrypto allocates for a session, about; only so that key_cache means the same for both
@@ -17,7 +17,7 @@ contexts_clear(struct contexts *c)
 	EVP_CIPHER_CTX_free(c->iv);
 	EVP_CIPHER_CTX_free(c->block);
 	EVP_MAC_CTX_free(c->mac);
-	explicit_bzero(c, sizeof(*c));
+	OPENSSL_cleanse(c, sizeof(*c));
 	c->tag = UINT64_MAX;
 }
 

@@ -113,7 +113,7 @@ xcbc_make(const struct contexts *c, const struct message *m, uint8_t *tag)
 			return false;
 	}
 	last = left == 16 ? c->k2 : c->k3;
-	for (size_t i = 0; i < left; i++)
+	for (size_t i = 0; i < 16 && i < left; i++)
 		e[i] ^= message_octet(m, at++);
 	if (left < 16)
 		e[left] ^= 0x80;
