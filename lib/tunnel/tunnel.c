@@ -6,7 +6,10 @@
 #include <rte_esp.h>
 #include <rte_mbuf.h>
 
-#define TRAILER 2 /* pad length, next header */
+#include "wire/ip.h"
+
+#define TRAILER 2    /* pad length, next header */
+#define DF	0x40 /* in the seventh octet of an IPv4 header */
 
 enum {
 	NOT_ECT = 0,
@@ -65,13 +68,13 @@ header4_make(struct tunnel_out *t, const struct tunnel_params *p)
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)t->header;
 
 	ip->version_ihl = RTE_IPV4_VHL_DEF;
-	ip->fragment_offset = p->df == TUNNEL_DF_SET ? RTE_BE16(RTE_IPV4_HDR_DF_FLAG) : 0;
 	ip->time_to_live = p->ttl;
 	ip->next_proto_id = p->udp ? IPPROTO_UDP : p->proto;
 	memcpy(&ip->src_addr, p->src.octets, sizeof(ip->src_addr));
 	memcpy(&ip->dst_addr, p->dst.octets, sizeof(ip->dst_addr));
-	/* The flags word is added with the packet's own part. */
-	ip->hdr_checksum = wire_sum_fold(wire_sum20(ip) + (uint16_t)~ip->fragment_offset);
+	t->sum = wire_sum20(ip);
+	t->df_set = p->df == TUNNEL_DF_SET ? DF : 0;
+	t->df_copy = p->df == TUNNEL_DF_COPY ? DF : 0;
 	t->size = sizeof(*ip);
 }
 
@@ -86,6 +89,8 @@ header6_make(struct tunnel_out *t, const struct tunnel_params *p)
 	ip->hop_limits = p->ttl;
 	memcpy(ip->src_addr, p->src.octets, sizeof(ip->src_addr));
 	memcpy(ip->dst_addr, p->dst.octets, sizeof(ip->dst_addr));
+	t->label_key =
+		(uint32_t)(wire_sum(0, p->src.octets, 16) + (wire_sum(0, p->dst.octets, 16) << 16));
 	t->size = sizeof(*ip);
 }
 
@@ -95,7 +100,6 @@ flags_of(const struct tunnel_params *p)
 	bool v6 = p->src.family == 6;
 
 	return (uint8_t)((p->udp ? TUNNEL_OUT_UDP : 0) | (v6 ? TUNNEL_OUT_V6 : 0) |
-			 (p->df == TUNNEL_DF_COPY ? TUNNEL_OUT_DF_COPY : 0) |
 			 (v6 && p->label == TUNNEL_LABEL_HASH ? TUNNEL_OUT_LABEL_HASH : 0) |
 			 (v6 && p->label == TUNNEL_LABEL_COPY ? TUNNEL_OUT_LABEL_COPY : 0));
 }
@@ -120,8 +124,6 @@ tunnel_out_init(struct tunnel_out *t, const struct tunnel_params *p, struct err 
 		header6_make(t, p);
 	else
 		header4_make(t, p);
-	t->label_key =
-		(uint32_t)(wire_sum(0, p->src.octets, 16) + (wire_sum(0, p->dst.octets, 16) << 16));
 	if (p->udp) {
 		udp = (struct rte_udp_hdr *)(t->header + t->size);
 		udp->src_port = rte_cpu_to_be_16(p->udp_src);
@@ -156,19 +158,18 @@ tunnel_flow_label(const struct tunnel_out *t, const uint8_t *inner, bool inner_v
 		const struct rte_ipv6_hdr *ip = (const struct rte_ipv6_hdr *)inner;
 
 		more = ip->proto;
-		if (has_ports(ip->proto) && rte_be_to_cpu_16(ip->payload_len) >= 4)
+		if (has_ports(ip->proto) && wire_be16(&ip->payload_len) >= 4)
 			more |= (uint64_t)wire_load32(ip + 1) << 32;
 		hash ^= mix(wire_load64(ip->src_addr), wire_load64(ip->src_addr + 8));
 		hash = mix(hash, wire_load64(ip->dst_addr)) ^ wire_load64(ip->dst_addr + 8);
 	} else {
 		const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)inner;
-		bool piece = (ip->fragment_offset &
-			      RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) != 0;
+		bool piece = (ip->fragment_offset & WIRE_IP4_FRAGMENT) != 0;
 
 		/* All pieces of a datagram take one way, so none looks at the ports. */
 		more = ip->next_proto_id;
 		if (has_ports(ip->next_proto_id) && !piece && ip->version_ihl == RTE_IPV4_VHL_DEF &&
-		    rte_be_to_cpu_16(ip->total_length) >= sizeof(*ip) + 4)
+		    wire_be16(&ip->total_length) >= sizeof(*ip) + 4)
 			more |= (uint64_t)wire_load32(ip + 1) << 32;
 		hash ^= wire_load64(&ip->src_addr);
 	}

@@ -22,9 +22,6 @@
 
 struct rte_mbuf;
 
-_Static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN,
-	       "headers are patched in registers, low octet first");
-
 #define TUNNEL_DSCP_MAP_SIZE 64
 
 enum tunnel_dscp {
@@ -64,20 +61,26 @@ struct tunnel_params {
 enum tunnel_out_flag {
 	TUNNEL_OUT_UDP = 1 << 0, /* bit 0: used as a factor */
 	TUNNEL_OUT_V6 = 1 << 1,
-	TUNNEL_OUT_DF_COPY = 1 << 2,
-	TUNNEL_OUT_LABEL_HASH = 1 << 3,
-	TUNNEL_OUT_LABEL_COPY = 1 << 4,
+	TUNNEL_OUT_LABEL_HASH = 1 << 2,
+	TUNNEL_OUT_LABEL_COPY = 1 << 3,
 };
 
 /* One line. The header stands ready to be copied, without what differs from packet to packet. */
 struct tunnel_out {
-	uint8_t header[48]; /* IPv4 or IPv6, and UDP; IPv4's checksum field holds the sum so far,
-			       not complemented */
+	uint8_t header[48]; /* IPv4 or IPv6, and UDP */
 	uint8_t flags;	    /* enum tunnel_out_flag */
 	uint8_t size;	    /* octets before the ESP header: 20, 28, 40 or 48 */
 	uint8_t tos;	    /* fixed bits */
 	uint8_t tos_mask;   /* bits taken from the inner packet */
-	uint32_t label_key; /* mixes the flow label: not the same for two SAs */
+	union {
+		uint32_t label_key; /* IPv6: mixes the flow label, not the same for two peers */
+		struct {
+			/* IPv4: of all fields that stand ready, as the checksum sums them. */
+			uint16_t sum;
+			/* The flag as it lies in the header's seventh octet, or 0. */
+			uint8_t df_set, df_copy;
+		};
+	};
 	const uint8_t *dscp_map; /* or NULL */
 };
 _Static_assert(sizeof(struct tunnel_out) == 64, "the second line of an outbound SA");
@@ -116,27 +119,23 @@ tunnel_outer_tos(const struct tunnel_out *t, uint8_t inner_tos)
 }
 
 static inline void
-tunnel_outer_write4(const struct tunnel_out *t, uint8_t *at, uint8_t tos, bool df, uint16_t total,
-		    uint16_t *id)
+tunnel_outer_write4(const struct tunnel_out *t, uint8_t *at, uint8_t tos, bool inner_df,
+		    uint16_t total, uint16_t *id)
 {
-	uint64_t w0 = wire_load64(t->header), w1 = wire_load64(t->header + 8);
-	uint64_t copied = df && (t->flags & TUNNEL_OUT_DF_COPY) != 0;
-	uint64_t total_be = rte_cpu_to_be_16(total), own_id, sum;
-	uint32_t w3 = wire_load32(t->header + 24);
+	uint32_t df = t->df_set | (t->df_copy & -(uint32_t)inner_df);
+	uint32_t tos_high = (uint32_t)tos << 8, total_be = wire_swap16(total);
+	uint32_t w3 = wire_load32(t->header + 24), own_id, sum;
+	uint64_t w0, w1 = wire_load64(t->header + 8);
 
-	w0 |= copied * ((uint64_t)RTE_BE16(RTE_IPV4_HDR_DF_FLAG) << 48);
 	/* An atomic datagram needs no id (RFC 6864); the others count. */
-	own_id = (w0 & (uint64_t)RTE_BE16(RTE_IPV4_HDR_DF_FLAG) << 48) == 0;
-	*id += (uint16_t)own_id;
-	w0 |= (uint64_t)tos << 8 | total_be << 16 | (*id * own_id) << 32;
-	/* All words of w0 but the first octet are new; that one is in the sum of the template. */
-	sum = (w1 >> 16 & 0xffff) + (w0 & 0xff00) + (w0 >> 16 & 0xffff) + (w0 >> 32 & 0xffff) +
-	      (w0 >> 48);
-	sum = (sum >> 16) + (sum & 0xffff);
-	sum = (sum >> 16) + (sum & 0xffff);
-	w1 = (w1 & ~UINT64_C(0xffff0000)) | (~sum & 0xffff) << 16;
+	own_id = df / RTE_BE16(RTE_IPV4_HDR_DF_FLAG) - 1;
+	*id += (uint16_t)(own_id & 1);
+	own_id &= *id;
+	sum = tos_high + total_be + own_id + df + t->sum;
+	w0 = RTE_IPV4_VHL_DEF | tos_high | total_be << 16 | (uint64_t)(own_id | df << 16) << 32;
+	w1 |= (uint64_t)(uint16_t)~wire_sum_fold32(sum) << 16;
 	/* UDP length; without UDP this is where the ESP header comes. */
-	w3 |= (uint32_t)rte_cpu_to_be_16((uint16_t)(total - sizeof(struct rte_ipv4_hdr))) *
+	w3 |= (uint32_t)wire_swap16((uint16_t)(total - sizeof(struct rte_ipv4_hdr))) *
 	      (t->flags & TUNNEL_OUT_UDP);
 	memcpy(at, &w0, 8);
 	memcpy(at + 8, &w1, 8);
@@ -149,14 +148,14 @@ tunnel_outer_write6(const struct tunnel_out *t, uint8_t *at, const uint8_t *inne
 		    uint8_t tos, uint16_t payload)
 {
 	uint64_t w0 = wire_load64(t->header), w5 = wire_load64(t->header + 40);
-	uint64_t payload_be = (uint64_t)rte_cpu_to_be_16(payload) << 32;
+	uint64_t payload_be = (uint64_t)wire_swap16(payload) << 32;
 	uint32_t label = 0;
 
 	if ((t->flags & TUNNEL_OUT_LABEL_HASH) != 0)
 		label = tunnel_flow_label(t, inner, inner_v6);
 	else if ((t->flags & TUNNEL_OUT_LABEL_COPY) != 0 && inner_v6)
-		label = rte_be_to_cpu_32(wire_load32(inner)) & RTE_IPV6_HDR_FL_MASK;
-	w0 |= rte_cpu_to_be_32((uint32_t)tos << RTE_IPV6_HDR_TC_SHIFT | label) | payload_be;
+		label = wire_be32(inner) & RTE_IPV6_HDR_FL_MASK;
+	w0 |= wire_swap32((uint32_t)tos << RTE_IPV6_HDR_TC_SHIFT | label) | payload_be;
 	w5 |= payload_be * (t->flags & TUNNEL_OUT_UDP);
 	memcpy(at, &w0, 8);
 	memcpy(at + 8, t->header + 8, 32);

@@ -28,7 +28,7 @@ ip4_parse_options(const uint8_t *ip, uint32_t len, uint32_t frame, bool sum_good
 static bool
 ip6_fragment(const uint8_t *ip, uint32_t off, struct ip_info *out)
 {
-	uint16_t field = rte_be_to_cpu_16(wire_load16(ip + off + 2));
+	uint16_t field = wire_be16(ip + off + 2);
 
 	if (field >> 3 != 0)
 		out->flags |= IP_INFO_FRAG_LATER;
@@ -93,9 +93,9 @@ wire_ip_parse_slow(const uint8_t *ip, uint32_t len, uint32_t frame, bool sum_goo
 	if (ip[0] >> 4 == 4)
 		return ip4_parse_options(ip, len, frame, sum_good, out);
 	out->flags = IP_INFO_V6;
-	out->tos = (uint8_t)(rte_be_to_cpu_16(wire_load16(ip)) >> 4);
+	out->tos = (uint8_t)(wire_be16(ip) >> 4);
 	out->ttl = ip[offsetof(struct rte_ipv6_hdr, hop_limits)];
-	out->total = WIRE_IP6_HEADER + rte_be_to_cpu_16(wire_load16(ip + 4));
+	out->total = WIRE_IP6_HEADER + wire_be16(ip + 4);
 	if (out->total > frame)
 		return WIRE_MALFORMED;
 	return ip6_walk(ip, len, out);

@@ -8,7 +8,6 @@
 #include <stdint.h>
 
 #include <rte_branch_prediction.h>
-#include <rte_byteorder.h>
 #include <rte_ip.h>
 
 #include "wire/sum.h"
@@ -18,6 +17,9 @@
 #define WIRE_EXT_OCTETS_MAX  256
 
 #define WIRE_IP6_HEADER 40
+
+/* In fragment_offset as it lies in the packet: what a whole datagram has not. */
+#define WIRE_IP4_FRAGMENT RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)
 
 enum wire_verdict {
 	WIRE_OK,
@@ -73,31 +75,33 @@ wire_ip_parse_sum(const uint8_t *ip, uint32_t len, uint32_t frame, bool sum_good
 {
 	if (likely(len >= sizeof(struct rte_ipv4_hdr) && ip[0] == RTE_IPV4_VHL_DEF)) {
 		const struct rte_ipv4_hdr *h = (const struct rte_ipv4_hdr *)ip;
-		uint16_t frag = rte_be_to_cpu_16(h->fragment_offset);
 
-		out->total = rte_be_to_cpu_16(h->total_length);
+		out->total = wire_be16(&h->total_length);
 		out->l4_off = sizeof(*h);
 		out->last_nh_off = offsetof(struct rte_ipv4_hdr, next_proto_id);
 		out->proto = h->next_proto_id;
-		out->flags = (uint8_t)(frag >> RTE_IPV4_HDR_DF_SHIFT << 3 & IP_INFO_DF);
+		out->flags =
+			(h->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG)) != 0 ? IP_INFO_DF : 0;
 		out->tos = h->type_of_service;
 		out->ttl = h->time_to_live;
-		if (unlikely((frag & (RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) != 0))
-			out->flags |= (frag & RTE_IPV4_HDR_OFFSET_MASK) != 0 ? IP_INFO_FRAG_LATER :
-									       IP_INFO_FRAG_FIRST;
+		if (unlikely((h->fragment_offset & WIRE_IP4_FRAGMENT) != 0))
+			out->flags |=
+				(h->fragment_offset & RTE_BE16(RTE_IPV4_HDR_OFFSET_MASK)) != 0 ?
+					IP_INFO_FRAG_LATER :
+					IP_INFO_FRAG_FIRST;
 		if (unlikely(out->total < sizeof(*h) || out->total > frame))
 			return WIRE_MALFORMED;
-		return likely(sum_good || wire_sum20_is_right(ip)) ? WIRE_OK : WIRE_CHECKSUM;
+		return likely(sum_good || wire_sum20(ip) == 0xffff) ? WIRE_OK : WIRE_CHECKSUM;
 	}
 	if (likely(len >= WIRE_IP6_HEADER && ip[0] >> 4 == 6 && !wire_is_ext_header(ip[6]))) {
 		const struct rte_ipv6_hdr *h = (const struct rte_ipv6_hdr *)ip;
 
-		out->total = WIRE_IP6_HEADER + rte_be_to_cpu_16(h->payload_len);
+		out->total = WIRE_IP6_HEADER + wire_be16(&h->payload_len);
 		out->l4_off = WIRE_IP6_HEADER;
 		out->last_nh_off = offsetof(struct rte_ipv6_hdr, proto);
 		out->proto = h->proto;
 		out->flags = IP_INFO_V6;
-		out->tos = (uint8_t)(rte_be_to_cpu_16(wire_load16(ip)) >> 4);
+		out->tos = (uint8_t)(wire_be16(ip) >> 4);
 		out->ttl = h->hop_limits;
 		return likely(out->total <= frame) ? WIRE_OK : WIRE_MALFORMED;
 	}

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
+#include "wire/bytes.h"
 
 struct rte_mbuf;
 
@@ -31,52 +31,27 @@ wire_sum_fold(uint64_t sum)
 	return (uint16_t)((sum >> 16) + sum);
 }
 
-static inline uint64_t
-wire_load64(const void *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static inline uint32_t
-wire_load32(const void *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
+/* Folds 32 bits whose halves may both be full: the low half's carry comes to the high half by
+ * itself. */
 static inline uint16_t
-wire_load16(const void *p)
+wire_sum_fold32(uint32_t sum)
 {
-	uint16_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
+	return (uint16_t)((sum + (sum << 16 | sum >> 16)) >> 16);
 }
 
-/* Of an IPv4 header without options: 20 octets as three loads. At most 35 bits. */
-static inline uint64_t
+/* Of an IPv4 header without options: 20 octets as three loads, each carry brought around. */
+static inline uint16_t
 wire_sum20(const void *p)
 {
 	const uint8_t *at = p;
-	uint64_t a = wire_load64(at), b = wire_load64(at + 8);
+	uint64_t sum = wire_load64(at), next = wire_load64(at + 8);
 
-	return (a >> 32) + (uint32_t)a + (b >> 32) + (uint32_t)b + wire_load32(at + 16);
-}
-
-/* Whether the checksum in such a header is right. */
-static inline bool
-wire_sum20_is_right(const void *p)
-{
-	uint64_t sum = wire_sum20(p);
-
-	sum = (sum >> 32) + (uint32_t)sum;
-	sum = (sum >> 16) + (sum & 0xffff);
-	return (sum >> 16) + (sum & 0xffff) == 0xffff;
+	sum += next;
+	sum += sum < next;
+	next = wire_load32(at + 16);
+	sum += next;
+	sum += sum < next;
+	return wire_sum_fold32((uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32));
 }
 
 /* The checksum of a header in which a 16-bit word changes from old to new (RFC 1624 equation 3). */
