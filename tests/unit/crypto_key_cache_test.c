@@ -126,6 +126,22 @@ a_round_never_loses_a_key_of_its_own(void **state)
 }
 
 static void
+a_key_that_had_to_go_leaves_nothing(void **state)
+{
+	static const uint8_t zeros[KEY_CACHE_ENTRY];
+	enum key_state is;
+
+	for (unsigned int k = 30; k < 30 + 2 * KEY_CACHE_WAYS; k++) {
+		uint8_t *entry;
+
+		key_cache_round(&cache);
+		entry = get(id_of(k), 1, &is);
+		assert_memory_equal(entry, zeros, sizeof(zeros));
+		memset(entry, 0x5a, KEY_CACHE_ENTRY);
+	}
+}
+
+static void
 a_forgotten_key_leaves_nothing(void **state)
 {
 	static const uint8_t zeros[KEY_CACHE_ENTRY];
@@ -153,6 +169,7 @@ main(void)
 		cmocka_unit_test(another_generation_is_another_key),
 		cmocka_unit_test(the_least_recently_used_goes_first),
 		cmocka_unit_test(a_round_never_loses_a_key_of_its_own),
+		cmocka_unit_test(a_key_that_had_to_go_leaves_nothing),
 		cmocka_unit_test(a_forgotten_key_leaves_nothing),
 	};
 

@@ -64,6 +64,7 @@ key_cache_place(struct key_cache *c, uint32_t set, uint64_t tag)
 {
 	struct key_set *at = &c->sets[set];
 	uint32_t oldest = 0, age = 0;
+	void *entry;
 
 	for (uint32_t way = 0; way < KEY_CACHE_WAYS; way++) {
 		if (at->tag[way] == KEY_CACHE_ABSENT) {
@@ -78,7 +79,11 @@ key_cache_place(struct key_cache *c, uint32_t set, uint64_t tag)
 	}
 	if (age == 0)
 		return NULL;
+	entry = key_cache_entry(c, set, oldest);
+	/* A shorter key would leave the end of the old one behind, where no forget finds it. */
+	if (at->tag[oldest] != KEY_CACHE_ABSENT)
+		memset(entry, 0, KEY_CACHE_ENTRY);
 	at->tag[oldest] = tag;
 	at->used[oldest] = c->round;
-	return key_cache_entry(c, set, oldest);
+	return entry;
 }

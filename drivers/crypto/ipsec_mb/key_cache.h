@@ -39,7 +39,8 @@ int key_cache_init(struct key_cache *c, size_t size, int socket);
 void key_cache_fini(struct key_cache *c);
 void key_cache_forget(struct key_cache *c, uint32_t id);
 
-/* Makes room for a tag that is not there; NULL when all ways hold keys of this round. */
+/* Makes room, all zeros, for a tag that is not there; NULL when all ways hold keys of this round.
+ */
 void *key_cache_place(struct key_cache *c, uint32_t set, uint64_t tag);
 
 static inline void
