@@ -60,7 +60,8 @@ class Gateway:
                  "--file-prefix", f"espgw-{os.path.basename(folder)}-{name}", "--", "--config", self.file,
                  "--control-socket", self.socket, "--json", *arguments]
         with open(f"{folder}/{name}.out", "wb") as out, open(f"{folder}/{name}.err", "wb") as err:
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True)
+            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
+                                            cwd=folder)
         with open(f"{folder}/{name}.pid", "w", encoding="ascii") as f:
             f.write(f"{self.process.pid}\n")
 

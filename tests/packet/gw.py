@@ -24,7 +24,7 @@ from esp import AUTHS, CIPHERS, Esp  # noqa: E402
 from tap import Failure, check, same  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-ESPGW = os.environ.get("ESPGW") or os.path.join(TOP, "build/app/espgw/espgw")
+ESPGW = os.path.abspath(os.environ.get("ESPGW") or os.path.join(TOP, "build/app/espgw/espgw"))
 SLOWER = float(os.environ.get("SLOWER", "1"))
 
 # net_pcap numbers its ports' addresses in the order in which they are made.
