@@ -1,5 +1,5 @@
-/* Where a packet can end, each place with its name: one table, from which the counters, the exit report,
- * the prompt and the manual come.
+/* Where a packet can end, each place with its name: one table, from which the counters, the exit
+ *report, the prompt and the manual come.
  *
  * Of every packet that enters or is made here it holds at any time:
  *	rx + generated + split = tx + consumed + held + dropped + merged
@@ -7,52 +7,54 @@
 #ifndef STATS_DROPS_H
 #define STATS_DROPS_H
 
-#define DROP_REASONS(X)                                                                              \
-	X(NONE, "none", "the packet is kept")                                                        \
-	X(NOT_OURS, "not_ours", "a frame for another station's address")                             \
-	X(VLAN, "vlan", "a VLAN-tagged frame")                                                       \
-	X(NOT_IP, "not_ip", "neither IPv4 nor IPv6, and nobody here wants it")                       \
-	X(OUTER_MALFORMED, "outer_malformed", "IP header lengths that do not fit the frame")         \
-	X(OUTER_CHECKSUM, "outer_checksum", "wrong IPv4 header checksum")                            \
-	X(FRAG_TO_ESP, "frag_to_esp", "a fragment of an ESP packet, not reassembled")                \
-	X(FRAG_TRANSPORT, "frag_transport", "a fragment for a transport-mode SA, which takes whole datagrams") \
-	X(FRAG_PORTS, "frag_ports", "a fragment without ports where the policy asks for ports")      \
-	X(UDP_MALFORMED, "udp_malformed", "UDP length that does not fit its packet")                 \
-	X(UDP_CHECKSUM, "udp_checksum", "wrong UDP checksum")                                        \
-	X(NO_LISTENER, "no_listener", "for this gateway itself, and nothing here listens")           \
-	X(NO_SA, "no_sa", "no inbound SA has this SPI at this address")                              \
-	X(ENCAP_MISMATCH, "encap_mismatch", "UDP-encapsulated on an SA without, or the reverse")     \
-	X(ESP_SHORT, "esp_short", "shorter than an ESP packet of its SA can be")                     \
-	X(ESP_LENGTH, "esp_length", "ciphertext not a multiple of the SA's alignment")               \
-	X(REPLAY_ZERO, "replay_zero", "sequence number zero, which is never sent")                   \
-	X(REPLAY_OLD, "replay_old", "left of the anti-replay window")                                \
-	X(REPLAY_DUP, "replay_dup", "a sequence number seen before")                                 \
-	X(SUBSPACE_UNKNOWN, "subspace_unknown", "a subspace id the SA does not take")                \
-	X(ICV_FAIL, "icv_fail", "the integrity check failed")                                        \
-	X(ESP_PADDING, "esp_padding", "pad length beyond the packet, or padding not 1, 2, 3 …")      \
-	X(NEXT_HEADER, "next_header", "a next header the SA's mode does not carry")                  \
-	X(INNER_MALFORMED, "inner_malformed", "inner header lengths that do not fit the payload")    \
-	X(INNER_CHECKSUM, "inner_checksum", "wrong inner IPv4 header checksum")                      \
-	X(ECN, "ecn", "outer CE on an inner packet that cannot say so (RFC 6040)")                   \
-	X(POLICY_SELECTOR, "policy_selector", "decapsulated packet outside what its SA may carry")   \
-	X(POLICY_CLEARTEXT, "policy_cleartext", "came in clear where a policy wants it protected")   \
-	X(POLICY_DISCARD, "policy_discard", "a discard policy matched")                              \
-	X(NO_POLICY, "no_policy", "no policy matched on the way to a black port")                    \
-	X(NO_OUTBOUND_SA, "no_outbound_sa", "the protect policy has no usable SA")                   \
-	X(SEQ_EXHAUSTED, "seq_exhausted", "the SA has used its last sequence number")                \
-	X(SEQ_WAIT, "seq_wait", "no durable sequence numbers reserved yet")                          \
-	X(EXPIRED, "expired", "the SA is past a hard lifetime")                                      \
-	X(TTL, "ttl", "TTL or hop limit used up")                                                    \
-	X(TOO_BIG, "too_big", "larger than the tunnel or link, and may not be fragmented")           \
-	X(NO_ROUTE, "no_route", "no route to the destination")                                       \
-	X(NO_NEIGHBOUR, "no_neighbour", "no link-layer address for the next hop")                    \
-	X(BUFFER, "buffer", "a buffer chain without the room, or too fragmented, for the packet")    \
-	X(NO_MBUF, "no_mbuf", "packet buffers ran out")                                              \
-	X(TX_FULL, "tx_full", "the transmit queue stayed full")                                      \
-	X(HANDOFF_FULL, "handoff_full", "the ring to the worker that owns the SA is full")           \
-	X(PIPE_FULL, "pipe_full", "too many packets waiting for one stage")                          \
-	X(PUNT_LIMIT, "punt_limit", "over the rate of packets for this gateway itself")              \
-	X(MIRROR_SOURCE, "mirror_source", "from a mirror with a source address that is not ours")    \
+#define DROP_REASONS(X)                                                                            \
+	X(NONE, "none", "the packet is kept")                                                      \
+	X(NOT_OURS, "not_ours", "a frame for another station's address")                           \
+	X(VLAN, "vlan", "a VLAN-tagged frame")                                                     \
+	X(NOT_IP, "not_ip", "neither IPv4 nor IPv6, and nobody here wants it")                     \
+	X(OUTER_MALFORMED, "outer_malformed", "IP header lengths that do not fit the frame")       \
+	X(OUTER_CHECKSUM, "outer_checksum", "wrong IPv4 header checksum")                          \
+	X(FRAG_TO_ESP, "frag_to_esp", "a fragment of an ESP packet, not reassembled")              \
+	X(FRAG_TRANSPORT, "frag_transport",                                                        \
+	  "a fragment for a transport-mode SA, which takes whole datagrams")                       \
+	X(FRAG_PORTS, "frag_ports", "a fragment without ports where the policy asks for ports")    \
+	X(UDP_MALFORMED, "udp_malformed", "UDP length that does not fit its packet")               \
+	X(UDP_CHECKSUM, "udp_checksum", "wrong UDP checksum")                                      \
+	X(NO_LISTENER, "no_listener", "for this gateway itself, and nothing here listens")         \
+	X(NO_SA, "no_sa", "no inbound SA has this SPI at this address")                            \
+	X(ENCAP_MISMATCH, "encap_mismatch", "UDP-encapsulated on an SA without, or the reverse")   \
+	X(ESP_SHORT, "esp_short", "shorter than an ESP packet of its SA can be")                   \
+	X(ESP_LENGTH, "esp_length", "ciphertext not a multiple of the SA's alignment")             \
+	X(REPLAY_ZERO, "replay_zero", "sequence number zero, which is never sent")                 \
+	X(REPLAY_OLD, "replay_old", "left of the anti-replay window")                              \
+	X(REPLAY_DUP, "replay_dup", "a sequence number seen before")                               \
+	X(SUBSPACE_UNKNOWN, "subspace_unknown", "a subspace id the SA does not take")              \
+	X(ICV_FAIL, "icv_fail", "the integrity check failed")                                      \
+	X(CRYPTO_FAIL, "crypto_fail", "the engine could not encipher the packet")                  \
+	X(ESP_PADDING, "esp_padding", "pad length beyond the packet, or padding not 1, 2, 3 …")    \
+	X(NEXT_HEADER, "next_header", "a next header the SA's mode does not carry")                \
+	X(INNER_MALFORMED, "inner_malformed", "inner header lengths that do not fit the payload")  \
+	X(INNER_CHECKSUM, "inner_checksum", "wrong inner IPv4 header checksum")                    \
+	X(ECN, "ecn", "outer CE on an inner packet that cannot say so (RFC 6040)")                 \
+	X(POLICY_SELECTOR, "policy_selector", "decapsulated packet outside what its SA may carry") \
+	X(POLICY_CLEARTEXT, "policy_cleartext", "came in clear where a policy wants it protected") \
+	X(POLICY_DISCARD, "policy_discard", "a discard policy matched")                            \
+	X(NO_POLICY, "no_policy", "no policy matched on the way to a black port")                  \
+	X(NO_OUTBOUND_SA, "no_outbound_sa", "the protect policy has no usable SA")                 \
+	X(SEQ_EXHAUSTED, "seq_exhausted", "the SA has used its last sequence number")              \
+	X(SEQ_WAIT, "seq_wait", "no durable sequence numbers reserved yet")                        \
+	X(EXPIRED, "expired", "the SA is past a hard lifetime")                                    \
+	X(TTL, "ttl", "TTL or hop limit used up")                                                  \
+	X(TOO_BIG, "too_big", "larger than the tunnel or link, and may not be fragmented")         \
+	X(NO_ROUTE, "no_route", "no route to the destination")                                     \
+	X(NO_NEIGHBOUR, "no_neighbour", "no link-layer address for the next hop")                  \
+	X(BUFFER, "buffer", "a buffer chain without the room, or too fragmented, for the packet")  \
+	X(NO_MBUF, "no_mbuf", "packet buffers ran out")                                            \
+	X(TX_FULL, "tx_full", "the transmit queue stayed full")                                    \
+	X(HANDOFF_FULL, "handoff_full", "the ring to the worker that owns the SA is full")         \
+	X(PIPE_FULL, "pipe_full", "too many packets waiting for one stage")                        \
+	X(PUNT_LIMIT, "punt_limit", "over the rate of packets for this gateway itself")            \
+	X(MIRROR_SOURCE, "mirror_source", "from a mirror with a source address that is not ours")  \
 	X(STOPPED, "stopped", "still inside when the gateway stopped")
 
 enum drop_reason {
@@ -63,9 +65,10 @@ enum drop_reason {
 };
 
 /* Taken in and used up here, on purpose. */
-#define CONSUMED_CAUSES(X)                                                                           \
-	X(DUMMY, "dummy", "dummy packet, next header 59 (RFC 4303 section 2.6)")                     \
-	X(NAT_KEEPALIVE, "nat_keepalive", "NAT keepalive, UDP 4500 with one octet 0xff (RFC 3948)")  \
+#define CONSUMED_CAUSES(X)                                                       \
+	X(DUMMY, "dummy", "dummy packet, next header 59 (RFC 4303 section 2.6)") \
+	X(NAT_KEEPALIVE, "nat_keepalive",                                        \
+	  "NAT keepalive, UDP 4500 with one octet 0xff (RFC 3948)")              \
 	X(MIRROR, "mirror", "given to the mirror: for this gateway itself")
 
 enum consumed_cause {
@@ -76,10 +79,10 @@ enum consumed_cause {
 };
 
 /* Made here. */
-#define GENERATED_CAUSES(X)                                                                          \
-	X(ICMP, "icmp", "ICMP error or answer")                                                      \
-	X(DUMMY, "dummy", "dummy packet of traffic flow confidentiality")                            \
-	X(NAT_KEEPALIVE, "nat_keepalive", "NAT keepalive")                                           \
+#define GENERATED_CAUSES(X)                                               \
+	X(ICMP, "icmp", "ICMP error or answer")                           \
+	X(DUMMY, "dummy", "dummy packet of traffic flow confidentiality") \
+	X(NAT_KEEPALIVE, "nat_keepalive", "NAT keepalive")                \
 	X(MIRROR, "mirror", "taken from a mirror: sent by this gateway's own host")
 
 enum generated_cause {

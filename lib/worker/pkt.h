@@ -1,7 +1,8 @@
-/* What the stages know of a packet: 64 octets in the mbuf's private area, set by classify, filled on the way.
+/* What the stages know of a packet: 64 octets in the mbuf's private area, set by classify, filled
+ * on the way.
  *
- * From classify to neigh_write the mbuf's data begins with the packet's IP header (the link-layer header
- * is cut off), and pkt_len is the IP total length (Ethernet padding is cut off too).
+ * From classify to neigh_write the mbuf's data begins with the packet's IP header (the link-layer
+ * header is cut off), and pkt_len is the IP total length (Ethernet padding is cut off too).
  */
 #ifndef WORKER_PKT_H
 #define WORKER_PKT_H
@@ -11,6 +12,8 @@
 
 #include <rte_mbuf.h>
 
+struct sa;
+
 #define SA_NONE	      UINT32_MAX
 #define POLICY_NONE   UINT32_MAX
 #define NEXT_HOP_NONE UINT16_MAX
@@ -19,7 +22,8 @@ enum pkt_flags {
 	PKT_V6 = 1 << 0,
 	PKT_FRAG_FIRST = 1 << 1, /* a fragment with ports: offset 0, more to come */
 	PKT_FRAG_LATER = 1 << 2, /* a fragment without */
-	PKT_FROM_SA = 1 << 3,	 /* came out of an inbound SA (then sa/generation name it until it enters out) */
+	PKT_FROM_SA = 1 << 3,	 /* came out of an inbound SA (then sa/generation name it until it
+				    enters out) */
 	PKT_OWN = 1 << 4,	 /* made here: no TTL to count down, no ICMP about it */
 	PKT_UDP_ENCAP = 1 << 5,	 /* outer: ESP inside UDP */
 	PKT_TTL_DONE = 1 << 6,	 /* already counted down */
@@ -39,25 +43,27 @@ struct pkt {
 	uint32_t generation; /* of that SA */
 	uint32_t policy;     /* policy index, POLICY_NONE */
 	uint32_t spi_be;
-	uint16_t next_hop;   /* of lib/route, NEXT_HOP_NONE before one is known */
-	uint16_t l4_off;     /* from the IP header: upper-layer header, extension headers skipped */
-	uint16_t esp_off;    /* outbound: from the outer IP header; inbound likewise */
-	uint16_t text_len;   /* octets of ciphertext */
-	uint16_t last_nh_off; /* offset of the next-header/protocol octet that names what is at l4_off */
-	uint16_t mtu;	     /* what an ICMP too-big answer would say */
-	uint8_t port;	     /* gateway port it came in by: index of lib/port */
-	uint8_t proto;	     /* of the upper layer; a fragment's too */
-	uint8_t flags;	     /* enum pkt_flags */
-	uint8_t tos;	     /* DSCP and ECN of the packet at hand (traffic class for v6) */
-	uint8_t outer_tos;   /* inbound: of the outer header; = tos where ecn_decap is to change nothing */
-	uint8_t resume;	     /* enum stage_id: where a handoff or an asynchronous engine goes on */
-	uint8_t reply;	     /* enum icmp_reply_kind: what icmp_reply is to say */
-	uint8_t next_header; /* of the ESP trailer */
-	union {
-		/* Inbound SA's outer addresses, for MAPPING; free for the stage at hand otherwise. */
-		uint8_t scratch[16];
-		uint64_t scratch64[2];
-	};
+	uint16_t next_hop; /* of lib/route, NEXT_HOP_NONE before one is known */
+	uint16_t l4_off;   /* from the IP header: upper-layer header, extension headers skipped */
+	uint16_t esp_off;  /* outbound: from the outer IP header; inbound likewise */
+	uint16_t text_len; /* octets of ciphertext */
+	uint16_t last_nh_off; /* offset of the next-header/protocol octet that names what is at
+				 l4_off */
+	uint16_t mtu;	      /* what an ICMP too-big answer would say */
+	uint8_t port;	      /* gateway port it came in by: index of lib/port */
+	uint8_t proto;	      /* of the upper layer; a fragment's too */
+	uint8_t flags;	      /* enum pkt_flags */
+	uint8_t tos;	      /* DSCP and ECN of the packet at hand (traffic class for v6) */
+	uint8_t outer_tos;    /* inbound: of the outer header; = tos where ecn_decap is to change
+				 nothing */
+	uint8_t resume;	      /* enum stage_id: where a handoff or an asynchronous engine goes on */
+	uint8_t reply;	      /* enum icmp_reply_kind: what icmp_reply is to say */
+	uint8_t next_header;  /* of the ESP trailer */
+	uint16_t udp_src_be;  /* of an encapsulated packet */
+	uint16_t udp_dst_be;
+	uint32_t spare;
+	struct sa *hot; /* the SA, from the stage that looked it up to the end of the burst; never
+			   across a wait */
 } __rte_aligned(RTE_CACHE_LINE_SIZE);
 _Static_assert(sizeof(struct pkt) == 64, "one line a packet");
 

@@ -1,14 +1,14 @@
 /* Stages and sources: what a packet's way is made of.
  *
- * A stage takes a burst of at most BURST_MAX packets, keeps order, and returns how many of them it kept,
- * moved to the front. Each other packet went to drop(), to consume(), to pipe_push(), or to a queue that
- * counts it as held. A stage never frees a packet in another way.
+ * A stage takes a burst of at most BURST_MAX packets, keeps order, and returns how many of them it
+ * kept, moved to the front. Each other packet went to drop(), to consume(), to pipe_push(), or to a
+ * queue that counts it as held. A stage never frees a packet in another way.
  *
  * A source finds packets and hands them to the stage it names.
  *
- * The order of the stages below is the order of the lines (pipe/stages.c binds names and functions):
- * a burst that ends a stage goes to the next row of its line, unless the row is absent from this
- * configuration's pipeline.
+ * The order of the stages below is the order of the lines (pipe/stages.c binds names and
+ * functions): a burst that ends a stage goes to the next row of its line, unless the row is absent
+ * from this configuration's pipeline.
  */
 #ifndef WORKER_STAGE_H
 #define WORKER_STAGE_H
@@ -42,8 +42,8 @@ enum stage_id {
 	STAGE_REPLAY_CHECK,
 	STAGE_CRYPTO_DECRYPT,
 	STAGE_REPLAY_ACCEPT,
-	STAGE_LIFE_COUNT_IN,
 	STAGE_ESP_STRIP,
+	STAGE_LIFE_COUNT_IN, /* whole packets only: a malformed one counts against no lifetime */
 	STAGE_ECN_DECAP,
 	STAGE_SELECTOR_CHECK,
 	STAGE_TTL_CHECK_IN,

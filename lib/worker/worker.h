@@ -18,29 +18,30 @@
 #include "worker/pkt.h"
 #include "worker/stage.h"
 
-#define WORKERS_MAX 64
-#define PORTS_MAX   32
-#define SOURCES_MAX 64
+#define WORKERS_MAX	   64
+#define PORTS_MAX	   32
+#define SOURCES_MAX	   64
+#define VIEW_UDP_PORTS_MAX 16
 
 struct clock;
-struct crypto_op;
 struct crypto_worker;
 struct esp_worker;
 struct handoff;
 struct icmp_sources;
 struct icmp_worker;
+struct mailbox;
 struct pipe;
 struct port_worker;
 struct rte_mempool;
+struct rte_rcu_qsbr;
 struct route;
 struct sa_table;
 struct sad;
 struct spd;
 struct spd_worker;
-struct punt_worker;
 
-/* What control publishes: one generation of everything that a packet is judged by. A worker takes it once per
- * loop, so a burst ends with the view it began with.
+/* What control publishes: one generation of everything that a packet is judged by. A worker takes
+ * it once per loop, so a burst ends with the view it began with.
  */
 struct view {
 	uint32_t generation;
@@ -49,7 +50,19 @@ struct view {
 	const struct route *route;
 	const struct sa_table *sas;
 	const struct icmp_sources *icmp; /* where answers come from; NULL: there are none */
+	/* Our UDP ports that take ESP (RFC 3948); network byte order. */
+	uint16_t n_udp_ports;
+	uint16_t udp_ports_be[VIEW_UDP_PORTS_MAX];
 };
+
+static inline bool
+view_takes_udp(const struct view *v, uint16_t port_be)
+{
+	for (uint16_t i = 0; i < v->n_udp_ports; i++)
+		if (v->udp_ports_be[i] == port_be)
+			return true;
+	return false;
+}
 
 struct pending {
 	uint16_t n;
@@ -68,23 +81,28 @@ struct worker {
 	struct handoff *handoff;
 	struct icmp_worker *icmp;
 	struct port_worker *port;
-	struct punt_worker *punt;
 	struct spd_worker *spd;
 	struct sparse *sparse;
+	struct mailbox *mailbox;
+	struct rte_rcu_qsbr *qsbr; /* thread id = index */
+	bool sleepy;		   /* gateway.idle: sleep */
 	uint16_t n_sources;
 	struct source sources[SOURCES_MAX];
 
 	/* Published by control, read by the owner. */
 	const struct view *next_view __rte_cache_aligned;
+	bool stop;
 
 	/* Written by the owner only; control reads the counters. */
 	const struct view *view __rte_cache_aligned;
 	uint64_t now; /* ns, monotonic; read once per loop */
 	uint64_t loops, busy_loops;
 	uint64_t rx_packets, tx_packets; /* sums over the ports */
-	uint64_t split, merged, held;
-	uint64_t ecn_odd; /* combinations of inner and outer ECN that nobody uses (RFC 6040 section 4.2) */
-	uint64_t pushed; /* bit mask of stages with pending packets */
+	uint64_t split, merged;
+	uint64_t ecn_odd; /* combinations of inner and outer ECN that nobody uses (RFC 6040
+			     section 4.2) */
+	uint64_t pushed;  /* bit mask of stages with pending packets */
+	uint64_t audit_at[DROP_MAX]; /* ns: no record of that reason before; see mailbox.h */
 	uint64_t drops[DROP_MAX] __rte_cache_aligned;
 	uint64_t consumed[CONSUMED_MAX];
 	uint64_t generated[GENERATED_MAX];
@@ -94,6 +112,10 @@ struct worker {
 	struct pending pending[STAGE_MAX] __rte_cache_aligned;
 } __rte_cache_aligned;
 
+/* Tells control of a drop that is to be audited, at most once per second and reason. See mailbox.h.
+ */
+void audit_note(struct worker *w, const struct rte_mbuf *m, enum drop_reason why);
+
 /* Ends a packet under a name; of its SA too, where one is known. */
 static inline void
 drop(struct worker *w, struct rte_mbuf *m, enum drop_reason why)
@@ -102,6 +124,8 @@ drop(struct worker *w, struct rte_mbuf *m, enum drop_reason why)
 
 	assert(why != DROP_NONE);
 	cell_add(&w->drops[why], 1);
+	if (unlikely(w->now >= w->audit_at[why]))
+		audit_note(w, m, why);
 	if (p->sa != SA_NONE)
 		sparse_add(w->sparse, p->sa, p->generation, why);
 	rte_pktmbuf_free(m);
@@ -114,7 +138,8 @@ consume(struct worker *w, struct rte_mbuf *m, enum consumed_cause cause)
 	rte_pktmbuf_free(m);
 }
 
-/* Sends a packet to another stage, behind those already waiting there; it runs after the burst at hand. */
+/* Sends a packet to another stage, behind those already waiting there; it runs after the burst at
+ * hand. */
 static inline void
 pipe_push(struct worker *w, enum stage_id stage, struct rte_mbuf *m)
 {

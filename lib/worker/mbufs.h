@@ -1,0 +1,37 @@
+/* What stages do with mbuf chains, beside what rte_mbuf.h offers. Slow paths all: one segment needs
+ * none. */
+#ifndef WORKER_MBUFS_H
+#define WORKER_MBUFS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+
+/* Makes the first n octets lie in the first segment; all of them, if there are fewer. False: no
+ * room. */
+bool mbuf_pull(struct rte_mbuf *m, uint32_t n);
+
+/* Cuts n octets off the end, and segments that get empty. n < pkt_len. */
+void mbuf_cut_tail(struct rte_mbuf *m, uint32_t n);
+
+/* Takes n octets off the front, over segments. n < pkt_len; the first segment stays, maybe empty.
+ */
+void mbuf_cut_head(struct rte_mbuf *m, uint32_t n);
+
+/* Adds n octets in one piece behind the last; a segment from pool if they do not fit. NULL: no
+ * mbuf. */
+uint8_t *mbuf_add_tail(struct rte_mbuf *m, uint16_t n, struct rte_mempool *pool);
+
+/* True when nobody else reads or writes the packet's octets: no indirect, shared or borrowed
+ * buffer. */
+static inline bool
+mbuf_is_ours(const struct rte_mbuf *m)
+{
+	for (; m != NULL; m = m->next)
+		if (unlikely(!RTE_MBUF_DIRECT(m) || rte_mbuf_refcnt_read(m) != 1))
+			return false;
+	return true;
+}
+
+#endif
