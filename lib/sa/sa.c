@@ -1,0 +1,169 @@
+#include "sa/sa.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_byteorder.h>
+
+#include "seq/seq.h"
+
+int
+sa_table_init(struct sa_table *t, uint32_t max_sas, int socket, struct err *err)
+{
+	int rc;
+
+	*t = (struct sa_table) { .cold_of = calloc(max_sas, sizeof(t->cold_of[0])) };
+	if (t->cold_of == NULL)
+		return err_set(err, -ENOMEM, "no memory for %u SAs", max_sas);
+	rc = slab_init(&t->records, "sa", sizeof(struct sa_record), max_sas, socket, err);
+	if (rc < 0)
+		goto free_cold_of;
+	rc = slab_init(&t->cold, "sa cold", sizeof(struct sa_cold), max_sas, socket, err);
+	if (rc < 0)
+		goto fini_records;
+	return 0;
+fini_records:
+	slab_fini(&t->records);
+free_cold_of:
+	free(t->cold_of);
+	t->cold_of = NULL;
+	return rc;
+}
+
+void
+sa_table_fini(struct sa_table *t)
+{
+	slab_fini(&t->cold);
+	slab_fini(&t->records);
+	free(t->cold_of);
+	t->cold_of = NULL;
+}
+
+uint16_t
+sa_mtu(const struct sa *sa, uint16_t outer_mtu)
+{
+	bool v6 = (sa->flags & SA_V6) != 0, udp = (sa->flags & SA_UDP) != 0;
+
+	if ((sa->flags & SA_TRANSPORT) != 0)
+		return tunnel_transport_mtu(&sa->suite, v6 ? 40 : 20, udp, outer_mtu);
+	return tunnel_mtu(&sa->suite, v6, udp, outer_mtu);
+}
+
+static uint8_t
+flags_of(const struct sa_params *p)
+{
+	return (p->inbound ? SA_INBOUND : 0) | (p->transport ? SA_TRANSPORT : 0) |
+	       (p->dst.family == 6 ? SA_V6 : 0) | (p->udp ? SA_UDP : 0) | (p->ecn ? SA_ECN : 0) |
+	       (algs[p->suite.cipher].iv_len == 16 ? SA_CBC : 0) | (p->pad_to != 0 ? SA_GROW : 0);
+}
+
+static uint64_t
+or_none(uint64_t limit)
+{
+	return limit == 0 ? UINT64_MAX : limit;
+}
+
+static void
+hot_fill(struct sa *sa, const struct sa_params *p, uint32_t generation)
+{
+	*sa = (struct sa) {
+		.spi_be = rte_cpu_to_be_32(p->spi),
+		.generation = generation,
+		.suite = p->suite,
+		.lane = p->lane,
+		.packets_end = or_none(p->lifetime.hard_packets),
+		.bytes_end = or_none(p->lifetime.hard_bytes),
+		.next_hop = NEXT_HOP_NONE,
+		.flags = flags_of(p),
+		.owner = p->owner,
+		.engine = p->engine,
+		.pad_to = p->pad_to,
+	};
+	memcpy(sa->salt, p->salt, algs[p->suite.cipher].salt_len);
+}
+
+static int
+direction_fill(struct sa *sa, struct sa_cold *cold, const struct sa_params *p, struct err *err)
+{
+	struct tunnel_params outer = p->outer;
+	size_t addr_size = p->dst.family == 6 ? 16 : 4;
+
+	if (!p->inbound) {
+		sa->seq_end = seq_last(p->suite.esn);
+		sa->mtu = sa_mtu(sa, p->path_mtu);
+		if (outer.dscp == TUNNEL_DSCP_MAP)
+			outer.dscp_map =
+				memcpy(cold->dscp_map, p->outer.dscp_map, sizeof(cold->dscp_map));
+		return tunnel_out_init(&sa->out, &outer, err);
+	}
+	sa->window = p->window;
+	memcpy(sa->in.local, p->dst.octets, addr_size);
+	memcpy(sa->in.remote, p->src.octets, addr_size);
+	sa->in.udp_local_be = rte_cpu_to_be_16(p->udp_dst);
+	sa->in.udp_remote_be = rte_cpu_to_be_16(p->udp_src);
+	sa->in.group = p->group;
+	return 0;
+}
+
+static void
+cold_fill(struct sa_cold *c, const struct sa_params *p, uint64_t now)
+{
+	c->spi = p->spi;
+	c->group = p->group;
+	c->src = p->src;
+	c->dst = p->dst;
+	c->lifetime = p->lifetime;
+	c->numbers = p->numbers;
+	c->created = now;
+	c->dummy_rate = p->dummy_rate;
+	c->path_mtu = p->path_mtu;
+	snprintf(c->name, sizeof(c->name), "%s", p->name);
+}
+
+int
+sa_create(struct sa_table *t, const struct sa_params *p, uint64_t now, uint32_t *index,
+	  struct err *err)
+{
+	uint32_t at, generation, cold, unused;
+	struct sa_record *r;
+	int rc;
+
+	rc = slab_take(&t->records, &at, &generation, err);
+	if (rc < 0)
+		return rc;
+	r = slab_at(&t->records, at);
+	rc = slab_take(&t->cold, &cold, &unused, err);
+	if (rc < 0)
+		goto give_record;
+	hot_fill(&r->sa, p, generation);
+	rc = direction_fill(&r->sa, slab_at(&t->cold, cold), p, err);
+	if (rc < 0)
+		goto give_cold;
+	session_init(&r->session, at, generation, &p->suite, p->key, p->auth_key);
+	cold_fill(slab_at(&t->cold, cold), p, now);
+	t->cold_of[at] = cold;
+	*index = at;
+	return 0;
+give_cold:
+	slab_give(&t->cold, cold);
+give_record:
+	slab_retire(&t->records, at);
+	slab_give(&t->records, at);
+	return rc;
+}
+
+void
+sa_retire(struct sa_table *t, uint32_t index)
+{
+	slab_retire(&t->records, index);
+}
+
+void
+sa_destroy(struct sa_table *t, uint32_t index)
+{
+	session_wipe((struct session *)(uintptr_t)sa_session(sa_at(t, index)));
+	slab_give(&t->cold, t->cold_of[index]);
+	slab_give(&t->records, index);
+}

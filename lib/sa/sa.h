@@ -1,0 +1,183 @@
+/* Security associations: what the workers read of them, and how control makes and ends them.
+ *
+ * An SA is one direction (RFC 4301 section 4.1) and has an index, which is what packets, policies
+ * and the SPI table carry; with it goes a generation that tells its users apart. Behind the index
+ * stand `struct sa`, two lines that every packet reads, and the session, two lines of raw keys that
+ * an engine reads; away from them the cold part, for control alone.
+ *
+ * Control creates an SA whole, then publishes its index; ends it in the reverse order, with a grace
+ * period before sa_destroy. Of a published SA control writes only next_hop, mtu and dead; the
+ * workers write nothing of it: what they count is in the lane, which belongs to the key
+ * (lib/numbers).
+ */
+#ifndef SA_SA_H
+#define SA_SA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "alg/alg.h"
+#include "base/slab.h"
+#include "crypto/engine.h"
+#include "tunnel/tunnel.h"
+#include "base/addr.h"
+#include "worker/pkt.h"
+
+struct lane;
+struct numbers;
+struct replay;
+
+enum sa_flag {
+	SA_INBOUND = 1 << 0,
+	SA_TRANSPORT = 1 << 1,
+	SA_V6 = 1 << 2,	  /* outer addresses are IPv6 */
+	SA_UDP = 1 << 3,  /* RFC 3948 */
+	SA_ECN = 1 << 4,  /* RFC 6040 normal mode; else the outer ECN is ignored */
+	SA_CBC = 1 << 5,  /* the engine makes the IV */
+	SA_GROW = 1 << 6, /* traffic flow confidentiality: pad_to */
+};
+
+/* Why an SA takes no more packets: written by control, read by workers. */
+enum sa_state {
+	SA_LIVE,
+	SA_EXPIRED, /* hard lifetime in seconds */
+};
+
+struct sa_in {
+	uint8_t local[16]; /* our address, the packet's destination; v4 in the first 4 octets */
+	uint8_t remote[16];
+	uint16_t udp_local_be;
+	uint16_t udp_remote_be; /* 0 = any */
+	uint32_t group;		/* what an inbound policy names */
+};
+
+struct sa {
+	uint32_t spi_be;
+	uint32_t generation;
+	struct suite suite;
+	struct lane *lane;
+	union {
+		uint64_t seq_end;      /* out: the last number that may be sent */
+		struct replay *window; /* in */
+	};
+	uint64_t packets_end; /* hard lifetime; UINT64_MAX = none */
+	uint64_t bytes_end;
+	uint8_t salt[ALG_SALT_MAX];
+	uint16_t next_hop; /* out: of lib/route */
+	uint16_t mtu;	   /* out: the largest packet it takes, as IP total length */
+	uint8_t flags;	   /* enum sa_flag */
+	uint8_t owner;	   /* index of the worker that numbers, checks and counts */
+	uint8_t state;	   /* enum sa_state */
+	uint8_t engine;	   /* index in the crypto worker's list */
+	uint16_t pad_to;   /* out: TFC, grow the packet to this size */
+	uint16_t spare;
+	union {
+		struct tunnel_out out;
+		struct sa_in in;
+	};
+} __rte_cache_aligned;
+_Static_assert(sizeof(struct sa) == 2 * RTE_CACHE_LINE_SIZE, "two lines");
+
+#define SA_NAME_MAX 64
+
+struct sa_lifetime {
+	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* 0 = none */
+	uint64_t soft_seconds, hard_seconds;
+};
+
+/* What an SA is made of. Keys are borrowed for the call. */
+struct sa_params {
+	const char *name;
+	bool inbound, transport, ecn;
+	uint32_t spi; /* host order */
+	struct addr src, dst;
+	struct suite suite;
+	const uint8_t *key; /* cipher key, without salt */
+	const uint8_t *salt;
+	const uint8_t *auth_key;
+	bool udp;
+	uint16_t udp_src, udp_dst; /* in the packet's order, host byte order */
+	uint32_t group;
+	struct sa_lifetime lifetime;
+	uint16_t path_mtu; /* largest outer packet */
+	uint16_t pad_to;
+	uint64_t dummy_rate;	    /* packets per second */
+	struct tunnel_params outer; /* out */
+	uint8_t owner;
+	uint8_t engine;
+	struct numbers *numbers; /* taken over: one user more, ended by sa_destroy's caller */
+	struct lane *lane;
+	struct replay *window;
+};
+
+/* Control's part. */
+struct sa_cold {
+	char name[SA_NAME_MAX];
+	uint32_t spi;
+	uint32_t group;
+	struct addr src, dst;
+	struct sa_lifetime lifetime;
+	struct numbers *numbers;
+	uint64_t created; /* ns */
+	uint64_t dummy_rate;
+	uint16_t path_mtu;
+	uint8_t soft_told; /* which soft limits were announced: one bit per limit */
+	uint8_t dscp_map[TUNNEL_DSCP_MAP_SIZE]; /* out: if the outer header's is by map */
+};
+_Static_assert(sizeof(struct sa_cold) <= 256, "the budget of the cold part");
+
+struct sa_record {
+	struct sa sa;
+	struct session session;
+};
+
+struct sa_table {
+	struct slab records;
+	struct slab cold;
+	uint32_t *cold_of; /* index of the record → index of the cold part */
+};
+
+int sa_table_init(struct sa_table *t, uint32_t max_sas, int socket, struct err *err);
+void sa_table_fini(struct sa_table *t);
+
+/* Makes an SA nobody sees yet. -ENOSPC: max_sas; -ENOMEM; -EINVAL: the outer header cannot be
+ * built. */
+int sa_create(struct sa_table *t, const struct sa_params *p, uint64_t now, uint32_t *index,
+	      struct err *err);
+/* From now on sa_again() does not find it; packets that wait end no_sa or no_outbound_sa. */
+void sa_retire(struct sa_table *t, uint32_t index);
+/* Wipes and gives back, a grace period after sa_retire. The numbers are the caller's to release. */
+void sa_destroy(struct sa_table *t, uint32_t index);
+
+/* The largest inner packet (tunnel) or whole clear packet without options (transport) for an outer
+ * size. */
+uint16_t sa_mtu(const struct sa *sa, uint16_t outer_mtu);
+
+static inline struct sa *
+sa_at(const struct sa_table *t, uint32_t index)
+{
+	return &((struct sa_record *)slab_at(&t->records, index))->sa;
+}
+
+static inline const struct session *
+sa_session(const struct sa *sa)
+{
+	return &((const struct sa_record *)sa)->session;
+}
+
+static inline struct sa_cold *
+sa_cold(const struct sa_table *t, uint32_t index)
+{
+	return slab_at(&t->cold, t->cold_of[index]);
+}
+
+/* The SA of a packet or a policy's entry that waited, or NULL when it is gone. */
+static inline struct sa *
+sa_again(const struct sa_table *t, uint32_t index, uint32_t generation)
+{
+	struct sa_record *r = slab_find(&t->records, index, generation);
+
+	return r != NULL ? &r->sa : NULL;
+}
+
+#endif

@@ -1,0 +1,248 @@
+#include "sad/sad.h"
+#include "sad/sad_stage.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <rte_byteorder.h>
+#include <rte_hash.h>
+#include <rte_hash_crc.h>
+#include <rte_malloc.h>
+#include <rte_prefetch.h>
+
+#include "worker/worker.h"
+
+#define SLOTS_MIN 4096
+
+struct sad {
+	const struct sa_table *sas;
+	struct rte_hash *rest; /* SAs whose slot another SA holds */
+	uint32_t n_rest;       /* control's; relaxed reads by workers */
+	uint32_t mask;
+	uint32_t slots[]; /* SA index or SA_NONE */
+};
+
+struct sad_key {
+	uint32_t spi_be;
+	uint8_t local[16];
+};
+
+static struct rte_hash *
+rest_create(uint32_t max_sas, int socket, struct rte_rcu_qsbr *qsbr)
+{
+	static unsigned int serial;
+	char name[RTE_HASH_NAMESIZE];
+	struct rte_hash_parameters p = {
+		.name = name,
+		.entries = RTE_MAX(max_sas, 64u),
+		.key_len = sizeof(struct sad_key),
+		.hash_func = rte_hash_crc,
+		.socket_id = socket,
+		.extra_flag =
+			RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF | RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
+	};
+	struct rte_hash_rcu_config rcu = { .v = qsbr, .mode = RTE_HASH_QSBR_MODE_DQ };
+	struct rte_hash *h;
+
+	snprintf(name, sizeof(name), "sad_%u", serial++);
+	h = rte_hash_create(&p);
+	if (h != NULL && qsbr != NULL && rte_hash_rcu_qsbr_add(h, &rcu) != 0) {
+		rte_hash_free(h);
+		h = NULL;
+	}
+	return h;
+}
+
+int
+sad_create(const struct sa_table *sas, uint32_t max_sas, int socket, struct rte_rcu_qsbr *qsbr,
+	   struct sad **out, struct err *err)
+{
+	uint32_t n = rte_align32pow2(RTE_MAX(2 * max_sas, (uint32_t)SLOTS_MIN));
+	struct sad *sad = rte_malloc_socket("sad", sizeof(*sad) + n * sizeof(sad->slots[0]),
+					    RTE_CACHE_LINE_SIZE, socket);
+
+	if (sad == NULL)
+		return err_set(err, -ENOMEM, "no memory for the SPI table of %u SAs", max_sas);
+	*sad = (struct sad) { .sas = sas, .mask = n - 1 };
+	memset(sad->slots, 0xff, n * sizeof(sad->slots[0]));
+	sad->rest = rest_create(max_sas, socket, qsbr);
+	if (sad->rest == NULL) {
+		rte_free(sad);
+		return err_set(err, -ENOMEM, "no memory for the SPI hash of %u SAs", max_sas);
+	}
+	*out = sad;
+	return 0;
+}
+
+void
+sad_free(struct sad *sad)
+{
+	if (sad == NULL)
+		return;
+	rte_hash_free(sad->rest);
+	rte_free(sad);
+}
+
+static uint32_t *
+slot_of(const struct sad *sad, uint32_t spi_be)
+{
+	return (uint32_t *)(uintptr_t)&sad->slots[rte_be_to_cpu_32(spi_be) & sad->mask];
+}
+
+static void
+key_of(const struct sa *sa, struct sad_key *key)
+{
+	key->spi_be = sa->spi_be;
+	memcpy(key->local, sa->in.local, sizeof(key->local));
+}
+
+static bool
+same_place(const struct sa *a, const struct sa *b)
+{
+	return a->spi_be == b->spi_be &&
+	       memcmp(a->in.local, b->in.local, sizeof(a->in.local)) == 0 &&
+	       ((a->flags ^ b->flags) & SA_V6) == 0;
+}
+
+static uint32_t
+rest_find(const struct sad *sad, const struct sad_key *key)
+{
+	void *value;
+
+	if (__atomic_load_n(&sad->n_rest, __ATOMIC_RELAXED) == 0 ||
+	    rte_hash_lookup_data(sad->rest, key, &value) < 0)
+		return SA_NONE;
+	return (uint32_t)(uintptr_t)value;
+}
+
+/* The published SA at the place of this one. */
+static uint32_t
+peer_of(const struct sad *sad, const struct sa *sa)
+{
+	uint32_t held = *slot_of(sad, sa->spi_be);
+	struct sad_key key;
+
+	if (held != SA_NONE && same_place(sa_at(sad->sas, held), sa))
+		return held;
+	key_of(sa, &key);
+	return rest_find(sad, &key);
+}
+
+int
+sad_add(struct sad *sad, uint32_t index, uint32_t replaces, struct err *err)
+{
+	const struct sa *sa = sa_at(sad->sas, index);
+	uint32_t *slot = slot_of(sad, sa->spi_be);
+	uint32_t held = __atomic_load_n(slot, __ATOMIC_RELAXED);
+	uint32_t peer = peer_of(sad, sa);
+	struct sad_key key;
+
+	if (peer != SA_NONE && peer != replaces)
+		return err_set(err, -EEXIST, "SPI 0x%x is taken by SA %s at the same address",
+			       rte_be_to_cpu_32(sa->spi_be), sa_cold(sad->sas, peer)->name);
+	if (held == SA_NONE || held == peer) {
+		__atomic_store_n(slot, index, __ATOMIC_RELEASE);
+		return 0;
+	}
+	key_of(sa, &key);
+	if (rte_hash_add_key_data(sad->rest, &key, (void *)(uintptr_t)index) < 0)
+		return err_set(err, -ENOSPC, "the SPI hash is full");
+	if (peer == SA_NONE)
+		__atomic_store_n(&sad->n_rest, sad->n_rest + 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+void
+sad_del(struct sad *sad, uint32_t index)
+{
+	const struct sa *sa = sa_at(sad->sas, index);
+	uint32_t *slot = slot_of(sad, sa->spi_be);
+	struct sad_key key;
+
+	if (*slot == index) {
+		__atomic_store_n(slot, SA_NONE, __ATOMIC_RELEASE);
+		return;
+	}
+	key_of(sa, &key);
+	if (rest_find(sad, &key) == index && rte_hash_del_key(sad->rest, &key) >= 0)
+		__atomic_store_n(&sad->n_rest, sad->n_rest - 1, __ATOMIC_RELEASE);
+}
+
+uint32_t
+sad_find(const struct sad *sad, uint32_t spi, const struct addr *local)
+{
+	struct sa like = { .spi_be = rte_cpu_to_be_32(spi),
+			   .flags = local->family == 6 ? SA_V6 : 0 };
+
+	memcpy(like.in.local, local->octets, local->family == 6 ? 16 : 4);
+	return peer_of(sad, &like);
+}
+
+static bool
+is_at(const struct sa *sa, const struct pkt *p, const uint8_t *ip)
+{
+	if (sa->spi_be != p->spi_be)
+		return false;
+	if ((sa->flags & SA_V6) == 0)
+		return (p->flags & PKT_V6) == 0 && memcmp(sa->in.local, ip + 16, 4) == 0;
+	return (p->flags & PKT_V6) != 0 && memcmp(sa->in.local, ip + 24, 16) == 0;
+}
+
+static uint32_t
+lookup_rest(const struct sad *sad, const struct pkt *p, const uint8_t *ip)
+{
+	struct sad_key key = { .spi_be = p->spi_be };
+	uint32_t index;
+
+	if ((p->flags & PKT_V6) != 0)
+		memcpy(key.local, ip + 24, 16);
+	else
+		memcpy(key.local, ip + 16, 4);
+	index = rest_find(sad, &key);
+	return index != SA_NONE && is_at(sa_at(sad->sas, index), p, ip) ? index : SA_NONE;
+}
+
+static bool
+is_encap_of(const struct sa *sa, const struct pkt *p)
+{
+	return sa->in.udp_local_be == p->udp_dst_be &&
+	       (sa->in.udp_remote_be == 0 || sa->in.udp_remote_be == p->udp_src_be);
+}
+
+uint16_t
+sad_lookup(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct sad *sad = w->view->sad;
+	uint32_t found[BURST_MAX];
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		found[i] = __atomic_load_n(slot_of(sad, pkt_of(pkts[i])->spi_be), __ATOMIC_ACQUIRE);
+		if (found[i] != SA_NONE)
+			rte_prefetch0(sa_at(sad->sas, found[i]));
+	}
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		struct pkt *p = pkt_of(m);
+		const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
+		struct sa *sa;
+
+		if (found[i] == SA_NONE || unlikely(!is_at(sa_at(sad->sas, found[i]), p, ip)))
+			found[i] = lookup_rest(sad, p, ip);
+		if (unlikely(found[i] == SA_NONE)) {
+			drop(w, m, DROP_NO_SA);
+			continue;
+		}
+		sa = sa_at(sad->sas, found[i]);
+		p->sa = found[i];
+		p->generation = sa->generation;
+		p->hot = sa;
+		if (unlikely(((sa->flags & SA_UDP) != 0) != ((p->flags & PKT_UDP_ENCAP) != 0) ||
+			     ((sa->flags & SA_UDP) != 0 && !is_encap_of(sa, p)))) {
+			drop(w, m, DROP_ENCAP_MISMATCH);
+			continue;
+		}
+		pkts[kept++] = m;
+	}
+	return kept;
+}
