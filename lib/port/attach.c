@@ -84,6 +84,7 @@ port_attach(struct ports *ports, struct worker *w, struct err *err)
 	for (uint8_t i = 0; i < ports->n; i++) {
 		struct port *port = ports->list[i];
 
+		w->port->stations[i] = (struct port_station) { port->mac, port->promiscuous };
 		for (uint16_t q = 0; q < port->map.n_rx; q++) {
 			int rc;
 

@@ -37,6 +37,12 @@ struct port_tx {
 	struct rte_mbuf **pkts; /* PORT_TX_BUFFER */
 };
 
+/* Who we are on a port's link. */
+struct port_station {
+	struct rte_ether_addr mac;
+	bool promiscuous; /* takes frames for everybody */
+};
+
 /* One worker's part of all ports; the slot `port` of struct worker. */
 struct port_worker {
 	uint8_t n_ports;
@@ -46,8 +52,20 @@ struct port_worker {
 	struct rte_ring *rings[WORKERS_MAX]; /* from workers that send through this one */
 	struct port_tx tx[PORTS_MAX];
 	struct port_rx_queue rx[SOURCES_MAX];
+	struct port_station stations[PORTS_MAX];
 	struct port_counters count[PORTS_MAX] __rte_cache_aligned;
 };
+
+/* Whether a frame is for us: for the port's own address, a group, or for anybody on a promiscuous
+ * port. */
+static inline bool
+port_takes(const struct port_worker *pw, uint8_t port, const struct rte_ether_addr *dst)
+{
+	const struct port_station *s = &pw->stations[port];
+
+	return likely(rte_is_same_ether_addr(dst, &s->mac)) || rte_is_multicast_ether_addr(dst) ||
+	       s->promiscuous;
+}
 
 /* After the last port is open: sets w->port and adds this worker's queues and rings to its sources.
  */
