@@ -1,0 +1,308 @@
+#include "esp/esp_stage.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include <rte_byteorder.h>
+#include <rte_esp.h>
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_prefetch.h>
+#include <rte_udp.h>
+
+#include "crypto/crypto.h"
+#include "esp/esp.h"
+#include "esp/transport.h"
+#include "sa/sa.h"
+#include "worker/mbufs.h"
+#include "worker/worker.h"
+
+#define TRAILER 2 /* pad length, next header */
+
+/* RFC 4303 section 2.4: 1, 2, 3 … */
+static const uint8_t padding[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
+
+/* What one packet gets in front and behind. */
+struct shape {
+	uint16_t head;	   /* outer IP (tunnel mode), UDP, ESP, IV */
+	uint16_t outer;	   /* of these: what stands before the ESP header */
+	uint16_t split;	   /* transport mode: its own IP header, which moves to the front */
+	uint16_t name_off; /* in that header: the octet that names what follows */
+	uint16_t grow;	   /* TFC octets */
+	uint16_t text;	   /* ciphertext */
+	uint8_t pad;
+	uint8_t next_header;
+};
+
+/* RFC 4303 section 2.7: as large as asked for, as far as the tunnel takes it. */
+static uint16_t
+growth(const struct sa *sa, uint16_t carried)
+{
+	uint16_t goal = RTE_MIN(sa->pad_to, sa->mtu);
+
+	return goal > carried ? goal - carried : 0;
+}
+
+static void
+shape_of(const struct sa *sa, const struct rte_mbuf *m, const struct pkt *p, struct shape *s)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint16_t udp = (sa->flags & SA_UDP) != 0 ? sizeof(struct rte_udp_hdr) : 0;
+	uint16_t carried = m->pkt_len;
+
+	s->split = 0;
+	s->grow = 0;
+	if (likely((sa->flags & SA_TRANSPORT) == 0)) {
+		s->outer = tunnel_out_size(&sa->out);
+		s->next_header = (p->flags & PKT_V6) != 0 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+		if (unlikely((sa->flags & SA_GROW) != 0))
+			s->grow = growth(sa, carried);
+	} else {
+		s->split = transport_split(ip, (p->flags & PKT_V6) != 0, p->l4_off, &s->name_off);
+		s->next_header = ip[s->name_off];
+		s->outer = udp;
+		carried -= s->split;
+	}
+	s->head = s->outer + sizeof(struct rte_esp_hdr) + sa->suite.iv_len;
+	s->text = RTE_ALIGN_CEIL(carried + s->grow + TRAILER, sa->suite.align);
+	s->pad = s->text - carried - s->grow - TRAILER;
+}
+
+static void
+trailer_write(uint8_t *at, const struct shape *s)
+{
+	if (unlikely(s->grow > 0)) {
+		memset(at, 0, s->grow);
+		at += s->grow;
+	}
+	/* Without TFC a pad is shorter than a cipher block, and the tag (8 octets or more) is still
+	 * to come: one store of 4 may reach beyond the trailer.
+	 */
+	if (likely(s->pad < 4))
+		memcpy(at, padding, 4);
+	else
+		memcpy(at, padding, s->pad);
+	at[s->pad] = s->pad;
+	at[s->pad + 1] = s->next_header;
+}
+
+/* The ESP header with its IV, and everything the cipher is to know. */
+static void
+op_fill(struct crypto_op *op, const struct sa *sa, const struct pkt *p, uint8_t *esp)
+{
+	struct rte_esp_hdr *hdr = (struct rte_esp_hdr *)esp;
+	uint64_t seq_be = rte_cpu_to_be_64(p->seq);
+	uint32_t low_be = seq_be >> 32;
+
+	hdr->spi = sa->spi_be;
+	hdr->seq = low_be;
+	memcpy(op->aad, &sa->spi_be, 4);
+	if (sa->suite.esn)
+		memcpy(op->aad + 4, &seq_be, 8);
+	else
+		memcpy(op->aad + 4, &low_be, 4);
+	if (unlikely((sa->flags & SA_CBC) != 0)) {
+		/* The engine makes the IV from this: unique, and enciphered under a key of its own.
+		 */
+		memcpy(op->nonce, &sa->spi_be, 4);
+		memset(op->nonce + 4, 0, 4);
+		memcpy(op->nonce + 8, &seq_be, 8);
+	} else {
+		uint8_t salt_len = algs[sa->suite.cipher].salt_len;
+
+		memcpy(op->nonce, sa->salt, 4);
+		memcpy(op->nonce + salt_len, &seq_be, 8);
+		if (sa->suite.iv_len != 0)
+			memcpy(hdr + 1, &seq_be, 8);
+	}
+	op->session = sa_session(sa);
+	op->engine = sa->engine;
+}
+
+static void
+outer_write(struct worker *w, const struct sa *sa, const struct pkt *p, uint8_t *at,
+	    const uint8_t *inner, uint32_t total)
+{
+	const struct rte_ipv4_hdr *v4 = (const struct rte_ipv4_hdr *)inner;
+	bool v6 = (p->flags & PKT_V6) != 0;
+	bool df = v6 || (v4->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG)) != 0;
+
+	tunnel_outer_write(&sa->out, at, inner, v6, p->tos, df, total, &w->esp->ipv4_id);
+}
+
+/* Transport mode: the IP header goes to the front, and says ESP or UDP now. */
+static void
+own_header_move(const struct sa *sa, const struct pkt *p, uint8_t *at, const uint8_t *ip,
+		const struct shape *s, uint32_t total)
+{
+	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(at + s->split);
+	bool v6 = (p->flags & PKT_V6) != 0;
+
+	memmove(at, ip, s->split);
+	transport_rewrite(at, v6, total, s->name_off, s->outer > 0 ? IPPROTO_UDP : IPPROTO_ESP);
+	if (s->outer > 0) {
+		tunnel_udp_ports(&sa->out, &udp->src_port, &udp->dst_port);
+		udp->dgram_len = rte_cpu_to_be_16(total - s->split);
+		udp->dgram_cksum = 0;
+	}
+}
+
+/* Writes the headers before the text and fills the operation. ip is where the packet begins now,
+ * text where its ciphertext will; they differ from each other by the headers that transport mode
+ * leaves in clear.
+ */
+static void
+headers_write(struct worker *w, const struct sa *sa, struct pkt *p, const struct shape *s,
+	      uint8_t *text, const uint8_t *ip, uint32_t total, struct crypto_op *op)
+{
+	uint8_t *at = text - s->head - s->split;
+
+	if (likely(s->split == 0))
+		outer_write(w, sa, p, at, ip, total);
+	else
+		own_header_move(sa, p, at, ip, s, total);
+	p->esp_off = s->split + s->outer;
+	op_fill(op, sa, p, at + p->esp_off);
+}
+
+/* A segment in front, with the headers: the packet's own has no room. Takes over what is known of
+ * the packet. */
+static struct rte_mbuf *
+front_add(struct worker *w, struct rte_mbuf *m, uint16_t size)
+{
+	struct rte_mbuf *front = rte_pktmbuf_alloc(w->pool);
+
+	if (front == NULL || rte_pktmbuf_append(front, size) == NULL) {
+		rte_pktmbuf_free(front);
+		return NULL;
+	}
+	*pkt_of(front) = *pkt_of(m);
+	front->port = m->port;
+	front->ol_flags = m->ol_flags & RTE_MBUF_F_RX_RSS_HASH;
+	front->next = m;
+	front->nb_segs = m->nb_segs + 1;
+	front->pkt_len = size + m->pkt_len;
+	return front;
+}
+
+/* A packet in several segments, or one without the room in front or behind. */
+static enum drop_reason
+encap_chain(struct worker *w, struct rte_mbuf **mp, const struct shape *s, struct crypto_op *op)
+{
+	struct rte_mbuf *m = *mp;
+	const struct sa *sa = pkt_of(m)->hot;
+	uint16_t tail = s->grow + s->pad + TRAILER + sa->suite.icv_len;
+	uint8_t own[UINT8_MAX + 1]; /* the packet's own headers: transport mode moves them */
+	uint16_t n_own = RTE_MAX(s->split, (uint16_t)sizeof(struct rte_ipv6_hdr));
+	uint8_t *end, *at;
+
+	if (unlikely(s->split > sizeof(own)))
+		return DROP_BUFFER;
+	end = mbuf_add_tail(m, tail, w->pool);
+	if (end == NULL)
+		return DROP_NO_MBUF;
+	trailer_write(end, s);
+	memcpy(own, rte_pktmbuf_mtod(m, uint8_t *), RTE_MIN(n_own, m->data_len));
+	mbuf_cut_head(m, s->split);
+	if (rte_pktmbuf_headroom(m) < s->head + s->split + RTE_ETHER_HDR_LEN) {
+		m = front_add(w, m, s->head + s->split);
+		if (m == NULL)
+			return DROP_NO_MBUF;
+		*mp = m;
+	} else {
+		rte_pktmbuf_prepend(m, s->head + s->split);
+	}
+	at = rte_pktmbuf_mtod(m, uint8_t *);
+	headers_write(w, sa, pkt_of(m), s, at + s->head + s->split, own, m->pkt_len, op);
+	op->chain = m;
+	op->text_off = s->head + s->split;
+	op->text_len = s->text;
+	op->tag = end + tail - sa->suite.icv_len;
+	return DROP_NONE;
+}
+
+static enum drop_reason
+encap_one(struct worker *w, struct rte_mbuf **mp, struct crypto_op *op)
+{
+	struct rte_mbuf *m = *mp;
+	struct pkt *p = pkt_of(m);
+	const struct sa *sa = p->hot;
+	struct shape s;
+	uint16_t tail;
+	uint8_t *ip, *text;
+
+	shape_of(sa, m, p, &s);
+	tail = s.grow + s.pad + TRAILER + sa->suite.icv_len;
+	if (unlikely(m->nb_segs > 1 || rte_pktmbuf_tailroom(m) < tail ||
+		     rte_pktmbuf_headroom(m) < s.head + RTE_ETHER_HDR_LEN))
+		return encap_chain(w, mp, &s, op);
+	ip = rte_pktmbuf_mtod(m, uint8_t *);
+	text = ip + s.split;
+	trailer_write(ip + m->data_len, &s);
+	m->data_len += s.head + tail;
+	m->pkt_len += s.head + tail;
+	m->data_off -= s.head;
+	headers_write(w, sa, p, &s, text, ip, m->pkt_len, op);
+	op->chain = NULL;
+	op->text = text;
+	op->text_len = s.text;
+	op->tag = text + s.text;
+	return DROP_NONE;
+}
+
+uint16_t
+esp_encap(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct crypto_op *ops = w->crypto->ops;
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		enum drop_reason why = encap_one(w, &m, &ops[kept]);
+
+		if (unlikely(why != DROP_NONE)) {
+			drop(w, m, why);
+			continue;
+		}
+		pkts[kept++] = m;
+	}
+	return kept;
+}
+
+uint16_t
+crypto_encrypt(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	crypto_run(w->crypto, w->crypto->ops, n, true);
+	return n;
+}
+
+uint16_t
+esp_seal(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct crypto_op *ops = w->crypto->ops;
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+
+		if (unlikely(!ops[i].ok)) {
+			drop(w, m, DROP_CRYPTO_FAIL);
+			continue;
+		}
+		pkts[kept++] = m;
+	}
+	return kept;
+}
+
+uint16_t
+udp_encap(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		const struct sa *sa = pkt_of(pkts[i])->hot;
+
+		if ((sa->flags & (SA_UDP | SA_V6)) == (SA_UDP | SA_V6))
+			tunnel_udp6_checksum(pkts[i],
+					     pkt_of(pkts[i])->esp_off - sizeof(struct rte_udp_hdr));
+	}
+	return n;
+}

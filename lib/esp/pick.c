@@ -1,0 +1,133 @@
+#include "esp/esp_stage.h"
+
+#include <rte_prefetch.h>
+
+#include "icmp/icmp.h"
+#include "sa/sa.h"
+#include "seq/seq.h"
+#include "spd/spd.h"
+#include "worker/worker.h"
+
+/* Larger than the tunnel takes. The sender is told unless its packet may be fragmented: then nobody
+ * would listen, but it is told all the same, since nothing here cuts the packet up.
+ */
+static void
+too_big(struct worker *w, struct rte_mbuf *m, const struct sa *sa)
+{
+	struct pkt *p = pkt_of(m);
+
+	p->reply = ICMP_REPLY_TOO_BIG;
+	p->mtu = sa->mtu;
+	pipe_push(w, STAGE_ICMP_REPLY, m);
+}
+
+static enum drop_reason
+unusable(const struct sa *sa, const struct pkt *p)
+{
+	if (sa == NULL)
+		return DROP_NO_OUTBOUND_SA;
+	if (sa->state == SA_EXPIRED)
+		return DROP_EXPIRED;
+	/* RFC 4301 section 7: transport mode carries whole datagrams only. */
+	if ((sa->flags & SA_TRANSPORT) != 0 && (p->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) != 0)
+		return DROP_FRAG_TRANSPORT;
+	return DROP_NONE;
+}
+
+uint16_t
+sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct sa_table *sas = w->view->sas;
+	struct sa *sa[BURST_MAX];
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		uint64_t now = spd_out_sa(w->view->spd, pkt_of(pkts[i])->policy);
+
+		sa[i] = sa_again(sas, spd_sa_index(now), spd_sa_generation(now));
+		rte_prefetch0(sa[i]);
+	}
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		struct pkt *p = pkt_of(m);
+		enum drop_reason why = unusable(sa[i], p);
+
+		if (unlikely(why != DROP_NONE)) {
+			drop(w, m, why);
+			continue;
+		}
+		p->generation = sa[i]->generation;
+		p->sa = sa_session(sa[i])->id;
+		p->next_hop = sa[i]->next_hop;
+		p->hot = sa[i];
+		if (unlikely(m->pkt_len > sa[i]->mtu)) {
+			too_big(w, m, sa[i]);
+			continue;
+		}
+		pkts[kept++] = m;
+	}
+	return kept;
+}
+
+/* Hard limits of the key (RFC 4301 section 4.4.2.1). */
+static enum drop_reason
+limit(const struct sa *sa, uint32_t bytes)
+{
+	const struct lane *lane = sa->lane;
+
+	if (unlikely(lane->packets >= sa->packets_end || bytes > sa->bytes_end ||
+		     lane->bytes > sa->bytes_end - bytes || sa->state == SA_EXPIRED))
+		return DROP_EXPIRED;
+	return DROP_NONE;
+}
+
+static void
+count(struct lane *lane, uint32_t bytes)
+{
+	cell_add(&lane->packets, 1);
+	cell_add(&lane->bytes, bytes);
+}
+
+uint16_t
+life_count_out(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		struct pkt *p = pkt_of(m);
+		const struct sa *sa = p->hot;
+		enum drop_reason why = limit(sa, m->pkt_len);
+
+		if (likely(why == DROP_NONE) &&
+		    unlikely(!lane_take(sa->lane, sa->seq_end, &p->seq)))
+			why = DROP_SEQ_EXHAUSTED;
+		if (unlikely(why != DROP_NONE)) {
+			drop(w, m, why);
+			continue;
+		}
+		count(sa->lane, m->pkt_len);
+		pkts[kept++] = m;
+	}
+	return kept;
+}
+
+uint16_t
+life_count_in(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		const struct sa *sa = pkt_of(m)->hot;
+		enum drop_reason why = limit(sa, m->pkt_len);
+
+		if (unlikely(why != DROP_NONE)) {
+			drop(w, m, why);
+			continue;
+		}
+		count(sa->lane, m->pkt_len);
+		pkts[kept++] = m;
+	}
+	return kept;
+}

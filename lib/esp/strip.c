@@ -1,0 +1,199 @@
+#include "esp/esp_stage.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include <rte_esp.h>
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_udp.h>
+
+#include "esp/transport.h"
+#include "sa/sa.h"
+#include "wire/ip.h"
+#include "worker/mbufs.h"
+#include "worker/pkt_fill.h"
+#include "worker/worker.h"
+
+#define TRAILER 2 /* pad length, next header */
+#define PULL \
+	(40 + WIRE_EXT_OCTETS_MAX + 8) /* octets of an inner packet that its headers may take */
+
+/* RFC 4303 section 2.4: 1, 2, 3 … */
+/* clang-format off */
+static const uint8_t padding[UINT8_MAX] = {
+	1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
+	17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32,
+	33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48,
+	49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63, 64,
+	65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80,
+	81, 82, 83, 84, 85, 86, 87, 88, 89, 90, 91, 92, 93, 94, 95, 96,
+	97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112,
+	113, 114, 115, 116, 117, 118, 119, 120, 121, 122, 123, 124, 125, 126, 127, 128,
+	129, 130, 131, 132, 133, 134, 135, 136, 137, 138, 139, 140, 141, 142, 143, 144,
+	145, 146, 147, 148, 149, 150, 151, 152, 153, 154, 155, 156, 157, 158, 159, 160,
+	161, 162, 163, 164, 165, 166, 167, 168, 169, 170, 171, 172, 173, 174, 175, 176,
+	177, 178, 179, 180, 181, 182, 183, 184, 185, 186, 187, 188, 189, 190, 191, 192,
+	193, 194, 195, 196, 197, 198, 199, 200, 201, 202, 203, 204, 205, 206, 207, 208,
+	209, 210, 211, 212, 213, 214, 215, 216, 217, 218, 219, 220, 221, 222, 223, 224,
+	225, 226, 227, 228, 229, 230, 231, 232, 233, 234, 235, 236, 237, 238, 239, 240,
+	241, 242, 243, 244, 245, 246, 247, 248, 249, 250, 251, 252, 253, 254, 255,
+};
+/* clang-format on */
+
+/* Checks the trailer, takes it and the tag off. Stores the next header in struct pkt. */
+static enum drop_reason
+trailer_strip(struct rte_mbuf *m, struct pkt *p, const struct sa *sa)
+{
+	uint8_t copy[UINT8_MAX + TRAILER];
+	uint32_t end = m->pkt_len - sa->suite.icv_len;
+	const uint8_t *trailer = rte_pktmbuf_read(m, end - TRAILER, TRAILER, copy);
+	uint8_t pad = trailer[0];
+
+	p->next_header = trailer[1];
+	if (unlikely(pad + TRAILER > p->text_len))
+		return DROP_ESP_PADDING;
+	if (pad > 0) {
+		trailer = rte_pktmbuf_read(m, end - TRAILER - pad, pad, copy);
+		if (unlikely(memcmp(trailer, padding, pad) != 0))
+			return DROP_ESP_PADDING;
+	}
+	p->text_len -= pad + TRAILER;
+	if (likely(m->nb_segs == 1)) {
+		m->data_len -= pad + TRAILER + sa->suite.icv_len;
+		m->pkt_len = m->data_len;
+	} else {
+		mbuf_cut_tail(m, pad + TRAILER + sa->suite.icv_len);
+	}
+	return DROP_NONE;
+}
+
+/* Describes the packet that the data now begin with, and cuts off what is behind its own length. */
+static enum drop_reason
+describe(struct rte_mbuf *m, struct pkt *p)
+{
+	struct ip_info info;
+	enum wire_verdict verdict;
+
+	if (unlikely(m->nb_segs > 1) && !mbuf_pull(m, PULL))
+		return DROP_BUFFER;
+	verdict =
+		wire_ip_parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len, &info);
+	if (unlikely(verdict != WIRE_OK))
+		return verdict == WIRE_CHECKSUM ? DROP_INNER_CHECKSUM :
+		       verdict == WIRE_SPLIT	? DROP_BUFFER :
+						  DROP_INNER_MALFORMED;
+	if (info.total < m->pkt_len)
+		mbuf_cut_tail(m, m->pkt_len - info.total);
+	pkt_fill(p, &info);
+	return DROP_NONE;
+}
+
+static enum drop_reason
+tunnel_strip(struct rte_mbuf *m, struct pkt *p, uint16_t head)
+{
+	bool v6 = p->next_header == IPPROTO_IPV6;
+	enum drop_reason why;
+
+	if (unlikely(p->next_header != IPPROTO_IPIP && !v6))
+		return DROP_NEXT_HEADER;
+	if (unlikely(p->text_len == 0))
+		return DROP_INNER_MALFORMED;
+	if (likely(m->nb_segs == 1)) {
+		m->data_off += head;
+		m->data_len -= head;
+		m->pkt_len = m->data_len;
+	} else {
+		mbuf_cut_head(m, head);
+	}
+	p->outer_tos = p->tos;
+	why = describe(m, p);
+	if (likely(why == DROP_NONE) && unlikely(((p->flags & PKT_V6) != 0) != v6))
+		why = DROP_INNER_MALFORMED;
+	return why;
+}
+
+/* RFC 3948 section 3.1.2: the addresses changed on the way, and the ICV vouches for the payload:
+ * the checksum is made anew (TCP), or left out where it may be (UDP over IPv4).
+ */
+static void
+checksum_mend(struct rte_mbuf *m, const struct pkt *p)
+{
+	uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *);
+	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + p->l4_off);
+	bool v6 = (p->flags & PKT_V6) != 0;
+
+	if ((p->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) != 0)
+		return;
+	if (p->proto == IPPROTO_UDP && !v6 && m->pkt_len >= p->l4_off + sizeof(*udp))
+		udp->dgram_cksum = 0;
+	else if (p->proto == IPPROTO_UDP && m->pkt_len >= p->l4_off + sizeof(*udp))
+		wire_l4_checksum_set(m, p->l4_off, offsetof(struct rte_udp_hdr, dgram_cksum),
+				     p->proto);
+	else if (p->proto == IPPROTO_TCP && m->pkt_len >= p->l4_off + 20u)
+		wire_l4_checksum_set(m, p->l4_off, 16, p->proto);
+}
+
+/* The packet's own headers move up to what they carry. */
+static enum drop_reason
+transport_strip(struct rte_mbuf *m, struct pkt *p, const struct sa *sa, uint16_t head)
+{
+	uint16_t gap = head - p->l4_off; /* UDP, ESP and IV */
+	bool v6 = (p->flags & PKT_V6) != 0, encap = (p->flags & PKT_UDP_ENCAP) != 0;
+	uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *);
+	enum drop_reason why;
+
+	memmove(ip + gap, ip, p->l4_off);
+	m->data_off += gap;
+	m->data_len -= gap;
+	m->pkt_len -= gap;
+	transport_rewrite(ip + gap, v6, m->pkt_len, p->last_nh_off, p->next_header);
+	why = describe(m, p);
+	if (why == DROP_NONE && encap)
+		checksum_mend(m, p);
+	return why;
+}
+
+static enum drop_reason
+strip_one(struct rte_mbuf *m, struct pkt *p)
+{
+	const struct sa *sa = p->hot;
+	uint16_t head = p->esp_off + sizeof(struct rte_esp_hdr) + sa->suite.iv_len;
+	bool tunnel = (sa->flags & SA_TRANSPORT) == 0;
+	enum drop_reason why = trailer_strip(m, p, sa);
+
+	if (unlikely(why != DROP_NONE))
+		return why;
+	if (unlikely(p->next_header == IPPROTO_NONE))
+		return DROP_NONE;
+	why = tunnel ? tunnel_strip(m, p, head) : transport_strip(m, p, sa, head);
+	p->flags |= PKT_FROM_SA;
+	/* What the ECN stage is to make of the outer header: nothing, unless the SA is a tunnel
+	 * that asks for it. */
+	if (!tunnel || (sa->flags & SA_ECN) == 0)
+		p->outer_tos = p->tos;
+	return why;
+}
+
+uint16_t
+esp_strip(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		struct pkt *p = pkt_of(m);
+		enum drop_reason why = strip_one(m, p);
+
+		if (unlikely(why != DROP_NONE)) {
+			drop(w, m, why);
+			continue;
+		}
+		if (unlikely(p->next_header == IPPROTO_NONE)) {
+			consume(w, m, CONSUMED_DUMMY);
+			continue;
+		}
+		pkts[kept++] = m;
+	}
+	return kept;
+}
