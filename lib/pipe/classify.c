@@ -1,0 +1,283 @@
+#include "pipe/stages.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include <rte_byteorder.h>
+#include <rte_esp.h>
+#include <rte_ether.h>
+#include <rte_udp.h>
+
+#include "pipe/ours.h"
+#include "port/port_stage.h"
+#include "wire/ip.h"
+#include "worker/mbufs.h"
+#include "worker/pkt_fill.h"
+#include "worker/worker.h"
+
+/* UDP, ESP and the longest IV behind the IP header: in the first segment always. */
+#define BEHIND_IP (sizeof(struct rte_udp_hdr) + sizeof(struct rte_esp_hdr) + 16)
+
+/* A packet whose buffers somebody else reads or writes is copied before anything is written. */
+static struct rte_mbuf *
+own_copy(struct worker *w, struct rte_mbuf *m)
+{
+	struct rte_mbuf *copy = rte_pktmbuf_copy(m, w->pool, 0, UINT32_MAX);
+
+	if (copy == NULL) {
+		drop(w, m, DROP_NO_MBUF);
+		return NULL;
+	}
+	*pkt_of(copy) = *pkt_of(m);
+	rte_pktmbuf_free(m);
+	return copy;
+}
+
+/* The frame's own header: whose it is, and what is in it. Stores DROP_NONE for IP. */
+static enum drop_reason
+ether_check(const struct worker *w, const struct rte_mbuf *m, const struct pkt *p)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+
+	if (unlikely(m->data_len < sizeof(*eth)))
+		return DROP_OUTER_MALFORMED;
+	if (unlikely(!port_takes(w->port, p->port, &eth->dst_addr)))
+		return DROP_NOT_OURS;
+	if (likely(eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4) ||
+		   eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6)))
+		return (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0 ? DROP_VLAN : DROP_NONE;
+	if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_VLAN) ||
+	    eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_QINQ) ||
+	    eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_QINQ1))
+		return DROP_VLAN;
+	return DROP_NOT_IP;
+}
+
+static enum wire_verdict
+parse(const struct rte_mbuf *m, struct ip_info *info)
+{
+	bool sum_good = (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+
+	return wire_ip_parse_sum(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len,
+				 sum_good, info);
+}
+
+/* Headers that are split over segments: makes the first segment hold them. */
+static enum wire_verdict
+parse_chain(struct rte_mbuf *m, struct ip_info *info)
+{
+	enum wire_verdict verdict;
+
+	mbuf_pull(m, WIRE_IP6_HEADER);
+	verdict = parse(m, info);
+	if (verdict == WIRE_SPLIT) {
+		mbuf_pull(m, WIRE_IP6_HEADER + WIRE_EXT_OCTETS_MAX);
+		verdict = parse(m, info);
+	}
+	if (verdict == WIRE_OK && m->data_len < info->l4_off + BEHIND_IP)
+		mbuf_pull(m, info->l4_off + BEHIND_IP);
+	return verdict;
+}
+
+/* Cuts the Ethernet header off and fills struct pkt from the IP header. */
+static enum drop_reason
+ip_check(struct rte_mbuf *m, struct pkt *p)
+{
+	bool same = ((rte_pktmbuf_mtod(m, const struct rte_ether_hdr *)->ether_type ==
+		      RTE_BE16(RTE_ETHER_TYPE_IPV6)));
+	enum wire_verdict verdict;
+	struct ip_info info;
+
+	m->data_off += sizeof(struct rte_ether_hdr);
+	m->data_len -= sizeof(struct rte_ether_hdr);
+	m->pkt_len -= sizeof(struct rte_ether_hdr);
+	verdict = likely(m->nb_segs == 1) ? parse(m, &info) : parse_chain(m, &info);
+	if (unlikely(verdict != WIRE_OK))
+		return verdict == WIRE_CHECKSUM ? DROP_OUTER_CHECKSUM :
+		       verdict == WIRE_SPLIT	? DROP_BUFFER :
+						  DROP_OUTER_MALFORMED;
+	if (unlikely(((info.flags & IP_INFO_V6) != 0) != same))
+		return DROP_OUTER_MALFORMED;
+	/* Ethernet padding: away, before anybody looks for a tag at the end. */
+	if (unlikely(info.total < m->pkt_len))
+		mbuf_cut_tail(m, m->pkt_len - info.total);
+	pkt_fill(p, &info);
+	return DROP_NONE;
+}
+
+/* All that both sides have in common. NULL: the packet is gone. */
+static struct rte_mbuf *
+take_in(struct worker *w, struct rte_mbuf *m)
+{
+	struct pkt *p = pkt_of(m);
+	enum drop_reason why;
+
+	p->seq = 0;
+	p->spi_be = 0;
+	p->sa = SA_NONE;
+	p->policy = POLICY_NONE;
+	if (unlikely(!mbuf_is_ours(m))) {
+		m = own_copy(w, m);
+		if (m == NULL)
+			return NULL;
+		p = pkt_of(m);
+	}
+	why = ether_check(w, m, p);
+	if (likely(why == DROP_NONE))
+		why = ip_check(m, p);
+	if (unlikely(why != DROP_NONE)) {
+		drop(w, m, why);
+		return NULL;
+	}
+	return m;
+}
+
+static bool
+is_for_us(const struct worker *w, const struct rte_mbuf *m, const struct pkt *p)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
+	bool v6 = (p->flags & PKT_V6) != 0;
+
+	return is_ours(w, v6 ? ip + 24 : ip + 16, v6);
+}
+
+uint16_t
+classify_red(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = take_in(w, pkts[i]);
+
+		if (unlikely(m == NULL))
+			continue;
+		if (unlikely(is_for_us(w, m, pkt_of(m)))) {
+			pipe_push(w, STAGE_PUNT, m);
+			continue;
+		}
+		pkts[kept++] = m;
+	}
+	return kept;
+}
+
+/* A fragment of ESP is not decrypted (RFC 4303 section 3.4.1). */
+static enum drop_reason
+esp_find(const struct rte_mbuf *m, struct pkt *p, uint16_t off)
+{
+	const struct rte_esp_hdr *esp = rte_pktmbuf_mtod_offset(m, const struct rte_esp_hdr *, off);
+
+	if (unlikely((p->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) != 0))
+		return DROP_FRAG_TO_ESP;
+	if (unlikely(m->pkt_len < off + sizeof(*esp)))
+		return DROP_ESP_SHORT;
+	p->esp_off = off;
+	p->spi_be = esp->spi;
+	return DROP_NONE;
+}
+
+static bool
+udp_sum_is_right(const struct rte_mbuf *m, const struct pkt *p, uint32_t len)
+{
+	bool v6 = (p->flags & PKT_V6) != 0;
+	const uint8_t *addresses = rte_pktmbuf_mtod_offset(m, const uint8_t *, v6 ? 8 : 12);
+	uint64_t sum = rte_cpu_to_be_16(IPPROTO_UDP) + rte_cpu_to_be_16(len);
+
+	sum = wire_sum(sum, addresses, v6 ? 32 : 8);
+	return wire_sum_fold(wire_sum_mbuf(sum, m, p->l4_off, len)) == 0xffff;
+}
+
+static enum drop_reason
+udp_check(const struct rte_mbuf *m, const struct pkt *p, const struct rte_udp_hdr *udp)
+{
+	uint32_t len = rte_be_to_cpu_16(udp->dgram_len);
+
+	if (unlikely(len < sizeof(*udp) || len > m->pkt_len - p->l4_off))
+		return DROP_UDP_MALFORMED;
+	/* RFC 3948 section 2.1 sends none; over IPv6 it may be left out by RFC 6935, which we do
+	 * not ask for. */
+	if (likely(udp->dgram_cksum == 0))
+		return (p->flags & PKT_V6) != 0 ? DROP_UDP_CHECKSUM : DROP_NONE;
+	return udp_sum_is_right(m, p, len) ? DROP_NONE : DROP_UDP_CHECKSUM;
+}
+
+/* UDP to a port of ours that takes ESP: keepalive, IKE or ESP (RFC 3948 section 4). True: the
+ * packet is gone. */
+static bool
+udp_demux(struct worker *w, struct rte_mbuf *m, struct pkt *p, enum drop_reason *why)
+{
+	const struct rte_udp_hdr *udp =
+		rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, p->l4_off);
+	const uint8_t *payload = (const uint8_t *)(udp + 1);
+	uint32_t len;
+
+	*why = (p->flags & PKT_FRAG_FIRST) != 0 ? DROP_FRAG_TO_ESP : udp_check(m, p, udp);
+	if (unlikely(*why != DROP_NONE))
+		return false;
+	len = rte_be_to_cpu_16(udp->dgram_len) - sizeof(*udp);
+	if (len == 1 && payload[0] == 0xff) {
+		consume(w, m, CONSUMED_NAT_KEEPALIVE);
+		return true;
+	}
+	if (len >= 4 && wire_load32(payload) == 0) {
+		pipe_push(w, STAGE_PUNT, m);
+		return true;
+	}
+	if (p->l4_off + sizeof(*udp) + len < m->pkt_len)
+		mbuf_cut_tail(m, m->pkt_len - p->l4_off - sizeof(*udp) - len);
+	p->flags |= PKT_UDP_ENCAP;
+	p->udp_src_be = udp->src_port;
+	p->udp_dst_be = udp->dst_port;
+	*why = esp_find(m, p, p->l4_off + sizeof(*udp));
+	return false;
+}
+
+static bool
+is_udp_of_esp(const struct worker *w, const struct rte_mbuf *m, const struct pkt *p)
+{
+	const struct rte_udp_hdr *udp =
+		rte_pktmbuf_mtod_offset(m, const struct rte_udp_hdr *, p->l4_off);
+
+	return p->proto == IPPROTO_UDP && (p->flags & PKT_FRAG_LATER) == 0 &&
+	       m->pkt_len >= p->l4_off + sizeof(*udp) && view_takes_udp(w->view, udp->dst_port);
+}
+
+/* True: the packet stays in the line, as ESP. */
+static bool
+black_one(struct worker *w, struct rte_mbuf *m)
+{
+	struct pkt *p = pkt_of(m);
+	enum drop_reason why;
+
+	if (unlikely(!is_for_us(w, m, p))) {
+		pipe_push(w, STAGE_CLEAR_CHECK, m);
+		return false;
+	}
+	if (likely(p->proto == IPPROTO_ESP)) {
+		why = esp_find(m, p, p->l4_off);
+	} else if (!is_udp_of_esp(w, m, p)) {
+		pipe_push(w, STAGE_CLEAR_CHECK, m);
+		return false;
+	} else if (udp_demux(w, m, p, &why)) {
+		return false;
+	}
+	if (unlikely(why != DROP_NONE)) {
+		drop(w, m, why);
+		return false;
+	}
+	return true;
+}
+
+uint16_t
+classify_black(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = take_in(w, pkts[i]);
+
+		if (unlikely(m == NULL || !black_one(w, m)))
+			continue;
+		pkts[kept++] = m;
+	}
+	return kept;
+}

@@ -1,0 +1,72 @@
+#include "pipe/loop.h"
+
+#include <time.h>
+
+#include <rte_rcu_qsbr.h>
+
+#include "base/clock.h"
+#include "pipe/handoff.h"
+#include "pipe/pipe.h"
+#include "port/port_stage.h"
+#include "worker/mailbox.h"
+#include "worker/worker.h"
+
+#define EMPTY_LOOPS_MAX 32 /* before a nap */
+#define NAP_NS		50000
+
+static void
+nap(struct worker *w)
+{
+	const struct timespec time = { .tv_nsec = NAP_NS };
+
+	rte_rcu_qsbr_thread_offline(w->qsbr, w->index);
+	nanosleep(&time, NULL);
+	rte_rcu_qsbr_thread_online(w->qsbr, w->index);
+}
+
+static void
+look_around(struct worker *w)
+{
+	w->now = clock_now(w->clock);
+	w->view = __atomic_load_n(&w->next_view, __ATOMIC_ACQUIRE);
+}
+
+int
+worker_main(void *arg)
+{
+	struct worker *w = arg;
+	uint32_t empty = 0;
+
+	rte_rcu_qsbr_thread_online(w->qsbr, w->index);
+	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
+		look_around(w);
+		cell_add(&w->loops, 1);
+		if (pipe_poll(w) > 0) {
+			cell_add(&w->busy_loops, 1);
+			empty = 0;
+		} else {
+			empty++;
+		}
+		port_flush(w);
+		/* Nothing of the view is in hand now. */
+		rte_rcu_qsbr_quiescent(w->qsbr, w->index);
+		if (unlikely(w->sleepy) && empty > EMPTY_LOOPS_MAX)
+			nap(w);
+	}
+	rte_rcu_qsbr_thread_offline(w->qsbr, w->index);
+	return 0;
+}
+
+int
+worker_drain(struct worker *w)
+{
+	struct rte_mbuf *pkts[BURST_MAX];
+	uint64_t before = w->handoff->taken;
+
+	look_around(w);
+	mailbox_poll(w, NULL, pkts, w->burst);
+	handoff_rx(w, NULL, pkts, w->burst);
+	pipe_run(w, STAGE_PORT_TX, pkts, 0);
+	port_flush(w);
+	return w->handoff->taken != before;
+}

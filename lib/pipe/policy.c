@@ -1,0 +1,148 @@
+/* The stages that ask the policies (RFC 4301 sections 5.1 and 5.2). */
+#include "pipe/stages.h"
+
+#include <string.h>
+
+#include "pipe/ours.h"
+#include "route/route_stage.h"
+#include "sa/sa.h"
+#include "spd/spd_stage.h"
+#include "wire/ip.h"
+#include "worker/worker.h"
+
+/* Nothing matches: what goes to a red port was never meant to be protected; what would leave by a
+ * black one is stopped.
+ */
+static void
+no_match(struct worker *w, struct rte_mbuf *m)
+{
+	pkt_of(m)->policy = POLICY_NONE;
+	pipe_push(w, STAGE_BYPASS, m);
+}
+
+uint16_t
+spd_match(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct spd *spd = w->view->spd;
+	uint32_t policy[BURST_MAX];
+	uint16_t kept = 0;
+
+	spd_lookup(w, spd, SPD_OUT, pkts, n, policy);
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		struct pkt *p = pkt_of(m);
+
+		if (unlikely(policy[i] >= SPD_FRAG_PORTS)) {
+			if (policy[i] == SPD_NO_MATCH)
+				no_match(w, m);
+			else
+				drop(w, m, DROP_FRAG_PORTS);
+			continue;
+		}
+		p->policy = policy[i];
+		if (likely(spd_policy(spd, policy[i])->action == POLICY_PROTECT))
+			pkts[kept++] = m;
+		else if (spd_policy(spd, policy[i])->action == POLICY_BYPASS)
+			pipe_push(w, STAGE_BYPASS, m);
+		else
+			drop(w, m, DROP_POLICY_DISCARD);
+	}
+	return kept;
+}
+
+static const uint8_t *
+src_of(const struct rte_mbuf *m, bool v6)
+{
+	return rte_pktmbuf_mtod_offset(m, const uint8_t *, v6 ? 8 : 12);
+}
+
+static const uint8_t *
+dst_of(const struct rte_mbuf *m, bool v6)
+{
+	return rte_pktmbuf_mtod_offset(m, const uint8_t *, v6 ? 24 : 16);
+}
+
+/* Source addresses that nobody beyond a port may use: loopback, and ours. */
+static bool
+source_is_forged(const struct worker *w, const struct rte_mbuf *m, bool v6)
+{
+	return wire_is_loopback(src_of(m, v6), v6) || is_ours(w, src_of(m, v6), v6);
+}
+
+uint16_t
+selector_check(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct spd *spd = w->view->spd;
+	uint32_t policy[BURST_MAX];
+	uint16_t kept = 0;
+
+	spd_lookup(w, spd, SPD_IN, pkts, n, policy);
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		const struct pkt *p = pkt_of(m);
+		enum drop_reason why = DROP_POLICY_SELECTOR;
+
+		if (unlikely(policy[i] == SPD_FRAG_PORTS))
+			why = DROP_FRAG_PORTS;
+		else if (likely(policy[i] != SPD_NO_MATCH) &&
+			 likely(spd_policy(spd, policy[i])->action == POLICY_PROTECT) &&
+			 likely(spd_policy(spd, policy[i])->group == p->hot->in.group) &&
+			 likely(!source_is_forged(w, m, (p->flags & PKT_V6) != 0)))
+			why = DROP_NONE;
+		if (unlikely(why != DROP_NONE)) {
+			drop(w, m, why);
+			continue;
+		}
+		pkts[kept++] = m;
+	}
+	return kept;
+}
+
+uint16_t
+clear_check(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct spd *spd = w->view->spd;
+	uint32_t policy[BURST_MAX];
+	uint16_t kept = 0;
+
+	spd_lookup(w, spd, SPD_IN, pkts, n, policy);
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		bool v6 = (pkt_of(m)->flags & PKT_V6) != 0;
+		bool ours = is_ours(w, dst_of(m, v6), v6);
+
+		if (!wire_is_unicast(src_of(m, v6), v6) || is_ours(w, src_of(m, v6), v6))
+			drop(w, m, DROP_POLICY_CLEARTEXT);
+		else if (policy[i] == SPD_FRAG_PORTS)
+			drop(w, m, DROP_FRAG_PORTS);
+		else if (policy[i] == SPD_NO_MATCH && ours)
+			pipe_push(w, STAGE_PUNT, m);
+		else if (policy[i] == SPD_NO_MATCH ||
+			 spd_policy(spd, policy[i])->action == POLICY_PROTECT)
+			drop(w, m, DROP_POLICY_CLEARTEXT);
+		else if (spd_policy(spd, policy[i])->action == POLICY_DISCARD)
+			drop(w, m, DROP_POLICY_DISCARD);
+		else
+			pkts[kept++] = m;
+	}
+	return kept;
+}
+
+uint16_t
+bypass(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t kept = 0;
+
+	n = route_bypass(w, pkts, n);
+	for (uint16_t i = 0; i < n; i++) {
+		const struct pkt *p = pkt_of(pkts[i]);
+
+		if (p->policy == POLICY_NONE &&
+		    route_hop(w->view->route, p->next_hop)->side == PORT_BLACK) {
+			drop(w, pkts[i], DROP_NO_POLICY);
+			continue;
+		}
+		pkts[kept++] = pkts[i];
+	}
+	return kept;
+}

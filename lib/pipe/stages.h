@@ -1,0 +1,35 @@
+/* The stages of lib/pipe itself, and the table of all of them. */
+#ifndef PIPE_STAGES_H
+#define PIPE_STAGES_H
+
+#include "pipe/pipe.h"
+
+extern const struct stage_row stage_rows[STAGE_MAX];
+
+/* From frames to described IP packets: Ethernet cut off, headers checked, struct pkt filled.
+ *
+ * Drops not_ours, vlan, outer_malformed, outer_checksum, buffer, no_mbuf; what is for ourselves
+ * goes to punt.
+ */
+stage_fn classify_red;
+/* The same, and finds ESP: by itself, or in UDP (RFC 3948 section 4). Drops frag_to_esp, esp_short,
+ * udp_malformed, udp_checksum; what is neither ESP nor for ourselves goes to clear_check.
+ */
+stage_fn classify_black;
+
+/* The outbound policies: protect stays; bypass and what no policy names go to bypass. Drops
+ * policy_discard, frag_ports.
+ */
+stage_fn spd_match;
+/* Inner packet against the SA it came by (RFC 4301 section 5.2 step 4). Drops policy_selector,
+ * frag_ports. */
+stage_fn selector_check;
+/* In clear from the black side, RFC 4301 section 5.2 steps 2 and 3b. Drops policy_cleartext,
+ * policy_discard, no_policy, frag_ports; what is for ourselves and no policy names goes to punt.
+ */
+stage_fn clear_check;
+/* Out in clear: finds the next hop. Drops no_policy (a black one that no policy allows), no_route.
+ */
+stage_fn bypass;
+
+#endif
