@@ -1,0 +1,366 @@
+#include "ctl/gw.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <rte_rcu_qsbr.h>
+
+#include "crypto/crypto.h"
+#include "ctl/log.h"
+#include "ctl/policies.h"
+#include "ctl/ports.h"
+#include "ctl/sas.h"
+#include "ctl/view.h"
+#include "esp/esp.h"
+#include "icmp/icmp.h"
+#include "numbers/numbers.h"
+#include "pipe/handoff.h"
+#include "pipe/loop.h"
+#include "pipe/stages.h"
+#include "port/port_stage.h"
+#include "route/route.h"
+#include "sad/sad.h"
+#include "spd/spd_stage.h"
+#include "worker/mailbox.h"
+
+RTE_LOG_REGISTER(gw_logtype, espgw, NOTICE);
+
+/* The engines that the file names, in its order; those that are not built in are passed over. */
+static int
+engines_init(struct gw *gw, struct err *err)
+{
+	const struct conf_engines *wanted = &gw->conf->gateway.crypto;
+
+	for (uint8_t i = 0; i < wanted->n; i++)
+		for (uint16_t k = 0; k < gw->options.n_engines; k++)
+			if (strcmp(gw->options.engines[k]->name,
+				   conf_engine_names[wanted->list[i]]) == 0)
+				gw->engines[gw->n_engines++] = gw->options.engines[k];
+	if (gw->n_engines == 0)
+		return err_set(err, -EINVAL,
+			       "gateway.crypto names no engine that is here: ipsec_mb, openssl");
+	return 0;
+}
+
+static int
+worker_make(struct gw *gw, uint16_t index, uint16_t lcore, struct err *err)
+{
+	const struct conf_gateway *c = &gw->conf->gateway;
+	int socket = rte_lcore_to_socket_id(lcore);
+	struct worker *w = rte_zmalloc_socket("worker", sizeof(*w), RTE_CACHE_LINE_SIZE, socket);
+	int rc;
+
+	if (w == NULL)
+		return err_set(err, -ENOMEM, "no memory for worker %u", index);
+	gw->workers[gw->n_workers++] = w;
+	w->index = index;
+	w->lcore = lcore;
+	w->socket = socket;
+	w->burst = gw->options.burst != 0 ? gw->options.burst : c->burst;
+	w->clock = &gw->clock;
+	w->sleepy = c->idle == CONF_IDLE_SLEEP;
+	w->pipe = &gw->pipe;
+	w->sparse = rte_zmalloc_socket("drops", sizeof(*w->sparse), RTE_CACHE_LINE_SIZE, socket);
+	if (w->sparse == NULL)
+		return err_set(err, -ENOMEM, "no memory for the drop cells of worker %u", index);
+	rc = mailbox_init(w, err);
+	if (rc == 0)
+		rc = crypto_worker_init(gw->engines, gw->n_engines, c->key_cache, socket,
+					&w->crypto, err);
+	if (rc == 0)
+		rc = esp_worker_init(index, socket, &w->esp, err);
+	if (rc == 0)
+		rc = spd_worker_init(0, 0, socket, &w->spd, err);
+	if (rc == 0)
+		rc = icmp_worker_init(NULL, socket, &w->icmp, err);
+	return rc;
+}
+
+static void
+worker_free(struct worker *w)
+{
+	icmp_worker_fini(w->icmp);
+	spd_worker_fini(w->spd);
+	esp_worker_fini(w->esp);
+	crypto_worker_fini(w->crypto);
+	mailbox_fini(w);
+	rte_free(w->sparse);
+	rte_free(w);
+}
+
+static int
+workers_init(struct gw *gw, struct err *err)
+{
+	unsigned int lcore;
+	int rc;
+
+	if (rte_lcore_count() < 2)
+		return err_set(err, -EINVAL,
+			       "one lcore is not enough: control takes the main one, each other "
+			       "one is a worker "
+			       "(-l 0,1)");
+	if (rte_lcore_count() - 1 > WORKERS_MAX)
+		return err_set(err, -EINVAL, "%u workers: at most %d", rte_lcore_count() - 1,
+			       WORKERS_MAX);
+	RTE_LCORE_FOREACH_WORKER(lcore)
+	{
+		rc = worker_make(gw, gw->n_workers, lcore, err);
+		if (rc < 0)
+			return rc;
+	}
+	for (uint16_t i = 0; i < gw->n_workers; i++)
+		gw->workers[i]->n_workers = gw->n_workers;
+	return handoff_init(gw->workers, gw->n_workers, err);
+}
+
+static void
+workers_fini(struct gw *gw)
+{
+	handoff_fini(gw->workers, gw->n_workers);
+	while (gw->n_workers > 0)
+		worker_free(gw->workers[--gw->n_workers]);
+}
+
+static int
+rcu_init(struct gw *gw, struct err *err)
+{
+	size_t size = rte_rcu_qsbr_get_memsize(WORKERS_MAX);
+
+	gw->qsbr = rte_zmalloc("rcu", size, RTE_CACHE_LINE_SIZE);
+	if (gw->qsbr == NULL || rte_rcu_qsbr_init(gw->qsbr, WORKERS_MAX) != 0)
+		return err_set(err, -ENOMEM, "no memory for RCU");
+	defer_init(&gw->defer, gw->qsbr, gw->workers, 0);
+	return 0;
+}
+
+static void
+rcu_fini(struct gw *gw)
+{
+	defer_poll(&gw->defer, 0, true);
+	rte_free(gw->qsbr);
+	gw->qsbr = NULL;
+}
+
+static void
+free_call_run(void *ctx, void *obj)
+{
+	void (*fn)(void *) = (void (*)(void *))(uintptr_t)ctx;
+
+	fn(obj);
+}
+
+void
+gw_defer_free(void *ctx, void (*fn)(void *obj), void *obj)
+{
+	struct gw *gw = ctx;
+
+	if (defer_give(&gw->defer, 0, free_call_run, (void *)(uintptr_t)fn, obj) < 0)
+		GW_LOG(ERR, "no memory to free a table: it stays until the end\n");
+}
+
+static int
+tables_init(struct gw *gw, struct err *err)
+{
+	const struct conf_gateway *c = &gw->conf->gateway;
+	struct spd_params spd = {
+		.max_policies = RTE_MAX(2 * c->max_sas, 4 * gw->conf->n_policies + 64),
+		.socket = rte_socket_id(),
+		.defer = gw_defer_free,
+		.defer_ctx = gw,
+	};
+	int rc;
+
+	rc = sa_table_init(&gw->sas, c->max_sas, rte_socket_id(), err);
+	if (rc == 0)
+		rc = numbers_create(c->max_sas, NUMBERS_KEPT_MAX, rte_socket_id(), &gw->numbers,
+				    err);
+	if (rc == 0)
+		rc = sad_create(&gw->sas, c->max_sas, rte_socket_id(), gw->qsbr, &gw->sad, err);
+	if (rc == 0)
+		rc = spd_create(&spd, &gw->spd, err);
+	return rc;
+}
+
+static void
+tables_fini(struct gw *gw)
+{
+	spd_free(gw->spd);
+	sad_free(gw->sad);
+	numbers_free(gw->numbers);
+	sa_table_fini(&gw->sas);
+}
+
+static int
+policy_init(struct gw *gw, struct err *err)
+{
+	const struct conf *c = gw->conf;
+	int rc = 0;
+
+	gw->sa_books = calloc(c->n_sas + 1, sizeof(gw->sa_books[0]));
+	gw->policy_books = calloc(c->n_policies + 1, sizeof(gw->policy_books[0]));
+	if (gw->sa_books == NULL || gw->policy_books == NULL)
+		return err_set(err, -ENOMEM, "no memory for %u SAs and %u policies", c->n_sas,
+			       c->n_policies);
+	for (uint32_t i = 0; i < c->n_sas; i++)
+		gw->sa_books[i] = (struct sa_book) { .index = SA_NONE };
+	for (uint32_t i = 0; i < c->n_sas && rc == 0; i++) {
+		gw->sa_books[i].group = ++gw->next_group;
+		rc = sa_make(gw, c, i, SA_NONE, &gw->sa_books[i], err);
+		if (rc == 0)
+			rc = sa_publish(gw, gw->sa_books[i].index, SA_NONE, err);
+	}
+	if (rc == 0)
+		rc = policies_add_all(gw, c, gw->sa_books, gw->policy_books, err);
+	if (rc < 0)
+		return rc;
+	spd_commit(gw->spd);
+	return spd_maintain(gw->spd, true, err) < 0 ? -ENOMEM : 0;
+}
+
+static void
+policy_fini(struct gw *gw)
+{
+	for (uint32_t i = 0; gw->sa_books != NULL && i < gw->conf->n_sas; i++)
+		if (gw->sa_books[i].index != SA_NONE)
+			sa_unmake(gw, gw->sa_books[i].index);
+	defer_poll(&gw->defer, 0, true);
+	free(gw->sa_books);
+	free(gw->policy_books);
+	gw->sa_books = NULL;
+	gw->policy_books = NULL;
+}
+
+/* Rows of features that this configuration does not use. A reload cannot add one: it is decided
+ * once. */
+static int
+pipe_init(struct gw *gw, struct err *err)
+{
+	uint64_t absent = 0;
+
+	if (gw->n_workers == 1)
+		absent |= UINT64_C(1) << STAGE_HANDOFF_OUT | UINT64_C(1) << STAGE_HANDOFF_IN;
+	pipe_build(&gw->pipe, stage_rows, absent);
+	for (uint16_t i = 0; i < gw->n_workers; i++) {
+		struct worker *w = gw->workers[i];
+		int rc;
+
+		w->qsbr = gw->qsbr;
+		rte_rcu_qsbr_thread_register(gw->qsbr, i);
+		w->sources[w->n_sources++] =
+			(struct source) { "mailbox", mailbox_poll, NULL, STAGE_PORT_TX };
+		if (gw->n_workers > 1)
+			w->sources[w->n_sources++] =
+				(struct source) { "handoff_rx", handoff_rx, NULL, STAGE_PORT_TX };
+		rc = port_attach(gw->ports, w, err);
+		if (rc < 0)
+			return rc;
+	}
+	gw->defer.n_workers = gw->n_workers;
+	return 0;
+}
+
+static void
+pipe_fini(struct gw *gw)
+{
+	gw->defer.n_workers = 0;
+}
+
+static int
+run_init(struct gw *gw, struct err *err)
+{
+	int rc = ports_start(gw, err);
+
+	if (rc < 0)
+		return rc;
+	gw->running = true;
+	for (uint16_t i = 0; i < gw->n_workers; i++)
+		rte_eal_remote_launch(worker_main, gw->workers[i], gw->workers[i]->lcore);
+	return 0;
+}
+
+static void
+drain(struct gw *gw)
+{
+	int given;
+
+	do {
+		given = 0;
+		for (uint16_t i = 0; i < gw->n_workers; i++)
+			given |= worker_drain(gw->workers[i]);
+	} while (given);
+	for (uint16_t i = 0; i < gw->n_workers; i++)
+		port_drop_held(gw->workers[i]);
+}
+
+static void
+run_fini(struct gw *gw)
+{
+	for (uint16_t i = 0; i < gw->n_workers; i++)
+		__atomic_store_n(&gw->workers[i]->stop, true, __ATOMIC_RELAXED);
+	rte_eal_mp_wait_lcore();
+	gw->running = false;
+	gw_tick(gw);
+	drain(gw);
+}
+
+/* What the gateway is made of, in the order in which it comes up. */
+static const struct part {
+	const char *name;
+	int (*init)(struct gw *gw, struct err *err);
+	void (*fini)(struct gw *gw);
+} parts[] = {
+	{ "engines", engines_init, NULL },
+	{ "rcu", rcu_init, rcu_fini },
+	{ "workers", workers_init, workers_fini },
+	{ "ports", ports_init, ports_fini },
+	{ "routes", routes_init, routes_fini },
+	{ "tables", tables_init, tables_fini },
+	{ "policy", policy_init, policy_fini },
+	{ "view", view_init, view_fini },
+	{ "pipe", pipe_init, pipe_fini },
+	{ "run", run_init, run_fini }, /* last: no packet may come before what it is judged by */
+};
+
+int
+gw_start(struct gw *gw, const struct gw_options *options, struct conf *conf, struct err *err)
+{
+	*gw = (struct gw) { .options = *options, .conf = conf };
+	for (gw->n_up = 0; gw->n_up < RTE_DIM(parts); gw->n_up++) {
+		int rc = parts[gw->n_up].init(gw, err);
+
+		if (rc < 0) {
+			GW_LOG(DEBUG, "start failed at %s\n", parts[gw->n_up].name);
+			/* A part that failed half-way ends what it had begun. */
+			gw->n_up++;
+			gw_free(gw);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static void
+end_to(struct gw *gw, uint32_t n)
+{
+	while (gw->n_up > n)
+		if (parts[--gw->n_up].fini != NULL)
+			parts[gw->n_up].fini(gw);
+}
+
+void
+gw_stop(struct gw *gw)
+{
+	end_to(gw, RTE_DIM(parts) - 1);
+}
+
+void
+gw_free(struct gw *gw)
+{
+	end_to(gw, 0);
+}

@@ -1,0 +1,106 @@
+/* The gateway as control sees it: made from a configuration, changed by another, watched, ended.
+ *
+ * All calls are the control thread's. Everything a worker reads is published whole and freed after
+ * a grace period (defer.h); what only a worker may write is changed by mail.
+ */
+#ifndef CTL_GW_H
+#define CTL_GW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "conf/conf.h"
+#include "crypto/engine.h"
+#include "ctl/defer.h"
+#include "pipe/pipe.h"
+#include "sa/sa.h"
+#include "worker/worker.h"
+
+#define GW_ENGINES_MAX 4
+
+struct numbers_reg;
+struct ports;
+struct rte_mempool;
+
+/* What the command line says; it wins over the file. 0 = as the file says. */
+struct gw_options {
+	uint16_t burst, rx_queues, rx_desc, tx_desc;
+	const char *config;		     /* the file, for reload */
+	const struct engine *const *engines; /* all that are built in */
+	uint16_t n_engines;
+};
+
+/* Control's notes about one SA of the file, in the order of conf->sas. */
+struct sa_book {
+	uint32_t index; /* SA_NONE: none, its place in the file is free */
+	uint32_t group;
+	uint64_t drops[DROP_MAX]; /* of those it replaced */
+};
+
+/* The same of a policy. */
+struct policy_book {
+	uint32_t index[2]; /* POLICY_NONE; two where the file says "icmp" for both families */
+	uint64_t order;
+};
+
+struct gw_totals {
+	uint64_t rx, tx, split, merged, held;
+	uint64_t drops[DROP_MAX], consumed[CONSUMED_MAX], generated[GENERATED_MAX];
+	uint64_t audits_lost;
+};
+
+struct gw {
+	struct gw_options options;
+	struct conf *conf;
+	const struct engine *engines[GW_ENGINES_MAX]; /* in the file's order of preference */
+	uint16_t n_engines;
+	uint16_t n_workers;
+	struct worker *workers[WORKERS_MAX];
+	struct rte_mempool *pools[WORKERS_MAX];
+	struct clock clock;
+	struct pipe pipe;
+	struct rte_rcu_qsbr *qsbr;
+	struct defer defer;
+	struct ports *ports;
+	struct route *route;
+	struct spd *spd;
+	struct sad *sad;
+	struct sa_table sas;
+	struct numbers_reg *numbers;
+	struct view *view;
+	struct sa_book *sa_books;
+	struct policy_book *policy_books;
+	uint32_t next_group;
+	uint16_t next_owner;
+	bool running;
+	uint64_t last_look;	   /* at lifetimes, in tenths of a second */
+	uint32_t n_up;		   /* parts */
+	struct gw_totals baseline; /* at the last `clear` */
+};
+
+/* Makes everything and starts the workers. conf is borrowed; a reload frees it and leaves another
+ * in gw->conf, which is the caller's to free after gw_free.
+ */
+int gw_start(struct gw *gw, const struct gw_options *options, struct conf *conf, struct err *err);
+/* Ends the workers, sends on what is inside; counters can be read until gw_free. */
+void gw_stop(struct gw *gw);
+void gw_free(struct gw *gw);
+
+/* Reads the file again and applies the difference, or changes nothing and says why in e. With
+ * dry_run it only says what it would do. Prints the difference to out.
+ */
+int gw_reload(struct gw *gw, bool dry_run, FILE *out, struct conf_errors *e);
+
+/* The way by which tables free what workers may still read; ctx is the gateway. */
+void gw_defer_free(void *ctx, void (*fn)(void *obj), void *obj);
+
+/* What control has to do now and then; at least every millisecond while workers run. */
+void gw_tick(struct gw *gw);
+
+/* Runs a mail in every worker, soon; at once when they do not run. False: a mailbox was full; some
+ * may run it. */
+bool gw_mail_all(struct gw *gw, void (*run)(struct worker *w, void *arg), void *arg);
+
+#endif

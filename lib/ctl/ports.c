@@ -1,0 +1,222 @@
+#include "ctl/ports.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_ether.h>
+#include <rte_lcore.h>
+#include <rte_mempool.h>
+
+#include "ctl/log.h"
+#include "port/port.h"
+#include "route/route.h"
+
+static void
+params_fill(struct port_params *p, const struct gw *gw, const struct conf_port *c)
+{
+	const struct gw_options *o = &gw->options;
+
+	*p = (struct port_params) {
+		.name = c->name,
+		.device = c->device,
+		.side = c->side == CONF_RED ? PORT_RED : PORT_BLACK,
+		.mtu = c->mtu,
+		.rx_desc = o->rx_desc != 0 ? o->rx_desc : c->rx_desc,
+		.tx_desc = o->tx_desc != 0 ? o->tx_desc : c->tx_desc,
+		.rx_queues = o->rx_queues != 0 ? o->rx_queues : c->rx_queues,
+		.workers = c->workers == CONF_ALL ? 0 : c->workers,
+		.promiscuous = c->promiscuous,
+		.offloads = c->offloads,
+	};
+	for (uint32_t i = 0; i < c->addresses.n && i < PORT_ADDRESSES_MAX; i++) {
+		p->addresses[i].addr = c->addresses.list[i].addr;
+		p->addresses[i].len = c->addresses.list[i].prefix_len;
+		p->n_addresses++;
+	}
+}
+
+/* One pool per NUMA socket that has workers, large enough for the largest MTU. */
+static int
+pools_init(struct gw *gw, struct err *err)
+{
+	const struct conf *c = gw->conf;
+	struct port_params params[PORTS_MAX];
+	uint16_t mtu = RTE_ETHER_MTU;
+	uint32_t n;
+
+	if (c->n_ports > PORTS_MAX)
+		return err_set(err, -EINVAL, "%u ports: at most %d", c->n_ports, PORTS_MAX);
+	for (uint32_t i = 0; i < c->n_ports; i++) {
+		params_fill(&params[i], gw, &c->ports[i]);
+		mtu = RTE_MAX(mtu, params[i].mtu);
+	}
+	n = port_pool_auto(params, c->n_ports, gw->n_workers);
+	if (c->gateway.mbufs != CONF_AUTO)
+		n = c->gateway.mbufs;
+	for (uint16_t i = 0; i < gw->n_workers; i++) {
+		char name[RTE_MEMPOOL_NAMESIZE];
+		int rc = 0;
+
+		for (uint16_t k = 0; k < i; k++)
+			if (gw->workers[k]->socket == gw->workers[i]->socket)
+				gw->pools[i] = gw->pools[k];
+		snprintf(name, sizeof(name), "packets_%d", gw->workers[i]->socket);
+		if (gw->pools[i] == NULL)
+			rc = port_pool_create(name, n, mtu, gw->workers[i]->socket, &gw->pools[i],
+					      err);
+		if (rc < 0)
+			return rc;
+		gw->workers[i]->pool = gw->pools[i];
+	}
+	return 0;
+}
+
+/* With captures alone time is the packets' own: a run gives the same result at any speed. */
+static enum clock_kind
+clock_kind_of(const struct conf *c)
+{
+	for (uint32_t i = 0; i < c->n_ports; i++)
+		if (!port_device_replays(c->ports[i].device))
+			return CLOCK_REAL;
+	return CLOCK_STAMPS;
+}
+
+int
+ports_init(struct gw *gw, struct err *err)
+{
+	const struct conf *c = gw->conf;
+	int rc;
+
+	clock_init(&gw->clock, clock_kind_of(c));
+	rc = pools_init(gw, err);
+	if (rc == 0)
+		rc = ports_create(gw->n_workers, &gw->clock, &gw->ports, err);
+	for (uint32_t i = 0; i < c->n_ports && rc == 0; i++) {
+		struct port_params p;
+		struct port *port;
+
+		params_fill(&p, gw, &c->ports[i]);
+		rc = port_open(gw->ports, &p, gw->pools, &port, err);
+	}
+	return rc;
+}
+
+void
+ports_fini(struct gw *gw)
+{
+	ports_free(gw->ports);
+	gw->ports = NULL;
+	for (uint16_t i = 0; i < gw->n_workers; i++) {
+		bool shared = false;
+
+		for (uint16_t k = 0; k < i; k++)
+			shared |= gw->pools[k] == gw->pools[i];
+		if (!shared)
+			rte_mempool_free(gw->pools[i]);
+	}
+	memset(gw->pools, 0, sizeof(gw->pools));
+}
+
+int
+ports_start(struct gw *gw, struct err *err)
+{
+	int rc = 0;
+
+	for (uint8_t i = 0; i < gw->ports->n && rc == 0; i++)
+		rc = port_start(gw->ports->list[i], err);
+	return rc;
+}
+
+static int
+route_set(struct gw *gw, const struct conf_route *c, struct err *err)
+{
+	struct prefix to = { .len = c->to.prefix_len };
+	struct addr via;
+
+	to.addr.family = c->to.family;
+	memcpy(to.addr.octets, c->to.first, 16);
+	via = c->via;
+	return route_add(gw->route, &to, via.family != 0 ? &via : NULL, c->port, err);
+}
+
+static int
+route_unset(struct gw *gw, const struct conf_route *c, struct err *err)
+{
+	struct prefix to = { .len = c->to.prefix_len };
+
+	to.addr.family = c->to.family;
+	memcpy(to.addr.octets, c->to.first, 16);
+	return route_del(gw->route, &to, err);
+}
+
+static int
+neighbour_set(struct gw *gw, const struct conf_neighbour *c, struct err *err)
+{
+	struct rte_ether_addr mac;
+	struct addr ip;
+
+	ip = c->ip;
+	memcpy(mac.addr_bytes, c->mac, sizeof(mac.addr_bytes));
+	return route_neigh_set(gw->route, &ip, &mac, c->port, err);
+}
+
+static int
+neighbour_unset(struct gw *gw, const struct conf_neighbour *c, struct err *err)
+{
+	struct addr ip;
+
+	ip = c->ip;
+	return route_neigh_del(gw->route, &ip, c->port, err);
+}
+
+int
+routes_init(struct gw *gw, struct err *err)
+{
+	const struct conf *c = gw->conf;
+	struct route_params p = {
+		.max_v4 = c->gateway.max_routes.v4,
+		.max_v6 = c->gateway.max_routes.v6,
+		.socket = rte_socket_id(),
+		.defer = gw_defer_free,
+		.defer_ctx = gw,
+	};
+	int rc = route_create(&p, &gw->route, err);
+
+	for (uint8_t i = 0; i < gw->ports->n && rc == 0; i++)
+		rc = route_port_set(gw->route, gw->ports->list[i], err);
+	for (uint32_t i = 0; i < c->n_neighbours && rc == 0; i++)
+		rc = neighbour_set(gw, &c->neighbours[i], err);
+	for (uint32_t i = 0; i < c->n_routes && rc == 0; i++)
+		rc = route_set(gw, &c->routes[i], err);
+	return rc;
+}
+
+void
+routes_fini(struct gw *gw)
+{
+	defer_poll(&gw->defer, 0, true);
+	route_free(gw->route);
+	gw->route = NULL;
+}
+
+int
+routes_change(struct gw *gw, const struct conf *next, const struct conf_diff *diff, struct err *err)
+{
+	const struct conf *old = gw->conf;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < diff->n && rc == 0; i++) {
+		const struct conf_change *c = &diff->changes[i];
+
+		if (c->kind == CONF_ROUTE && c->verb == CONF_REMOVED)
+			rc = route_unset(gw, &old->routes[c->was], err);
+		else if (c->kind == CONF_NEIGHBOUR && c->verb == CONF_REMOVED)
+			rc = neighbour_unset(gw, &old->neighbours[c->was], err);
+		else if (c->kind == CONF_NEIGHBOUR)
+			rc = neighbour_set(gw, &next->neighbours[c->now], err);
+		else if (c->kind == CONF_ROUTE)
+			rc = route_set(gw, &next->routes[c->now], err);
+	}
+	return rc;
+}

@@ -1,0 +1,19 @@
+/* Ports, routes and neighbours of the file. */
+#ifndef CTL_PORTS_H
+#define CTL_PORTS_H
+
+#include "ctl/gw.h"
+
+/* Parts of the gateway: see gw.c. */
+int ports_init(struct gw *gw, struct err *err);
+void ports_fini(struct gw *gw);
+int routes_init(struct gw *gw, struct err *err);
+void routes_fini(struct gw *gw);
+/* Last before the workers run: from then on devices fill their queues. */
+int ports_start(struct gw *gw, struct err *err);
+
+/* Brings routes and neighbours from the running configuration to the next one. */
+int routes_change(struct gw *gw, const struct conf *next, const struct conf_diff *diff,
+		  struct err *err);
+
+#endif

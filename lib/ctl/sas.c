@@ -1,0 +1,327 @@
+#include "ctl/sas.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "crypto/crypto.h"
+#include "ctl/log.h"
+#include "numbers/numbers.h"
+#include "route/route.h"
+#include "sad/sad.h"
+#include "worker/mailbox.h"
+
+#define DRAIN_NS     (50 * UINT64_C(1000000)) /* what waits in rings for an SA is through by then */
+#define MAIL_WAIT_US 1000000
+
+/* What only the owner of a live key may change: mailed, and waited for, since it takes one loop. */
+static void
+job_run(struct worker *w, void *arg)
+{
+	numbers_job_run(arg);
+}
+
+static int
+mail_wait(struct gw *gw, uint16_t owner, struct mail mail, struct err *err)
+{
+	struct worker *w = gw->workers[owner];
+
+	if (!gw->running) {
+		mail.run(w, mail.arg);
+		return 0;
+	}
+	if (mailbox_post(w, mail) < 0)
+		return err_set(err, -ENOBUFS, "worker %u does not read its mail", owner);
+	for (int us = 0; mailbox_run_count(w) < mailbox_posted(w); us += 100) {
+		if (us > MAIL_WAIT_US)
+			return err_set(err, -ETIMEDOUT, "worker %u stands still", owner);
+		usleep(100);
+	}
+	return 0;
+}
+
+bool
+gw_mail_all(struct gw *gw, void (*run)(struct worker *w, void *arg), void *arg)
+{
+	bool taken = true;
+
+	for (uint16_t i = 0; i < gw->n_workers; i++) {
+		if (gw->running)
+			taken &= mailbox_post(gw->workers[i], (struct mail) { run, arg }) == 0;
+		else
+			run(gw->workers[i], arg);
+	}
+	return taken;
+}
+
+static void
+outer_fill(struct tunnel_params *o, const struct conf_sa *c)
+{
+	bool identity = true, fixed = true;
+
+	for (int i = 0; i < TUNNEL_DSCP_MAP_SIZE; i++) {
+		identity &= c->outer_dscp.map[i] == i;
+		fixed &= c->outer_dscp.map[i] == c->outer_dscp.map[0];
+	}
+	*o = (struct tunnel_params) {
+		.udp = c->encap.on,
+		.udp_src = c->encap.ports[0],
+		.udp_dst = c->encap.ports[1],
+		.proto = IPPROTO_ESP,
+		.ttl = c->ttl,
+		.ecn = c->ecn,
+		.dscp = identity ? TUNNEL_DSCP_COPY :
+			fixed	 ? TUNNEL_DSCP_FIXED :
+				   TUNNEL_DSCP_MAP,
+		.dscp_value = c->outer_dscp.map[0],
+		.dscp_map = c->outer_dscp.map,
+		.df = c->df == CONF_DF_SET   ? TUNNEL_DF_SET :
+		      c->df == CONF_DF_CLEAR ? TUNNEL_DF_CLEAR :
+					       TUNNEL_DF_COPY,
+		.label = c->flow_label == CONF_FLOW_LABEL_HASH ? TUNNEL_LABEL_HASH :
+			 c->flow_label == CONF_FLOW_LABEL_COPY ? TUNNEL_LABEL_COPY :
+								 TUNNEL_LABEL_FIXED,
+		.label_value = c->flow_label & 0xfffff,
+	};
+	o->src = c->src;
+	o->dst = c->dst;
+}
+
+static void
+params_fill(struct sa_params *p, const struct conf_sa *c)
+{
+	*p = (struct sa_params) {
+		.name = c->name,
+		.inbound = c->direction == CONF_IN,
+		.transport = c->mode == CONF_TRANSPORT,
+		.ecn = c->ecn,
+		.spi = c->spi,
+		.suite = c->suite,
+		.key = c->key.octets,
+		.salt = c->key.octets + algs[c->suite.cipher].key_len,
+		.auth_key = c->auth_key.octets,
+		.udp = c->encap.on,
+		.udp_src = c->encap.ports[0],
+		.udp_dst = c->encap.ports[1],
+		.lifetime = {
+			.soft_packets = c->lifetime.soft_packets,
+			.hard_packets = c->lifetime.hard_packets,
+			.soft_bytes = c->lifetime.soft_bytes,
+			.hard_bytes = c->lifetime.hard_bytes,
+			.soft_seconds = c->lifetime.soft_seconds,
+			.hard_seconds = c->lifetime.hard_seconds,
+		},
+		.path_mtu = c->path_mtu,
+		.pad_to = c->tfc.pad_to,
+		.dummy_rate = c->tfc.dummy_rate,
+	};
+	p->src = c->src;
+	p->dst = c->dst;
+	outer_fill(&p->outer, c);
+}
+
+static void
+ask_fill(struct numbers_ask *ask, const struct gw *gw, const struct conf_sa *c,
+	 const struct sa_params *p)
+{
+	const struct alg *cipher = &algs[c->suite.cipher];
+
+	*ask = (struct numbers_ask) {
+		.name = c->name,
+		.id = { .spi = c->spi },
+		.key = {
+			.key = p->key,
+			.salt = p->salt,
+			.auth = p->auth_key,
+			.key_len = cipher->key_len,
+			.salt_len = cipher->salt_len,
+			.auth_len = algs[c->suite.auth].key_len,
+			.counter_mode = cipher->counter_mode,
+		},
+		.inbound = p->inbound,
+		.forever = true,
+		.esn = c->suite.esn,
+		.window = c->replay_window == 0 ? 0 :
+						  RTE_MAX(c->replay_window, gw->conf->gateway.replay_window_min),
+		.start = p->inbound ? c->replay_top : c->oseq,
+	};
+	memcpy(ask->id.src, c->src.octets, 16);
+	memcpy(ask->id.dst, c->dst.octets, 16);
+}
+
+/* The numbers of the SA's key; what their owner has to do first is done on return. */
+static int
+numbers_take(struct gw *gw, const struct numbers_ask *ask, struct numbers **out, struct err *err)
+{
+	struct numbers_job *job;
+	int rc = numbers_attach(gw->numbers, ask, out, &job, err);
+
+	if (rc < 0 || job == NULL)
+		return rc;
+	rc = mail_wait(gw, (*out)->worker, (struct mail) { job_run, job }, err);
+	/* A worker that stands still may run it yet: then it stays, and so do the numbers. */
+	if (rc == 0)
+		numbers_job_done(gw->numbers, job, clock_now(&gw->clock));
+	return rc;
+}
+
+/* What the routes keep for an SA: outbound its next hop, inbound our address that it ends at. */
+static int
+ends_take(struct gw *gw, uint32_t index, struct err *err)
+{
+	struct sa *sa = sa_at(&gw->sas, index);
+	const struct addr *dst = &sa_cold(&gw->sas, index)->dst;
+
+	if ((sa->flags & SA_INBOUND) != 0)
+		return route_own_add(gw->route, dst, err);
+	sa->next_hop = route_hold(gw->route, dst);
+	return 0;
+}
+
+static void
+ends_give(struct gw *gw, uint32_t index)
+{
+	const struct sa *sa = sa_at(&gw->sas, index);
+
+	if ((sa->flags & SA_INBOUND) != 0)
+		route_own_del(gw->route, &sa_cold(&gw->sas, index)->dst);
+	else
+		route_release(gw->route, sa->next_hop);
+}
+
+/* The record and the hold on the numbers of an SA that is retired. */
+static void
+give_back(struct gw *gw, uint32_t index)
+{
+	numbers_release(gw->numbers, sa_cold(&gw->sas, index)->numbers, clock_now(&gw->clock));
+	sa_destroy(&gw->sas, index);
+}
+
+int
+sa_make(struct gw *gw, const struct conf *conf, uint32_t i, uint32_t replaces, struct sa_book *book,
+	struct err *err)
+{
+	const struct conf_sa *c = &conf->sas[i];
+	struct numbers_ask ask;
+	struct sa_params p;
+	int rc;
+
+	params_fill(&p, c);
+	rc = crypto_engine_pick(gw->engines, gw->n_engines, &p.suite, &p.engine, err);
+	if (rc < 0)
+		return rc;
+	ask_fill(&ask, gw, c, &p);
+	ask.worker = gw->next_owner;
+	if (replaces != SA_NONE)
+		ask.replaces = sa_cold(&gw->sas, replaces)->numbers;
+	rc = numbers_take(gw, &ask, &p.numbers, err);
+	if (rc < 0)
+		return rc;
+	gw->next_owner = (gw->next_owner + 1) % gw->n_workers;
+	p.owner = p.numbers->worker;
+	p.lane = p.numbers->lane;
+	p.window = p.numbers->window;
+	p.group = book->group;
+	rc = sa_create(&gw->sas, &p, clock_now(&gw->clock), &book->index, err);
+	if (rc < 0) {
+		numbers_release(gw->numbers, p.numbers, clock_now(&gw->clock));
+		return rc;
+	}
+	rc = ends_take(gw, book->index, err);
+	if (rc < 0) {
+		sa_retire(&gw->sas, book->index);
+		give_back(gw, book->index);
+		book->index = SA_NONE;
+	}
+	return rc;
+}
+
+static void
+destroy(void *ctx, void *obj)
+{
+	struct gw *gw = ctx;
+	uint32_t index = (uint32_t)(uintptr_t)obj;
+
+	ends_give(gw, index);
+	give_back(gw, index);
+}
+
+void
+sa_unmake(struct gw *gw, uint32_t index)
+{
+	sa_retire(&gw->sas, index);
+	destroy(gw, (void *)(uintptr_t)index);
+}
+
+int
+sa_publish(struct gw *gw, uint32_t index, uint32_t replaces, struct err *err)
+{
+	if ((sa_at(&gw->sas, index)->flags & SA_INBOUND) == 0)
+		return 0;
+	return sad_add(gw->sad, index, replaces, err);
+}
+
+void
+sa_unpublish(struct gw *gw, uint32_t index)
+{
+	if ((sa_at(&gw->sas, index)->flags & SA_INBOUND) != 0)
+		sad_del(gw->sad, index);
+}
+
+static void
+forget(struct worker *w, void *arg)
+{
+	crypto_forget(w->crypto, (uint32_t)(uintptr_t)arg);
+}
+
+static void
+later(struct gw *gw, uint64_t not_before, void (*step)(void *ctx, void *obj), void *obj)
+{
+	if (defer_give(&gw->defer, not_before, step, gw, obj) < 0)
+		GW_LOG(ERR, "no memory to free an SA: it stays until the end\n");
+}
+
+/* Nobody finds it any more: now no cache may hold its keys. A full mailbox means another try. */
+static void
+wipe(void *ctx, void *obj)
+{
+	struct gw *gw = ctx;
+
+	later(gw, 0, gw_mail_all(gw, forget, obj) ? destroy : wipe, obj);
+}
+
+static void
+retire(void *ctx, void *obj)
+{
+	struct gw *gw = ctx;
+
+	sa_retire(&gw->sas, (uint32_t)(uintptr_t)obj);
+	later(gw, 0, wipe, obj);
+}
+
+void
+sa_end(struct gw *gw, uint32_t index)
+{
+	/* What waits in rings for the SA is let through first. */
+	later(gw, clock_now(&gw->clock) + (gw->running ? DRAIN_NS : 0), retire,
+	      (void *)(uintptr_t)index);
+}
+
+void
+sas_route(struct gw *gw)
+{
+	for (uint32_t i = 0; i < gw->conf->n_sas; i++) {
+		uint32_t index = gw->sa_books[i].index;
+		struct sa *sa = sa_at(&gw->sas, index);
+
+		uint16_t was = sa->next_hop;
+
+		if ((sa->flags & SA_INBOUND) != 0)
+			continue;
+		__atomic_store_n(&sa->next_hop,
+				 route_hold(gw->route, &sa_cold(&gw->sas, index)->dst),
+				 __ATOMIC_RELAXED);
+		route_release(gw->route, was);
+	}
+}

@@ -1,0 +1,99 @@
+#include "ctl/view.h"
+
+#include <errno.h>
+
+#include <rte_malloc.h>
+
+#include "icmp/icmp.h"
+#include "port/port.h"
+
+static void
+udp_ports_fill(const struct conf *conf, struct view *v)
+{
+	/* RFC 3948: keepalives and IKE are told apart from ESP there even without an SA that uses
+	 * it. */
+	v->udp_ports_be[v->n_udp_ports++] = RTE_BE16(4500);
+	for (uint32_t i = 0; i < conf->n_sas; i++) {
+		const struct conf_sa *sa = &conf->sas[i];
+		uint16_t port_be = rte_cpu_to_be_16(sa->encap.ports[1]);
+
+		if (sa->direction == CONF_IN && sa->encap.on && !view_takes_udp(v, port_be) &&
+		    v->n_udp_ports < VIEW_UDP_PORTS_MAX)
+			v->udp_ports_be[v->n_udp_ports++] = port_be;
+	}
+}
+
+static int
+sources_make(const struct gw *gw, struct icmp_sources **out, struct err *err)
+{
+	struct icmp_source list[PORTS_MAX * PORT_ADDRESSES_MAX];
+	uint32_t n = 0;
+
+	for (uint8_t i = 0; i < gw->ports->n; i++) {
+		const struct port *port = gw->ports->list[i];
+
+		for (uint8_t k = 0; k < port->n_addresses; k++)
+			list[n++] = (struct icmp_source) {
+				.addr = port->addresses[k].addr,
+				.len = port->addresses[k].len,
+				.port = i,
+				.red = port->side == PORT_RED,
+			};
+	}
+	return icmp_sources_create(list, n, out, err);
+}
+
+static void
+view_free(void *obj)
+{
+	struct view *v = obj;
+
+	if (v == NULL)
+		return;
+	icmp_sources_free((struct icmp_sources *)(uintptr_t)v->icmp);
+	rte_free(v);
+}
+
+int
+view_renew(struct gw *gw, struct err *err)
+{
+	struct view *v = rte_zmalloc("view", sizeof(*v), RTE_CACHE_LINE_SIZE);
+	struct icmp_sources *sources = NULL;
+	int rc;
+
+	if (v == NULL)
+		return err_set(err, -ENOMEM, "no memory for the view");
+	rc = sources_make(gw, &sources, err);
+	if (rc < 0) {
+		rte_free(v);
+		return rc;
+	}
+	*v = (struct view) {
+		.generation = gw->view == NULL ? 1 : gw->view->generation + 1,
+		.sad = gw->sad,
+		.spd = gw->spd,
+		.route = gw->route,
+		.sas = &gw->sas,
+		.icmp = sources,
+	};
+	udp_ports_fill(gw->conf, v);
+	for (uint16_t i = 0; i < gw->n_workers; i++)
+		__atomic_store_n(&gw->workers[i]->next_view, v, __ATOMIC_RELEASE);
+	if (gw->view != NULL)
+		gw_defer_free(gw, view_free, gw->view);
+	gw->view = v;
+	return 0;
+}
+
+int
+view_init(struct gw *gw, struct err *err)
+{
+	return view_renew(gw, err);
+}
+
+void
+view_fini(struct gw *gw)
+{
+	view_free(gw->view);
+	gw->view = NULL;
+}
