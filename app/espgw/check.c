@@ -1,0 +1,107 @@
+#include "check.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "conf/conf.h"
+#include "crypto/crypto.h"
+
+/* A PCI device has to be in the machine; what else DPDK can name shows only when it is opened. */
+static void
+ports_check(const struct conf *c, struct conf_errors *errors)
+{
+	for (uint32_t i = 0; i < c->n_ports; i++) {
+		const char *device = c->ports[i].device;
+		unsigned int domain, bus, dev, fn;
+		char path[128];
+
+		if (sscanf(device, "%x:%x:%x.%x", &domain, &bus, &dev, &fn) != 4)
+			continue;
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%04x:%02x:%02x.%x", domain, bus,
+			 dev, fn);
+		if (access(path, F_OK) != 0)
+			conf_complain(errors, false, &c->ports[i].mark, "device",
+				      "an address from lspci -D",
+				      "there is no PCI device %s in this machine", device);
+	}
+}
+
+static void
+sas_check(const struct conf *c, const struct engine *const *engines, uint16_t n_engines,
+	  struct conf_errors *errors)
+{
+	for (uint32_t i = 0; i < c->n_sas; i++) {
+		struct err err = { "" };
+		uint8_t index;
+
+		if (crypto_engine_pick(engines, n_engines, &c->sas[i].suite, &index, &err) < 0)
+			conf_complain(errors, false, &c->sas[i].mark, "", NULL, "%s", err.text);
+	}
+}
+
+static uint64_t
+hugepages_free(void)
+{
+	FILE *f = fopen("/proc/meminfo", "r");
+	char line[128];
+	unsigned long n = 0;
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "HugePages_Free: %lu", &n) == 1)
+			break;
+	if (f != NULL)
+		fclose(f);
+	return n;
+}
+
+static void
+print_json(const struct conf *conf, struct conf_errors *errors)
+{
+	struct json j;
+
+	json_init(&j, stdout);
+	json_object(&j, NULL);
+	conf_errors_json(&j, "check", errors);
+	json_u64(&j, "hugepages_free", hugepages_free());
+	json_u64(&j, "sas", conf != NULL ? conf->n_sas : 0);
+	json_u64(&j, "policies", conf != NULL ? conf->n_policies : 0);
+	json_end(&j);
+	fputc('\n', stdout);
+}
+
+static void
+print_text(const struct options *o, const struct conf *conf, struct conf_errors *errors)
+{
+	conf_errors_print(stdout, errors);
+	if (conf == NULL || errors->n_errors > 0)
+		return;
+	conf_costs_print(stdout, conf);
+	if (hugepages_free() == 0)
+		puts("no free hugepages: the gateway wants --no-huge here, and is slower");
+	printf("%s: fine: %u ports, %u SAs, %u policies\n", o->config, conf->n_ports, conf->n_sas,
+	       conf->n_policies);
+}
+
+int
+check_run(const struct options *o, const struct engine *const *engines, uint16_t n_engines)
+{
+	struct conf_errors errors;
+	struct conf *conf = NULL;
+	int rc;
+
+	conf_errors_init(&errors, o->config);
+	if (conf_load(o->config, &conf, &errors) == 0) {
+		ports_check(conf, &errors);
+		sas_check(conf, engines, n_engines, &errors);
+	}
+	if (o->json)
+		print_json(conf, &errors);
+	else
+		print_text(o, conf, &errors);
+	rc = conf == NULL || errors.n_errors > 0 ? EXIT_USAGE : EXIT_FINE;
+	conf_errors_free(&errors);
+	conf_free(conf);
+	return rc;
+}

@@ -1,0 +1,221 @@
+/* The daemon: arguments, parts, the control lcore's loop, the exit report. */
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+
+#include "check.h"
+#include "ctl/gw.h"
+#include "ctl/log.h"
+#include "ctl/report.h"
+#include "drivers.h"
+#include "options.h"
+#include "secure.h"
+
+#define TICK_MS	     1
+#define TICK_IDLE_MS 20
+
+/* All that are built in; the file says which of them, and in which order. */
+static const struct engine *const engines[] = {
+	&engine_ipsec_mb,
+	&engine_openssl,
+};
+
+/* What the loop watches beside the gateway itself. */
+struct watch {
+	const struct options *options;
+	int epoll, signals;
+	bool quit;
+	uint64_t seen;	     /* packets taken in, at the last look */
+	uint64_t idle_since; /* real time, ms */
+	uint64_t next_stats; /* likewise */
+};
+
+static uint64_t
+real_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * UINT64_C(1000) + t.tv_nsec / 1000000;
+}
+
+static bool
+watch_init(struct watch *w, const struct options *o)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	sigset_t set;
+
+	*w = (struct watch) { .options = o, .idle_since = real_ms() };
+	w->next_stats = w->idle_since + o->stats_period * UINT64_C(1000);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	/* Before DPDK makes threads, so that they all leave these signals to this one. */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	w->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	w->epoll = epoll_create1(EPOLL_CLOEXEC);
+	return w->signals >= 0 && w->epoll >= 0 &&
+	       epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->signals, &event) == 0;
+}
+
+static void
+reload(struct gw *gw, const struct options *o)
+{
+	struct conf_errors errors;
+	FILE *out = o->json ? stderr : stdout;
+
+	conf_errors_init(&errors, o->config);
+	if (gw_reload(gw, false, out, &errors) < 0)
+		GW_LOG(ERR, "reload refused, nothing changed\n");
+	conf_errors_print(stderr, &errors);
+	conf_errors_free(&errors);
+	fflush(out);
+}
+
+static void
+signals_read(struct watch *w, struct gw *gw)
+{
+	struct signalfd_siginfo info;
+
+	while (read(w->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			reload(gw, w->options);
+		else
+			w->quit = true;
+	}
+}
+
+/* Whether nothing came for as long as was asked, and nothing is inside. */
+static bool
+is_idle(struct watch *w, const struct gw *gw)
+{
+	struct gw_totals t;
+
+	if (w->options->exit_when_idle_ms == 0)
+		return false;
+	totals_read(gw, &t);
+	if (t.rx != w->seen || t.held != 0) {
+		w->seen = t.rx;
+		w->idle_since = real_ms();
+		return false;
+	}
+	return real_ms() - w->idle_since >= w->options->exit_when_idle_ms;
+}
+
+static void
+run(struct watch *w, struct gw *gw)
+{
+	int wait = gw->conf->gateway.idle == CONF_IDLE_SLEEP ? TICK_IDLE_MS : TICK_MS;
+	struct epoll_event event;
+
+	while (!w->quit) {
+		if (epoll_wait(w->epoll, &event, 1, wait) > 0)
+			signals_read(w, gw);
+		gw_tick(gw);
+		if (w->options->stats_period != 0 && real_ms() >= w->next_stats) {
+			report_line(gw, w->options->json ? stderr : stdout);
+			w->next_stats += w->options->stats_period * UINT64_C(1000);
+		}
+		w->quit |= is_idle(w, gw);
+	}
+}
+
+static int
+gateway_run(struct watch *w, const struct options *o, struct conf *conf)
+{
+	const struct gw_options options = {
+		.burst = o->burst,
+		.rx_queues = o->rx_queues,
+		.rx_desc = o->rx_desc,
+		.tx_desc = o->tx_desc,
+		.config = o->config,
+		.engines = engines,
+		.n_engines = RTE_DIM(engines),
+	};
+	struct err err = { "" };
+	struct gw gw;
+
+	if (gw_start(&gw, &options, conf, &err) < 0) {
+		fprintf(stderr, "espgw: %s\n", err.text);
+		conf_free(conf);
+		return EXIT_RUN_TIME;
+	}
+	run(w, &gw);
+	gw_stop(&gw);
+	if (o->json)
+		report_json(&gw, stdout);
+	else
+		report_print(&gw, stdout);
+	gw_free(&gw);
+	conf_free(gw.conf);
+	return EXIT_FINE;
+}
+
+static int
+file_read(const struct options *o, struct conf **conf)
+{
+	struct conf_errors errors;
+	int rc;
+
+	conf_errors_init(&errors, o->config);
+	rc = conf_load(o->config, conf, &errors);
+	conf_errors_print(stderr, &errors);
+	conf_errors_free(&errors);
+	return rc < 0 ? EXIT_USAGE : EXIT_FINE;
+}
+
+static int
+start(const struct options *o, int eal_argc, char **argv)
+{
+	char **eal_argv = secure_arguments(&eal_argc, argv);
+	struct conf *conf = NULL;
+	struct watch w;
+	int rc;
+
+	secure_process();
+	rc = file_read(o, &conf);
+	if (rc != EXIT_FINE)
+		return rc;
+	if (eal_argv == NULL || !watch_init(&w, o)) {
+		fprintf(stderr, "espgw: %s\n", strerror(errno));
+		conf_free(conf);
+		return EXIT_RUN_TIME;
+	}
+	if (rte_eal_init(eal_argc, eal_argv) < 0) {
+		fprintf(stderr, "espgw: DPDK does not start: %s\n", rte_strerror(rte_errno));
+		conf_free(conf);
+		return rte_errno == EINVAL ? EXIT_USAGE : EXIT_RUN_TIME;
+	}
+	rc = gateway_run(&w, o, conf);
+	rte_eal_cleanup();
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o;
+	int eal_argc;
+
+	if (!options_parse(argc, argv, &o, &eal_argc))
+		return EXIT_USAGE;
+	if (o.help) {
+		options_help(stdout);
+		return EXIT_FINE;
+	}
+	if (o.version) {
+		puts("espgw " GW_VERSION);
+		return EXIT_FINE;
+	}
+	return o.check ? check_run(&o, engines, RTE_DIM(engines)) : start(&o, eal_argc, argv);
+}
