@@ -141,7 +141,11 @@ sa_create(struct sa_table *t, const struct sa_params *p, uint64_t now, uint32_t 
 	rc = direction_fill(&r->sa, slab_at(&t->cold, cold), p, err);
 	if (rc < 0)
 		goto give_cold;
-	session_init(&r->session, at, generation, &p->suite, p->key, p->auth_key);
+	rc = session_init(&r->session, at, generation, &p->suite, p->key, p->auth_key);
+	if (rc < 0) {
+		err_set(err, rc, "SA %s: no memory to derive its keys", p->name);
+		goto give_cold;
+	}
 	cold_fill(slab_at(&t->cold, cold), p, now);
 	t->cold_of[at] = cold;
 	*index = at;
