@@ -11,13 +11,6 @@ struct probe {
 };
 
 static inline void
-take(struct finding *f, const struct rule *r, enum match match)
-{
-	f->precedence = r->precedence;
-	f->policy = match == MATCH_YES ? r->policy : SPD_FRAG_PORTS;
-}
-
-static inline void
 chain_walk(const struct spd_tables *t, uint32_t index, uint32_t generation,
 	   const struct spd_key *key, struct finding *f)
 {
@@ -31,7 +24,7 @@ chain_walk(const struct spd_tables *t, uint32_t index, uint32_t generation,
 			if (r->extra != EXTRA_NONE)
 				match = extra_match(extra_at(t, r->extra), key);
 			if (match != MATCH_NO) {
-				take(f, r, match);
+				found_take(f, r, match);
 				return;
 			}
 		}

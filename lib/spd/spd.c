@@ -14,9 +14,6 @@
 
 #define GENERATION_FIRST 1
 
-/* Ages are set back after so many commits. */
-#define AGE_SWEEP (UINT32_C(1) << 28)
-
 static int
 tables_init(struct spd *spd, const struct spd_params *p, struct err *err)
 {
@@ -293,12 +290,8 @@ age_chunk(struct slab *rules, uint32_t chunk, uint32_t generation)
 	uint32_t first = chunk << SLAB_CHUNK_SHIFT;
 	uint32_t n = RTE_MIN(SLAB_CHUNK_ITEMS, rules->max - first);
 
-	for (uint32_t i = 0; i < n; i++) {
-		struct rule *r = slab_at(rules, first + i);
-
-		if (r->span == SPAN_FOREVER && generation - r->born > AGE_SWEEP)
-			__atomic_store_n(&r->born, generation - AGE_SWEEP, __ATOMIC_RELAXED);
-	}
+	for (uint32_t i = 0; i < n; i++)
+		rule_age(slab_at(rules, first + i), generation);
 }
 
 /* Keeps the ages of living rules far below SPAN_FOREVER. */

@@ -29,6 +29,7 @@
 #define RULE_NONE    0
 #define BUCKET_SLOTS 7
 #define SPAN_FOREVER (UINT32_C(1) << 31)
+#define AGE_SWEEP    (UINT32_C(1) << 28) /* ages are set back after so many commits */
 #define PAIRS_V4     (33 * 33)
 #define PAIRS_V6     (129 * 129)
 #define PAIRS_MAX    (SPD_DIRECTIONS * (PAIRS_V4 + PAIRS_V6))
@@ -106,7 +107,7 @@ struct built;
 struct many {
 	struct built *built; /* NULL = none */
 	uint32_t fresh;	     /* list of those not yet built in, newest first */
-	uint32_t rest;	     /* list of those that never will be: see many.c */
+	uint32_t rest;	     /* list of those that rte_acl would need too many entries for */
 	uint32_t n_fresh;    /* control's, as the rest */
 	uint32_t n_rest;
 	uint32_t n_dead; /* in built */
@@ -138,7 +139,6 @@ struct spd_tables {
 			  */
 	struct batch *added, *dying; /* staged; NULL = none */
 	uint64_t maintain_next;	     /* TSC: not before, unless asked to */
-	uint32_t n_builds;
 	struct spd_params params;
 };
 
@@ -149,6 +149,14 @@ rule_seen(const struct rule *r, uint32_t generation)
 	uint32_t age = generation - __atomic_load_n(&r->born, __ATOMIC_RELAXED);
 
 	return age < __atomic_load_n(&r->span, __ATOMIC_RELAXED);
+}
+
+/* Keeps a living rule's age far below SPAN_FOREVER. */
+static inline void
+rule_age(struct rule *r, uint32_t generation)
+{
+	if (r->span == SPAN_FOREVER && generation - r->born > AGE_SWEEP)
+		__atomic_store_n(&r->born, generation - AGE_SWEEP, __ATOMIC_RELAXED);
 }
 
 static inline struct rule *
@@ -242,6 +250,19 @@ bool protocol_hidden(const struct spd_key *key);
 bool protocol_has_ports(uint8_t protocol);
 bool protocol_is_icmp(uint8_t protocol);
 
+/* The best so far in a lookup. */
+struct finding {
+	uint64_t precedence; /* UINT64_MAX = none yet */
+	uint32_t policy;     /* or SPD_NO_MATCH, SPD_FRAG_PORTS */
+};
+
+static inline void
+found_take(struct finding *f, const struct rule *r, enum match match)
+{
+	f->precedence = r->precedence;
+	f->policy = match == MATCH_YES ? r->policy : SPD_FRAG_PORTS;
+}
+
 /* rule.c: from parameters to rules. */
 int policy_check(const struct policy_params *p, struct err *err);
 /* Makes the rules of a policy, in no table yet; on failure none. */
@@ -264,11 +285,6 @@ void pairs_publish(struct spd_tables *t);
 void pairs_refresh(struct spd_tables *t);
 
 /* lookup.c */
-struct finding {
-	uint64_t precedence; /* UINT64_MAX = none yet */
-	uint32_t policy;     /* or SPD_NO_MATCH, SPD_FRAG_PORTS */
-};
-
 /* n <= LOOKUP_MAX keys of one family. */
 void classify(const struct spd *spd, uint8_t side, uint32_t generation, const struct spd_key *keys,
 	      uint16_t n, uint32_t *policies);

@@ -17,6 +17,13 @@
 
 #define RANGES_MAX 64
 
+#define TCP	 6
+#define UDP	 17
+#define ICMP	 1
+#define ICMPV6	 58
+#define NO_MATCH UINT32_MAX
+#define PORTS	 (UINT32_MAX - 1)
+
 /* A list of "10.0.0.0/8", "10.0.0.1-10.0.0.9", "2001:db8::1", separated by blanks; or "any". */
 struct addrs_text {
 	struct spd_addrs addrs;
@@ -215,6 +222,63 @@ packet_make(struct rte_mempool *pool, const struct spd_key *key)
 	p->flags = (key->v6 ? PKT_V6 : 0) | (key->later ? PKT_FRAG_LATER : 0);
 	p->sa = SA_NONE;
 	return m;
+}
+
+static struct rte_mempool *pool;
+static struct worker worker;
+
+/* The name of the policy that a packet gets, twice: by the tables and by the flow cache. */
+static inline uint32_t
+ask(struct spd *spd, enum spd_direction direction, struct rte_mbuf *m)
+{
+	uint32_t first, second;
+
+	spd_lookup(&worker, spd, direction, &m, 1, &first);
+	spd_lookup(&worker, spd, direction, &m, 1, &second);
+	assert_int_equal(first, second);
+	return first < SPD_FRAG_PORTS ? spd_policy(spd, first)->name : first;
+}
+
+static inline uint32_t
+ask_key(struct spd *spd, enum spd_direction direction, const struct spd_key *key)
+{
+	struct rte_mbuf *m = packet_make(pool, key);
+	uint32_t name = ask(spd, direction, m);
+
+	rte_pktmbuf_free(m);
+	return name;
+}
+
+static inline struct spd *
+spd_of(const struct policy_text *texts, size_t n)
+{
+	struct spd *spd = spd_make(64, 0);
+
+	for (size_t i = 0; i < n; i++)
+		policy_add(spd, &texts[i]);
+	spd_commit(spd);
+	return spd;
+}
+
+static inline int
+rig_setup(void **state)
+{
+	struct err err = { "" };
+
+	pool = rte_pktmbuf_pool_create("packets", 255, 0, sizeof(struct pkt), 2048, SOCKET_ID_ANY);
+	/* Small, so that entries are pushed out. */
+	return pool == NULL || spd_worker_init(256, 64, SOCKET_ID_ANY, &worker.spd, &err) < 0 ? -1 :
+												0;
+}
+
+static inline int
+rig_teardown(void **state)
+{
+	int left = rte_mempool_in_use_count(pool);
+
+	spd_worker_fini(worker.spd);
+	rte_mempool_free(pool);
+	return left;
 }
 
 #endif
