@@ -166,16 +166,19 @@ numbers_take(struct gw *gw, const struct numbers_ask *ask, struct numbers **out,
 	return rc;
 }
 
-/* What the routes keep for an SA: outbound its next hop, inbound our address that it ends at. */
+/* What the routes keep for an SA: outbound its next hop, inbound our address that its tunnel ends
+ * at. Transport mode may end at a host behind us.
+ */
 static int
 ends_take(struct gw *gw, uint32_t index, struct err *err)
 {
 	struct sa *sa = sa_at(&gw->sas, index);
 	const struct addr *dst = &sa_cold(&gw->sas, index)->dst;
 
-	if ((sa->flags & SA_INBOUND) != 0)
+	if ((sa->flags & SA_INBOUND) == 0)
+		sa->next_hop = route_hold(gw->route, dst);
+	else if ((sa->flags & SA_TRANSPORT) == 0)
 		return route_own_add(gw->route, dst, err);
-	sa->next_hop = route_hold(gw->route, dst);
 	return 0;
 }
 
@@ -184,10 +187,10 @@ ends_give(struct gw *gw, uint32_t index)
 {
 	const struct sa *sa = sa_at(&gw->sas, index);
 
-	if ((sa->flags & SA_INBOUND) != 0)
-		route_own_del(gw->route, &sa_cold(&gw->sas, index)->dst);
-	else
+	if ((sa->flags & SA_INBOUND) == 0)
 		route_release(gw->route, sa->next_hop);
+	else if ((sa->flags & SA_TRANSPORT) == 0)
+		route_own_del(gw->route, &sa_cold(&gw->sas, index)->dst);
 }
 
 /* The record and the hold on the numbers of an SA that is retired. */

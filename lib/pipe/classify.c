@@ -10,6 +10,7 @@
 
 #include "pipe/ours.h"
 #include "port/port_stage.h"
+#include "sad/sad_stage.h"
 #include "wire/ip.h"
 #include "worker/mbufs.h"
 #include "worker/pkt_fill.h"
@@ -116,6 +117,7 @@ take_in(struct worker *w, struct rte_mbuf *m)
 	p->spi_be = 0;
 	p->sa = SA_NONE;
 	p->policy = POLICY_NONE;
+	p->flags = 0;
 	if (unlikely(!mbuf_is_ours(m))) {
 		m = own_copy(w, m);
 		if (m == NULL)
@@ -241,6 +243,21 @@ is_udp_of_esp(const struct worker *w, const struct rte_mbuf *m, const struct pkt
 	       m->pkt_len >= p->l4_off + sizeof(*udp) && view_takes_udp(w->view, udp->dst_port);
 }
 
+/* ESP for an address that is not ours: of a host behind us, in transport mode, if such an SA
+ * exists. */
+static bool
+is_for_sa(const struct worker *w, const struct rte_mbuf *m, struct pkt *p)
+{
+	bool udp = is_udp_of_esp(w, m, p);
+	uint16_t off = p->l4_off + (udp ? sizeof(struct rte_udp_hdr) : 0);
+
+	if ((p->proto != IPPROTO_ESP && !udp) || (p->flags & PKT_FRAG_LATER) != 0 ||
+	    m->pkt_len < off + sizeof(struct rte_esp_hdr))
+		return false;
+	p->spi_be = rte_pktmbuf_mtod_offset(m, const struct rte_esp_hdr *, off)->spi;
+	return sad_takes(w->view->sad, m);
+}
+
 /* True: the packet stays in the line, as ESP. */
 static bool
 black_one(struct worker *w, struct rte_mbuf *m)
@@ -248,7 +265,7 @@ black_one(struct worker *w, struct rte_mbuf *m)
 	struct pkt *p = pkt_of(m);
 	enum drop_reason why;
 
-	if (unlikely(!is_for_us(w, m, p))) {
+	if (unlikely(!is_for_us(w, m, p)) && !is_for_sa(w, m, p)) {
 		pipe_push(w, STAGE_CLEAR_CHECK, m);
 		return false;
 	}

@@ -246,3 +246,15 @@ sad_lookup(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	}
 	return kept;
 }
+
+bool
+sad_takes(const struct sad *sad, const struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t held = __atomic_load_n(slot_of(sad, p->spi_be), __ATOMIC_ACQUIRE);
+
+	if (held != SA_NONE && is_at(sa_at(sad->sas, held), p, ip))
+		return true;
+	return lookup_rest(sad, p, ip) != SA_NONE;
+}
