@@ -174,6 +174,19 @@ file_read(const struct options *o, struct conf **conf)
 	return rc < 0 ? EXIT_USAGE : EXIT_FINE;
 }
 
+/* DPDK says little of what it did not like: the arguments stand in the line, so that it can be
+ * found. */
+static int
+eal_refused(int argc, char **argv)
+{
+	fprintf(stderr,
+		"espgw: DPDK does not start: %s; its arguments were:", rte_strerror(rte_errno));
+	for (int i = 1; i < argc; i++)
+		fprintf(stderr, " %.64s", argv[i]);
+	fputc('\n', stderr);
+	return rte_errno == EINVAL ? EXIT_USAGE : EXIT_RUN_TIME;
+}
+
 static int
 start(const struct options *o, int eal_argc, char **argv)
 {
@@ -192,9 +205,8 @@ start(const struct options *o, int eal_argc, char **argv)
 		return EXIT_RUN_TIME;
 	}
 	if (rte_eal_init(eal_argc, eal_argv) < 0) {
-		fprintf(stderr, "espgw: DPDK does not start: %s\n", rte_strerror(rte_errno));
 		conf_free(conf);
-		return rte_errno == EINVAL ? EXIT_USAGE : EXIT_RUN_TIME;
+		return eal_refused(eal_argc, eal_argv);
 	}
 	rc = gateway_run(&w, o, conf);
 	rte_eal_cleanup();

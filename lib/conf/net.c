@@ -105,9 +105,10 @@ prefix_parse(struct load *l, const struct conf_key *k, const struct node *n, str
 	uint8_t len;
 	char right[NET_TEXT_SIZE];
 
+	/* An address alone is one host. */
 	if (strchr(n->text, '/') == NULL && addr_parse(n->text, &a)) {
-		snprintf(right, sizeof(right), "%s/%u", n->text, addr_bits(&a));
-		return load_error(l, n, right, "no prefix length");
+		*net = net_make(&a, addr_bits(&a));
+		return true;
 	}
 	if (slash_parse(n->text, &a, &len) < 0)
 		return value_error(l, k, n, "'%.60s' is no prefix", n->text);

@@ -196,12 +196,30 @@ tables_fini(struct gw *gw)
 	sa_table_fini(&gw->sas);
 }
 
+/* Static keys start their numbers again with every run: the same numbers under the same key, which
+ * counter modes do not survive (RFC 4106 section 2).
+ */
+static void
+laboratory_warn(const struct conf *c)
+{
+	if (c->gateway.state_file[0] != 0)
+		return;
+	for (uint32_t i = 0; i < c->n_sas; i++)
+		if (c->sas[i].direction == CONF_OUT && algs[c->sas[i].suite.cipher].counter_mode)
+			GW_LOG(WARNING,
+			       "SA %s: a static key of a counter mode without gateway.state_file: "
+			       "for "
+			       "laboratories only, give it a new key for each run\n",
+			       c->sas[i].name);
+}
+
 static int
 policy_init(struct gw *gw, struct err *err)
 {
 	const struct conf *c = gw->conf;
 	int rc = 0;
 
+	laboratory_warn(c);
 	gw->sa_books = calloc(c->n_sas + 1, sizeof(gw->sa_books[0]));
 	gw->policy_books = calloc(c->n_policies + 1, sizeof(gw->policy_books[0]));
 	if (gw->sa_books == NULL || gw->policy_books == NULL)

@@ -95,7 +95,6 @@ static const struct {
 	  "10.2.0.1/16 has host bits set: 10.2.0.0/16" },
 	{ "host bits set in IPv6", TOP "routes:\n  - {to: \"2001:db8::1/32\", port: wan}\n", "5:10: ", "2001:db8::/32" },
 	{ "a prefix too long", TOP "routes:\n  - {to: 10.0.0.0/33, port: wan}\n", "5:10: ", "is no prefix" },
-	{ "a prefix without length", TOP "routes:\n  - {to: 10.0.0.1, port: wan}\n", "5:10: ", "no prefix length: 10.0.0.1/32" },
 	{ "no address", TOP "routes:\n  - {to: 10.0.0.0/8, via: 10.0.0.256, port: wan}\n", "5:27: routes[0].via: ",
 	  "'10.0.0.256' is no address" },
 	{ "a group as next hop", TOP "routes:\n  - {to: 10.0.0.0/8, via: 224.0.0.1, port: wan}\n", "5:27: ", "is no host" },
