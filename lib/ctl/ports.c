@@ -184,7 +184,7 @@ routes_init(struct gw *gw, struct err *err)
 	int rc = route_create(&p, &gw->route, err);
 
 	for (uint8_t i = 0; i < gw->ports->n && rc == 0; i++)
-		rc = route_port_set(gw->route, gw->ports->list[i], err);
+		rc = route_link_set(gw->route, &gw->ports->list[i]->link, err);
 	for (uint32_t i = 0; i < c->n_neighbours && rc == 0; i++)
 		rc = neighbour_set(gw, &c->neighbours[i], err);
 	for (uint32_t i = 0; i < c->n_routes && rc == 0; i++)

@@ -122,7 +122,7 @@ ports_json(const struct gw *gw, struct json *j)
 	for (uint8_t i = 0; i < gw->ports->n; i++) {
 		struct port_counters c = port_counters(gw->ports, i);
 
-		json_object(j, gw->ports->list[i]->name);
+		json_object(j, gw->ports->list[i]->link.name);
 		json_u64(j, "rx_packets", c.rx_packets);
 		json_u64(j, "rx_bytes", c.rx_bytes);
 		json_u64(j, "tx_packets", c.tx_packets);
@@ -210,7 +210,7 @@ report_print(const struct gw *gw, FILE *f)
 		struct port_counters c = port_counters(gw->ports, i);
 
 		fprintf(f, "%-18s %14" PRIu64 " %16" PRIu64 " %14" PRIu64 " %16" PRIu64 "\n",
-			gw->ports->list[i]->name, c.rx_packets, c.rx_bytes, c.tx_packets,
+			gw->ports->list[i]->link.name, c.rx_packets, c.rx_bytes, c.tx_packets,
 			c.tx_bytes);
 	}
 	fprintf(f, "%-18s %14s %16s  %s\n", "SA", "packets", "bytes", "dropped");

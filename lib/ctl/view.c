@@ -32,12 +32,12 @@ sources_make(const struct gw *gw, struct icmp_sources **out, struct err *err)
 	for (uint8_t i = 0; i < gw->ports->n; i++) {
 		const struct port *port = gw->ports->list[i];
 
-		for (uint8_t k = 0; k < port->n_addresses; k++)
+		for (uint8_t k = 0; k < port->link.n_addresses; k++)
 			list[n++] = (struct icmp_source) {
-				.addr = port->addresses[k].addr,
-				.len = port->addresses[k].len,
+				.addr = port->link.addresses[k].addr,
+				.len = port->link.addresses[k].len,
 				.port = i,
-				.red = port->side == PORT_RED,
+				.red = port->link.side == PORT_RED,
 			};
 	}
 	return icmp_sources_create(list, n, out, err);

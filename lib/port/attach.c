@@ -39,13 +39,13 @@ queue_add(struct ports *ports, struct port *port, uint16_t queue, struct worker 
 
 	if (pw->n_rx == SOURCES_MAX)
 		return err_set(err, -ENOSPC, "port %s: worker %u reads %u queues already",
-			       port->name, w->index, SOURCES_MAX);
+			       port->link.name, w->index, SOURCES_MAX);
 	q = &pw->rx[pw->n_rx++];
 	*q = (struct port_rx_queue) {
 		.dpdk_id = port->dpdk_id,
 		.queue = queue,
-		.port = port->index,
-		.count = &pw->count[port->index],
+		.port = port->link.index,
+		.count = &pw->count[port->link.index],
 	};
 	if (port->replays && ports->clock->kind == CLOCK_STAMPS) {
 		rc = stamps_find(q, ports->clock, err);
@@ -53,7 +53,7 @@ queue_add(struct ports *ports, struct port *port, uint16_t queue, struct worker 
 			return rc;
 	}
 	source.arg = q;
-	source.first = port->side == PORT_RED ? STAGE_CLASSIFY_RED : STAGE_CLASSIFY_BLACK;
+	source.first = port->link.side == PORT_RED ? STAGE_CLASSIFY_RED : STAGE_CLASSIFY_BLACK;
 	return source_add(w, &source, err);
 }
 
@@ -84,7 +84,7 @@ port_attach(struct ports *ports, struct worker *w, struct err *err)
 	for (uint8_t i = 0; i < ports->n; i++) {
 		struct port *port = ports->list[i];
 
-		w->port->stations[i] = (struct port_station) { port->mac, port->promiscuous };
+		w->port->stations[i] = (struct port_station) { port->link.mac, port->promiscuous };
 		for (uint16_t q = 0; q < port->map.n_rx; q++) {
 			int rc;
 

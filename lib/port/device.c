@@ -3,6 +3,16 @@
 #include <rte_dev.h>
 #include <rte_errno.h>
 
+/* Seen with the drivers of 22.11; nothing here depends on it but where it says so:
+ *
+ *	net_pcap	As many queues as files are named. Without tx_pcap it swallows what is sent.
+ *	net_af_packet	One queue unless qpairs=N.
+ *	net_af_xdp	As many RX as TX queues. Does not give its buffers back when it is closed.
+ *	net_tap		As many RX as TX queues.
+ *	net_memif	Takes frames once the peer has read for the first time. Both ends want the
+ *			same number of queues: what goes into a queue nobody reads is lost there.
+ *	net_ring	Its MAC is 00:00:00:00:00:00.
+ */
 #define DESC_DEFAULT 1024
 #define RSS_FIELDS   (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_ESP)
 
@@ -57,18 +67,18 @@ device_find(struct port *port, struct rte_eth_dev_info *info, struct err *err)
 	if (!device_lookup(port->device, &port->dpdk_id)) {
 		rc = rte_dev_probe(port->device);
 		if (rc < 0)
-			return err_set(err, rc, "port %s: device %s: %s", port->name, port->device,
-				       probe_reason(rc));
+			return err_set(err, rc, "port %s: device %s: %s", port->link.name,
+				       port->device, probe_reason(rc));
 		port->plugged = true;
 		if (!device_lookup(port->device, &port->dpdk_id))
 			return err_set(err, -ENODEV,
 				       "port %s: device %s is there, but is no Ethernet device",
-				       port->name, port->device);
+				       port->link.name, port->device);
 	}
 	rc = rte_eth_dev_info_get(port->dpdk_id, info);
 	if (rc < 0)
 		return err_set(err, rc, "port %s: device %s tells nothing of itself: %s",
-			       port->name, port->device, rte_strerror(-rc));
+			       port->link.name, port->device, rte_strerror(-rc));
 	snprintf(port->driver, sizeof(port->driver), "%s", info->driver_name);
 	return 0;
 }
@@ -80,10 +90,10 @@ mtu_check(const struct port *port, const struct rte_eth_dev_info *info, struct e
 
 	if (info->max_mtu != 0 && info->max_mtu < max)
 		max = info->max_mtu;
-	if (port->mtu >= info->min_mtu && port->mtu <= max)
+	if (port->link.mtu >= info->min_mtu && port->link.mtu <= max)
 		return 0;
-	return err_set(err, -EINVAL, "port %s: mtu %u: device %s takes %u to %u", port->name,
-		       port->mtu, port->device, info->min_mtu, max);
+	return err_set(err, -EINVAL, "port %s: mtu %u: device %s takes %u to %u", port->link.name,
+		       port->link.mtu, port->device, info->min_mtu, max);
 }
 
 /* Frames that do not fit one buffer come as chains only if the device is told so. */
@@ -94,7 +104,7 @@ offloads_choose(struct port *port, bool checksums, const struct rte_eth_dev_info
 	int room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
 	uint64_t rx = 0, tx = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 
-	if (port->mtu + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN + 2 * RTE_VLAN_HLEN > room)
+	if (port->link.mtu + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN + 2 * RTE_VLAN_HLEN > room)
 		rx |= RTE_ETH_RX_OFFLOAD_SCATTER;
 	if (checksums) {
 		rx |= RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
@@ -130,7 +140,7 @@ queues_choose(struct port *port, const struct port_params *params,
 	*n_rx = RTE_MIN(want, info->max_rx_queues);
 	*n_tx = RTE_MIN(n_workers, info->max_tx_queues);
 	if (*n_tx == 0)
-		return err_set(err, -ENODEV, "port %s: device %s has no TX queue", port->name,
+		return err_set(err, -ENODEV, "port %s: device %s has no TX queue", port->link.name,
 			       port->device);
 	return 0;
 }
@@ -150,7 +160,7 @@ device_configure(struct port *port, uint16_t *n_rx, uint16_t *n_tx, const struct
 		return err_set(err, rc,
 			       "port %s: device %s cannot be configured with %u RX and %u TX "
 			       "queues, mtu %u: %s",
-			       port->name, port->device, *n_rx, *n_tx, port->mtu,
+			       port->link.name, port->device, *n_rx, *n_tx, port->link.mtu,
 			       rte_strerror(-rc));
 	return 0;
 }
@@ -165,8 +175,8 @@ queues_setup(struct port *port, const struct port_params *params, const struct r
 	int rc = rte_eth_dev_adjust_nb_rx_tx_desc(port->dpdk_id, &rx_desc, &tx_desc);
 
 	if (rc < 0)
-		return err_set(err, rc, "port %s: device %s: %u and %u descriptors: %s", port->name,
-			       port->device, rx_desc, tx_desc, rte_strerror(-rc));
+		return err_set(err, rc, "port %s: device %s: %u and %u descriptors: %s",
+			       port->link.name, port->device, rx_desc, tx_desc, rte_strerror(-rc));
 	info->default_rxconf.offloads = conf->rxmode.offloads;
 	info->default_txconf.offloads = conf->txmode.offloads;
 	for (uint16_t q = 0; q < port->map.n_rx; q++) {
@@ -177,7 +187,8 @@ queues_setup(struct port *port, const struct port_params *params, const struct r
 		if (rc < 0)
 			return err_set(err, rc,
 				       "port %s: device %s: RX queue %u of %u descriptors: %s",
-				       port->name, port->device, q, rx_desc, rte_strerror(-rc));
+				       port->link.name, port->device, q, rx_desc,
+				       rte_strerror(-rc));
 	}
 	for (uint16_t q = 0; q < port->map.n_tx; q++) {
 		rc = rte_eth_tx_queue_setup(port->dpdk_id, q, tx_desc, socket,
@@ -185,7 +196,8 @@ queues_setup(struct port *port, const struct port_params *params, const struct r
 		if (rc < 0)
 			return err_set(err, rc,
 				       "port %s: device %s: TX queue %u of %u descriptors: %s",
-				       port->name, port->device, q, tx_desc, rte_strerror(-rc));
+				       port->link.name, port->device, q, tx_desc,
+				       rte_strerror(-rc));
 	}
 	return 0;
 }
@@ -194,24 +206,24 @@ queues_setup(struct port *port, const struct port_params *params, const struct r
 static int
 settings_make(struct port *port, struct err *err)
 {
-	int rc = rte_eth_dev_set_mtu(port->dpdk_id, port->mtu);
+	int rc = rte_eth_dev_set_mtu(port->dpdk_id, port->link.mtu);
 
 	if (rc < 0 && rc != -ENOTSUP)
-		return err_set(err, rc, "port %s: device %s does not take mtu %u: %s", port->name,
-			       port->device, port->mtu, rte_strerror(-rc));
+		return err_set(err, rc, "port %s: device %s does not take mtu %u: %s",
+			       port->link.name, port->device, port->link.mtu, rte_strerror(-rc));
 	rc = port->promiscuous ? rte_eth_promiscuous_enable(port->dpdk_id) : 0;
 	if (rc < 0 && rc != -ENOTSUP)
 		return err_set(err, rc, "port %s: device %s does not go promiscuous: %s",
-			       port->name, port->device, rte_strerror(-rc));
+			       port->link.name, port->device, rte_strerror(-rc));
 	/* Neighbour discovery is multicast. Classify sorts out what is not for us. */
 	rc = rte_eth_allmulticast_enable(port->dpdk_id);
 	if (rc < 0 && rc != -ENOTSUP)
 		return err_set(err, rc, "port %s: device %s does not take multicast: %s",
-			       port->name, port->device, rte_strerror(-rc));
-	rc = rte_eth_macaddr_get(port->dpdk_id, &port->mac);
+			       port->link.name, port->device, rte_strerror(-rc));
+	rc = rte_eth_macaddr_get(port->dpdk_id, &port->link.mac);
 	if (rc < 0)
-		return err_set(err, rc, "port %s: device %s has no MAC address: %s", port->name,
-			       port->device, rte_strerror(-rc));
+		return err_set(err, rc, "port %s: device %s has no MAC address: %s",
+			       port->link.name, port->device, rte_strerror(-rc));
 	return 0;
 }
 
@@ -219,7 +231,7 @@ int
 device_setup(struct port *port, const struct port_params *params, struct rte_eth_dev_info *info,
 	     uint16_t n_workers, struct rte_mempool *const pools[], struct err *err)
 {
-	struct rte_eth_conf conf = { .rxmode.mtu = port->mtu };
+	struct rte_eth_conf conf = { .rxmode.mtu = port->link.mtu };
 	uint16_t n_rx, n_tx;
 	int rc;
 
@@ -234,7 +246,7 @@ device_setup(struct port *port, const struct port_params *params, struct rte_eth
 	rc = device_configure(port, &n_rx, &n_tx, &conf, err);
 	if (rc < 0)
 		return rc;
-	port_place(&port->map, n_workers, params->workers, port->index, n_rx, n_tx);
+	port_place(&port->map, n_workers, params->workers, port->link.index, n_rx, n_tx);
 	rc = queues_setup(port, params, &conf, info, pools, err);
 	return rc < 0 ? rc : settings_make(port, err);
 }

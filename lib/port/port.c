@@ -42,7 +42,7 @@ static void
 port_free(struct ports *ports, struct port *port)
 {
 	for (uint16_t i = 0; i < ports->n_workers; i++) {
-		struct port_tx *tx = &ports->workers[i]->tx[port->index];
+		struct port_tx *tx = &ports->workers[i]->tx[port->link.index];
 
 		for (uint16_t k = 0; k < tx->n; k++)
 			rte_pktmbuf_free(tx->pkts[tx->first + k]);
@@ -134,13 +134,13 @@ port_new(const struct ports *ports, const struct port_params *p)
 
 	if (port == NULL)
 		return NULL;
-	port->index = ports->n;
-	port->side = p->side;
-	port->mtu = p->mtu != 0 ? p->mtu : MTU_DEFAULT;
+	port->link.index = ports->n;
+	port->link.side = p->side;
+	port->link.mtu = p->mtu != 0 ? p->mtu : MTU_DEFAULT;
 	port->promiscuous = p->promiscuous;
-	port->n_addresses = p->n_addresses;
-	memcpy(port->addresses, p->addresses, sizeof(port->addresses));
-	snprintf(port->name, sizeof(port->name), "%s", p->name);
+	port->link.n_addresses = p->n_addresses;
+	memcpy(port->link.addresses, p->addresses, sizeof(port->link.addresses));
+	snprintf(port->link.name, sizeof(port->link.name), "%s", p->name);
 	snprintf(port->device, sizeof(port->device), "%s", p->device);
 	return port;
 }
@@ -170,17 +170,17 @@ tx_prepare(struct ports *ports, const struct port *port, struct err *err)
 {
 	for (uint16_t i = 0; i < ports->n_workers; i++) {
 		struct port_worker *pw = ports->workers[i];
-		struct port_tx *tx = &pw->tx[port->index];
+		struct port_tx *tx = &pw->tx[port->link.index];
 		int rc;
 
 		tx->dpdk_id = port->dpdk_id;
 		tx->queue = port->map.tx_queue[i];
-		tx->count = &pw->count[port->index];
+		tx->count = &pw->count[port->link.index];
 		tx->pkts = rte_zmalloc("port_tx", PORT_TX_BUFFER * sizeof(tx->pkts[0]),
 				       RTE_CACHE_LINE_SIZE);
 		if (tx->pkts == NULL)
 			return err_set(err, -ENOMEM, "port %s: no memory for TX buffers",
-				       port->name);
+				       port->link.name);
 		if (port->map.tx_via[i] == i)
 			continue;
 		rc = ring_between(ports, i, port->map.tx_via[i], &tx->ring, err);
@@ -197,8 +197,8 @@ device_claim(struct ports *ports, struct port *port, struct err *err)
 
 	if (other == PORT_NONE)
 		return 0;
-	return err_set(err, -EBUSY, "port %s: device %s is port %s already", port->name,
-		       port->device, ports->list[other]->name);
+	return err_set(err, -EBUSY, "port %s: device %s is port %s already", port->link.name,
+		       port->device, ports->list[other]->link.name);
 }
 
 int
@@ -232,7 +232,7 @@ port_open(struct ports *ports, const struct port_params *params, struct rte_memp
 	if (rc < 0)
 		goto close_device;
 	port->replays = strcmp(port->driver, "net_pcap") == 0 && port_device_replays(port->device);
-	ports->of_dpdk[port->dpdk_id] = port->index;
+	ports->of_dpdk[port->dpdk_id] = port->link.index;
 	ports->list[ports->n++] = port;
 	*out = port;
 	return 0;
@@ -249,7 +249,7 @@ port_start(struct port *port, struct err *err)
 	int rc = rte_eth_dev_start(port->dpdk_id);
 
 	if (rc < 0)
-		return err_set(err, rc, "port %s: device %s does not start: %s", port->name,
+		return err_set(err, rc, "port %s: device %s does not start: %s", port->link.name,
 			       port->device, rte_strerror(-rc));
 	port->started = true;
 	return 0;
@@ -264,7 +264,7 @@ port_stop(struct port *port, struct err *err)
 		return 0;
 	rc = rte_eth_dev_stop(port->dpdk_id);
 	if (rc < 0)
-		return err_set(err, rc, "port %s: device %s does not stop: %s", port->name,
+		return err_set(err, rc, "port %s: device %s does not stop: %s", port->link.name,
 			       port->device, rte_strerror(-rc));
 	port->started = false;
 	return 0;
@@ -274,7 +274,7 @@ struct port *
 port_by_name(const struct ports *ports, const char *name)
 {
 	for (uint8_t i = 0; i < ports->n; i++)
-		if (strcmp(ports->list[i]->name, name) == 0)
+		if (strcmp(ports->list[i]->link.name, name) == 0)
 			return ports->list[i];
 	return NULL;
 }

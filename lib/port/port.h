@@ -1,18 +1,20 @@
 /* Ports: what DPDK calls an Ethernet device, with the name, the side and the addresses it has here.
  *
  * `device` is anything DPDK can name, and nothing below asks for more than the ethdev API offers:
- *	0000:3b:00.0				a PCI address
- *	net_pcap0,rx_pcap=in.pcap,tx_pcap=out.pcap	device arguments of a virtual device,
- *plugged in here net_ring0				a device that the EAL's own arguments made
- *(--vdev) What is not offered (RSS, checksums, promiscuous mode, several queues) is done without,
- *and `struct port` says what was granted.
+ *
+ *	0000:3b:00.0			a PCI address
+ *	net_pcap0,rx_pcap=in.pcap	device arguments of a virtual device, plugged in here
+ *	net_ring0			a device that the EAL's own arguments made (--vdev)
+ *
+ * What is not offered (RSS, checksums, promiscuous mode, several queues) is done without, and
+ * `struct port` says what was granted.
  *
  * Control only, but for the fields said to be read by workers. All functions that fail leave a
- * sentence in *err and return a negative errno. Ports are opened before the workers run, and
- *started when all of them do, so nothing is read from a device too early.
+ * sentence in err and return a negative errno. Ports are opened before the workers run, and are
+ * started when all of them do, so nothing is read from a device too early.
  *
- * Which worker does what (port_place): queue q is read by one worker; a worker sends through a TX
- *queue of its own, or, where the device has too few, through a ring to a worker that has one.
+ * Which worker does what (port_place): a queue is read by one worker; a worker sends through a TX
+ * queue of its own or, where the device has too few, through a ring to a worker that has one.
  */
 #ifndef PORT_PORT_H
 #define PORT_PORT_H
@@ -22,15 +24,14 @@
 #include <stdio.h>
 
 #include <rte_ethdev.h>
-#include <rte_ether.h>
 
-#include "base/addr.h"
 #include "base/err.h"
+#include "worker/link.h"
 #include "worker/worker.h"
 
-#define PORT_NAME_SIZE	   32
+#define PORT_NAME_SIZE	   LINK_NAME_SIZE
 #define PORT_DEVICE_SIZE   512
-#define PORT_ADDRESSES_MAX 16
+#define PORT_ADDRESSES_MAX LINK_ADDRESSES_MAX
 #define PORT_QUEUES_MAX	   64
 #define PORT_NONE	   UINT8_MAX
 #define PORT_MTU_MAX	   9600
@@ -41,23 +42,12 @@ struct clock;
 struct json;
 struct port_rx_queue;
 
-enum port_side {
-	PORT_RED,
-	PORT_BLACK,
-};
-
-/* An address of ours and the length of the prefix that is on the link with it. */
-struct port_address {
-	struct addr addr;
-	uint8_t len;
-};
-
 struct port_params {
 	const char *name;
 	const char *device;
 	enum port_side side;
 	uint8_t n_addresses;
-	struct port_address addresses[PORT_ADDRESSES_MAX];
+	struct link_address addresses[PORT_ADDRESSES_MAX];
 	uint16_t mtu;		   /* octets of an IP packet; 0 = 1500 */
 	uint16_t rx_desc, tx_desc; /* 0 = 1024; adjusted to what the device takes */
 	uint16_t rx_queues; /* 0 = one for each of its workers, as far as the device has them */
@@ -74,21 +64,15 @@ struct port_map {
 };
 
 struct port {
-	uint8_t index; /* of struct ports; pkt.port and mbuf.port on the way out */
-	enum port_side side;
+	struct link link;
 	uint16_t dpdk_id;
-	uint16_t mtu;
-	struct rte_ether_addr mac;
 	bool rx_checksum; /* the device checks IPv4 header checksums and says so in ol_flags */
 	bool tx_checksum; /* the device fills them in */
 	bool promiscuous;
 	bool replays; /* its packets bring the time with them (CLOCK_STAMPS) */
 	bool started;
 	bool plugged; /* plugged in by port_open, so port_close takes it out */
-	uint8_t n_addresses;
-	struct port_address addresses[PORT_ADDRESSES_MAX];
 	struct port_map map;
-	char name[PORT_NAME_SIZE];
 	char device[PORT_DEVICE_SIZE];
 	char driver[PORT_NAME_SIZE];
 };

@@ -38,15 +38,15 @@ print_head(const struct port *port, FILE *f)
 	char mac[RTE_ETHER_ADDR_FMT_SIZE], status[RTE_ETH_LINK_MAX_STR_LEN], text[ADDR_TEXT_SIZE];
 	struct rte_eth_link link = port_link(port);
 
-	rte_ether_format_addr(mac, sizeof(mac), &port->mac);
+	rte_ether_format_addr(mac, sizeof(mac), &port->link.mac);
 	rte_eth_link_to_str(status, sizeof(status), &link);
-	fprintf(f, "%s: %s, %s, %s, mtu %u, %s%s%s\n", port->name,
-		port->side == PORT_RED ? "red" : "black", port->device, mac, port->mtu, status,
-		port->rx_checksum ? ", checks checksums" : "",
+	fprintf(f, "%s: %s, %s, %s, mtu %u, %s%s%s\n", port->link.name,
+		port->link.side == PORT_RED ? "red" : "black", port->device, mac, port->link.mtu,
+		status, port->rx_checksum ? ", checks checksums" : "",
 		port->tx_checksum ? ", fills in checksums" : "");
-	for (uint8_t i = 0; i < port->n_addresses; i++)
-		fprintf(f, "  address %s/%u\n", addr_text(&port->addresses[i].addr, text),
-			port->addresses[i].len);
+	for (uint8_t i = 0; i < port->link.n_addresses; i++)
+		fprintf(f, "  address %s/%u\n", addr_text(&port->link.addresses[i].addr, text),
+			port->link.addresses[i].len);
 }
 
 static void
@@ -107,20 +107,20 @@ json_head(const struct port *port, struct json *j)
 	char mac[RTE_ETHER_ADDR_FMT_SIZE], text[ADDR_TEXT_SIZE];
 	struct rte_eth_link link = port_link(port);
 
-	rte_ether_format_addr(mac, sizeof(mac), &port->mac);
+	rte_ether_format_addr(mac, sizeof(mac), &port->link.mac);
 	json_string(j, "device", port->device);
 	json_string(j, "driver", port->driver);
-	json_string(j, "side", port->side == PORT_RED ? "red" : "black");
+	json_string(j, "side", port->link.side == PORT_RED ? "red" : "black");
 	json_string(j, "mac", mac);
-	json_u64(j, "mtu", port->mtu);
+	json_u64(j, "mtu", port->link.mtu);
 	json_bool(j, "link", link.link_status == RTE_ETH_LINK_UP);
 	if (link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN)
 		json_u64(j, "speed_mbps", link.link_speed);
 	json_bool(j, "rx_checksum", port->rx_checksum);
 	json_bool(j, "tx_checksum", port->tx_checksum);
 	json_array(j, "addresses");
-	for (uint8_t i = 0; i < port->n_addresses; i++) {
-		struct prefix p = { port->addresses[i].addr, port->addresses[i].len };
+	for (uint8_t i = 0; i < port->link.n_addresses; i++) {
+		struct prefix p = { port->link.addresses[i].addr, port->link.addresses[i].len };
 
 		json_string(j, NULL, prefix_text(&p, text));
 	}
@@ -133,7 +133,7 @@ port_json(const struct ports *ports, struct json *j)
 	for (uint8_t i = 0; i < ports->n; i++) {
 		struct port_counters c = port_counters(ports, i);
 
-		json_object(j, ports->list[i]->name);
+		json_object(j, ports->list[i]->link.name);
 		json_head(ports->list[i], j);
 		json_u64(j, "rx_packets", c.rx_packets);
 		json_u64(j, "rx_bytes", c.rx_bytes);

@@ -5,6 +5,7 @@
 #define ROUTE_CONTROL_H
 
 #include "route/route.h"
+#include "worker/worker.h"
 
 #define PREFIX_BUCKETS 65536
 #define HOP_BUCKETS    65536
@@ -33,15 +34,6 @@ struct hop_book {
 	struct rte_ether_addr mac; /* of a neighbour */
 };
 
-struct link {
-	bool known;
-	enum port_side side;
-	uint16_t mtu;
-	struct rte_ether_addr mac;
-	uint8_t n_addresses;
-	struct port_address addresses[PORT_ADDRESSES_MAX];
-};
-
 struct control {
 	struct route *route;
 	struct route_params params;
@@ -53,6 +45,7 @@ struct control {
 	uint16_t free_hop;
 	uint16_t hop_buckets[HOP_BUCKETS];
 	struct link links[PORTS_MAX];
+	bool known[PORTS_MAX];
 };
 
 /* Runs fn(obj) when no worker can see what it gives back. */

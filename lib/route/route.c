@@ -220,7 +220,7 @@ neighbours_review(struct control *c, struct err *err)
 static int
 port_check(const struct control *c, uint8_t port, const char *what, struct err *err)
 {
-	if (port < PORTS_MAX && c->links[port].known)
+	if (port < PORTS_MAX && c->known[port])
 		return 0;
 	return err_set(err, -EINVAL, "%s: there is no port %u", what, port);
 }
@@ -354,7 +354,7 @@ route_del(struct route *r, const struct prefix *p, struct err *err)
 /* Ports. */
 
 static bool
-list_has(const struct port_address *list, uint8_t n, const struct port_address *a)
+list_has(const struct link_address *list, uint8_t n, const struct link_address *a)
 {
 	for (uint8_t i = 0; i < n; i++)
 		if (list[i].len == a->len && addr_equal(&list[i].addr, &a->addr))
@@ -373,7 +373,7 @@ link_shares(const struct link *link, const struct prefix *p)
 }
 
 static int
-address_add(struct route *r, uint8_t port, const struct port_address *a, struct err *err)
+address_add(struct route *r, uint8_t port, const struct link_address *a, struct err *err)
 {
 	struct link *link = &r->control->links[port];
 	struct prefix p = prefix_of(&a->addr, a->len);
@@ -401,7 +401,7 @@ static void
 address_del(struct route *r, uint8_t port, uint8_t i)
 {
 	struct link *link = &r->control->links[port];
-	struct port_address a = link->addresses[i];
+	struct link_address a = link->addresses[i];
 	struct prefix p = prefix_of(&a.addr, a.len);
 
 	link->addresses[i] = link->addresses[--link->n_addresses];
@@ -411,24 +411,25 @@ address_del(struct route *r, uint8_t port, uint8_t i)
 }
 
 int
-route_port_set(struct route *r, const struct port *port, struct err *err)
+route_link_set(struct route *r, const struct link *link, struct err *err)
 {
-	struct link *link = &r->control->links[port->index];
+	struct link *known = &r->control->links[link->index], before = *known;
 
-	link->known = true;
-	link->side = port->side;
-	link->mtu = port->mtu;
-	link->mac = port->mac;
-	hops_of_port_write(r->control, port->index);
-	for (uint8_t i = link->n_addresses; i > 0; i--)
-		if (!list_has(port->addresses, port->n_addresses, &link->addresses[i - 1]))
-			address_del(r, port->index, i - 1);
-	for (uint8_t i = 0; i < port->n_addresses; i++) {
-		const struct port_address *a = &port->addresses[i];
+	/* All but the addresses, which follow one by one. */
+	*known = *link;
+	known->n_addresses = before.n_addresses;
+	memcpy(known->addresses, before.addresses, sizeof(before.addresses));
+	r->control->known[link->index] = true;
+	hops_of_port_write(r->control, link->index);
+	for (uint8_t i = known->n_addresses; i > 0; i--)
+		if (!list_has(link->addresses, link->n_addresses, &known->addresses[i - 1]))
+			address_del(r, link->index, i - 1);
+	for (uint8_t i = 0; i < link->n_addresses; i++) {
+		const struct link_address *a = &link->addresses[i];
 		int rc = 0;
 
-		if (!list_has(link->addresses, link->n_addresses, a))
-			rc = address_add(r, port->index, a, err);
+		if (!list_has(known->addresses, known->n_addresses, a))
+			rc = address_add(r, link->index, a, err);
 		if (rc < 0)
 			return rc;
 	}

@@ -1,19 +1,22 @@
 /* Routes, neighbours and own addresses, as control sees them.
  *
  * One struct route for the gateway's life, updated in place under the workers' lookups. All calls
- *are control's, from one thread; none waits. What workers may still see is given back through
- *`defer`.
+ * are control's, from one thread; none waits. What workers may still see is given back through
+ * `defer`.
  *
  * Of one prefix at most one of each kind exists, and the first of these wins:
- *	local		/32 or /128 of an own address: a port's, or the local end of an SA
- *(route_own_add) connected	the prefix on the link with a port's address static
- *route_add neighbour	/32 or /128 of a neighbour inside a prefix on its port's link A destination
- *on the link that is no neighbour ends in `no_neighbour`.
+ *
+ *	local		an own address: a port's, or the local end of an SA (route_own_add)
+ *	connected	the prefix on the link with a port's address
+ *	static		route_add
+ *	neighbour	one address inside a prefix on its port's link
+ *
+ * A destination on the link that is no neighbour ends in `no_neighbour`.
  *
  * A next hop is a (port, address) that a route, a neighbour or a hold speaks of; its id stays the
- *same as long as any of these does. An SA holds the next hop of its outer destination (route_hold).
- *Which next hop an address has changes with routes: then route_generation does too, and who holds
- *one resolves again.
+ * same as long as any of these does. An SA holds the next hop of its outer destination
+ * (route_hold). Which next hop an address has changes with routes: then route_generation does too,
+ * and who holds one resolves again.
  *
  * Errors: negative errno and a sentence; nothing has changed then.
  */
@@ -23,12 +26,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include <rte_ether.h>
-
 #include "base/addr.h"
 #include "base/err.h"
-#include "port/port.h"
 #include "route/fib.h"
+#include "worker/link.h"
 
 struct json;
 
@@ -45,11 +46,11 @@ int route_create(const struct route_params *params, struct route **out, struct e
 /* No worker reads it any more, and all that was deferred has run. NULL is fine. */
 void route_free(struct route *r);
 
-/* Tells of a port, or of its new addresses, MTU or MAC: adds and removes connected and own
- * addresses, and rewrites its next hops. The port is borrowed for the call. If it fails, the
+/* Tells of a port's link, or of its new addresses, MTU or MAC: adds and removes connected and own
+ * addresses, and rewrites its next hops. The link is borrowed for the call. If it fails, the
  * addresses before the one named in *err are in place.
  */
-int route_port_set(struct route *r, const struct port *port, struct err *err);
+int route_link_set(struct route *r, const struct link *link, struct err *err);
 
 /* An own address beside the ports': an SA's local end. Counted: as many dels as adds. -ENOSPC:
  * OWN_MAX. */
@@ -83,7 +84,7 @@ uint16_t route_of(const struct route *r, const struct addr *a);
 
 /* "show route": routes and neighbours as a table for people, or as members of an open JSON object.
  */
-void route_print(const struct route *r, const struct ports *ports, FILE *f);
-void route_json(const struct route *r, const struct ports *ports, struct json *j);
+void route_print(const struct route *r, FILE *f);
+void route_json(const struct route *r, struct json *j);
 
 #endif

@@ -2,14 +2,8 @@
 
 #include "base/json.h"
 
-static const char *
-port_name(const struct ports *ports, uint8_t index)
-{
-	return ports != NULL && index < ports->n ? ports->list[index]->name : "?";
-}
-
 static void
-print_hop(const struct next_hop *h, const struct ports *ports, FILE *f)
+print_hop(const struct control *c, const struct next_hop *h, FILE *f)
 {
 	struct addr a = hop_addr(h);
 	char text[ADDR_TEXT_SIZE];
@@ -17,14 +11,14 @@ print_hop(const struct next_hop *h, const struct ports *ports, FILE *f)
 	if ((h->flags & HOP_IS_LOCAL) != 0)
 		fprintf(f, "here");
 	else if ((h->flags & HOP_ON_LINK) != 0)
-		fprintf(f, "on the link of %s", port_name(ports, h->port));
+		fprintf(f, "on the link of %s", c->links[h->port].name);
 	else
-		fprintf(f, "via %s on %s%s", addr_text(&a, text), port_name(ports, h->port),
+		fprintf(f, "via %s on %s%s", addr_text(&a, text), c->links[h->port].name,
 			(h->flags & HOP_HAS_MAC) != 0 ? "" : " (no neighbour)");
 }
 
 static void
-print_entry(const struct control *c, const struct entry *e, const struct ports *ports, FILE *f)
+print_entry(const struct control *c, const struct entry *e, FILE *f)
 {
 	bool first = true;
 	char text[ADDR_TEXT_SIZE];
@@ -34,7 +28,7 @@ print_entry(const struct control *c, const struct entry *e, const struct ports *
 			continue;
 		fprintf(f, "%c %-43s %-9s ", first ? '*' : ' ', prefix_text(&e->p, text),
 			origin_name(i));
-		print_hop(&c->hops[e->hop[i]], ports, f);
+		print_hop(c, &c->hops[e->hop[i]], f);
 		fputc('\n', f);
 		first = false;
 	}
@@ -47,14 +41,14 @@ is_neighbour(const struct control *c, uint32_t id)
 }
 
 void
-route_print(const struct route *r, const struct ports *ports, FILE *f)
+route_print(const struct route *r, FILE *f)
 {
 	const struct control *c = r->control;
 	char text[ADDR_TEXT_SIZE], mac[RTE_ETHER_ADDR_FMT_SIZE];
 
 	for (uint32_t i = 0; i < PREFIX_BUCKETS; i++)
 		for (const struct entry *e = c->prefixes[i]; e != NULL; e = e->next)
-			print_entry(c, e, ports, f);
+			print_entry(c, e, f);
 	for (uint32_t id = HOP_LOCAL + 1; id < NEXT_HOP_NONE; id++) {
 		struct addr a = hop_addr(&c->hops[id]);
 
@@ -62,13 +56,12 @@ route_print(const struct route *r, const struct ports *ports, FILE *f)
 			continue;
 		rte_ether_format_addr(mac, sizeof(mac), &c->book[id].mac);
 		fprintf(f, "neighbour %s %s on %s\n", addr_text(&a, text), mac,
-			port_name(ports, c->hops[id].port));
+			c->links[c->hops[id].port].name);
 	}
 }
 
 static void
-json_entry(const struct control *c, const struct entry *e, const struct ports *ports,
-	   struct json *j)
+json_entry(const struct control *c, const struct entry *e, struct json *j)
 {
 	bool first = true;
 	char text[ADDR_TEXT_SIZE];
@@ -84,7 +77,7 @@ json_entry(const struct control *c, const struct entry *e, const struct ports *p
 		json_string(j, "origin", origin_name(i));
 		json_bool(j, "used", first);
 		if (e->hop[i] != HOP_LOCAL)
-			json_string(j, "port", port_name(ports, h->port));
+			json_string(j, "port", c->links[h->port].name);
 		if (e->hop[i] != HOP_LOCAL && (h->flags & HOP_ON_LINK) == 0)
 			json_string(j, "via", addr_text(&via, text));
 		json_end(j);
@@ -93,7 +86,7 @@ json_entry(const struct control *c, const struct entry *e, const struct ports *p
 }
 
 void
-route_json(const struct route *r, const struct ports *ports, struct json *j)
+route_json(const struct route *r, struct json *j)
 {
 	const struct control *c = r->control;
 	char text[ADDR_TEXT_SIZE], mac[RTE_ETHER_ADDR_FMT_SIZE];
@@ -101,7 +94,7 @@ route_json(const struct route *r, const struct ports *ports, struct json *j)
 	json_array(j, "routes");
 	for (uint32_t i = 0; i < PREFIX_BUCKETS; i++)
 		for (const struct entry *e = c->prefixes[i]; e != NULL; e = e->next)
-			json_entry(c, e, ports, j);
+			json_entry(c, e, j);
 	json_end(j);
 	json_array(j, "neighbours");
 	for (uint32_t id = HOP_LOCAL + 1; id < NEXT_HOP_NONE; id++) {
@@ -113,7 +106,7 @@ route_json(const struct route *r, const struct ports *ports, struct json *j)
 		json_object(j, NULL);
 		json_string(j, "ip", addr_text(&a, text));
 		json_string(j, "mac", mac);
-		json_string(j, "port", port_name(ports, c->hops[id].port));
+		json_string(j, "port", c->links[c->hops[id].port].name);
 		json_end(j);
 	}
 	json_end(j);

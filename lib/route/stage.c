@@ -4,27 +4,43 @@
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
 
-#include "port/port.h"
 #include "route/fib.h"
+#include "worker/link.h"
 #include "worker/worker.h"
 
-static inline uint16_t
-next_hop_of(const struct route *r, struct rte_mbuf *m, const struct pkt *p)
+/* The destinations of one family in a burst, and which packets they are of. */
+struct dsts {
+	uint16_t n;
+	uint8_t of[BURST_MAX];
+	const uint8_t *addrs[BURST_MAX];
+	uint32_t values[BURST_MAX];
+};
+
+static inline void
+dsts_add(struct dsts *d, struct rte_mbuf *m, size_t offset, uint16_t i)
 {
-	if (likely((p->flags & PKT_V6) == 0))
-		return trie_lookup(&r->v4, rte_pktmbuf_mtod_offset(m, uint8_t *,
-								   offsetof(struct rte_ipv4_hdr,
-									    dst_addr)));
-	return trie_lookup(&r->v6,
-			   rte_pktmbuf_mtod_offset(m, uint8_t *,
-						   offsetof(struct rte_ipv6_hdr, dst_addr)));
+	d->of[d->n] = (uint8_t)i;
+	d->addrs[d->n++] = rte_pktmbuf_mtod_offset(m, const uint8_t *, offset);
 }
 
 void
 route_lookup(const struct route *r, struct rte_mbuf **pkts, uint16_t n, uint16_t *next_hops)
 {
-	for (uint16_t i = 0; i < n; i++)
-		next_hops[i] = next_hop_of(r, pkts[i], pkt_of(pkts[i]));
+	struct dsts v4, v6;
+
+	v4.n = v6.n = 0;
+	for (uint16_t i = 0; i < n; i++) {
+		if ((pkt_of(pkts[i])->flags & PKT_V6) == 0)
+			dsts_add(&v4, pkts[i], offsetof(struct rte_ipv4_hdr, dst_addr), i);
+		else
+			dsts_add(&v6, pkts[i], offsetof(struct rte_ipv6_hdr, dst_addr), i);
+	}
+	trie_lookup_bulk(&r->v4, v4.addrs, v4.n, v4.values);
+	trie_lookup_bulk(&r->v6, v6.addrs, v6.n, v6.values);
+	for (uint16_t i = 0; i < v4.n; i++)
+		next_hops[v4.of[i]] = (uint16_t)v4.values[i];
+	for (uint16_t i = 0; i < v6.n; i++)
+		next_hops[v6.of[i]] = (uint16_t)v6.values[i];
 }
 
 /* The sender is told, unless the packet may be cut on the way, which nobody here does, or is our
@@ -67,15 +83,14 @@ static inline uint16_t
 route_burst(struct worker *w, struct rte_mbuf **pkts, uint16_t n, bool clear_to_black)
 {
 	const struct route *r = w->view->route;
-	uint16_t kept = 0;
+	uint16_t ids[BURST_MAX], kept = 0;
 
+	route_lookup(r, pkts, n, ids);
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
-		struct pkt *p = pkt_of(m);
-		const struct next_hop *h;
+		const struct next_hop *h = route_hop(r, ids[i]);
 
-		p->next_hop = next_hop_of(r, m, p);
-		h = route_hop(r, p->next_hop);
+		pkt_of(m)->next_hop = ids[i];
 		if (unlikely((h->flags & (HOP_NOWHERE | HOP_IS_LOCAL)) != 0 ||
 			     h->side != PORT_RED || m->pkt_len > h->mtu) &&
 		    divert(w, m, h, clear_to_black))

@@ -72,15 +72,44 @@ trie_entry(const struct trie *t, uint32_t group, uint8_t octet)
 			       __ATOMIC_RELAXED);
 }
 
+static inline uint32_t
+trie_root(const struct trie *t, const uint8_t *addr)
+{
+	return __atomic_load_n(&t->root[addr[0] << 8 | addr[1]], __ATOMIC_RELAXED);
+}
+
 /* addr: 4 or 16 octets in network order, of the table's family. Any worker. */
 static inline uint16_t
 trie_lookup(const struct trie *t, const uint8_t *addr)
 {
-	uint32_t e = __atomic_load_n(&t->root[addr[0] << 8 | addr[1]], __ATOMIC_RELAXED);
+	uint32_t e = trie_root(t, addr);
 
 	for (addr += 2; e & TRIE_EXT; addr++)
 		e = trie_entry(t, e, *addr);
 	return (uint16_t)e;
+}
+
+/* The same for n addresses, level by level: one address is a chain of loads, each waiting for the
+ * one before; the n of a level wait together.
+ */
+static inline void
+trie_lookup_bulk(const struct trie *t, const uint8_t *const *addrs, uint16_t n, uint32_t *values)
+{
+	uint32_t more = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		values[i] = trie_root(t, addrs[i]);
+		more |= values[i];
+	}
+	for (int at = 2; unlikely(more & TRIE_EXT); at++) {
+		more = 0;
+		for (uint16_t i = 0; i < n; i++) {
+			if ((values[i] & TRIE_EXT) == 0)
+				continue;
+			values[i] = trie_entry(t, values[i], addrs[i][at]);
+			more |= values[i];
+		}
+	}
 }
 
 #endif
