@@ -59,14 +59,36 @@ static const char tail[] = ".Sh FILES\n"
 			   ".Sh SEE ALSO\n"
 			   ".Xr espgw 8\n";
 
+/* Sentences begin on lines of their own. */
+static void
+help_man(FILE *f, const char *help)
+{
+	/* A line that began with a control character would be a macro. */
+	fprintf(f, "\\&%c", *help++);
+	for (; *help != 0; help++)
+		fputc(help[0] == ' ' && help[-1] == '.' ? '\n' : help[0], f);
+	fputc('\n', f);
+}
+
+static void
+gate_man(FILE *f, const struct conf_key *k, const struct conf_gate *g)
+{
+	if (g->refused != NULL)
+		fprintf(f, "Not supported by this version: %s.\n", g->refused);
+	else if (k->def == NULL)
+		fputs("Not supported by this version.\n", f);
+	else
+		fputs("This version supports no other value than the default.\n", f);
+}
+
 static void
 key_man(FILE *f, const struct conf_key *k)
 {
 	char values[768];
 
 	schema_values(k, values, sizeof(values));
-	/* A line that began with a control character would be a macro. */
-	fprintf(f, ".It Cm %s\n\\&%s\n", k->name, k->help);
+	fprintf(f, ".It Cm %s\n", k->name);
+	help_man(f, k->help);
 	if (k->type != TYPE_MAP && k->type != TYPE_OPTION && k->type != TYPE_LIST)
 		fprintf(f, ".br\nValue: %s.\n", values);
 	if (k->def != NULL)
@@ -81,10 +103,7 @@ key_man(FILE *f, const struct conf_key *k)
 		fputs("Changing it needs a\n.Em restart .\n", f);
 	for (const struct conf_gate *g = conf_gates; g < conf_gates + conf_n_gates; g++)
 		if (g->block == k->block && strcmp(g->name, k->name) == 0)
-			fprintf(f, "%s%snot supported by this version.\n",
-				g->refused != NULL ? g->refused :
-						     "Other values than the default are ",
-				g->refused != NULL ? " is " : "");
+			gate_man(f, k, g);
 }
 
 /* Where the block stands in a file. */

@@ -179,10 +179,12 @@ env_read(struct load *l, const struct node *n, const struct want *w, const char 
 static bool
 secret_read(struct load *l, const struct node *n, const struct want *w, struct conf_secret *s)
 {
-	bool elsewhere = strncmp(n->text, "file:", 5) == 0 || strncmp(n->text, "env:", 4) == 0;
+	bool elsewhere;
 
+	/* A map or a list was complained of when the SA was read. */
 	if (n->kind != NODE_SCALAR || n->bad)
 		return false;
+	elsewhere = strncmp(n->text, "file:", 5) == 0 || strncmp(n->text, "env:", 4) == 0;
 	if (strncmp(n->text, "hex:", 4) == 0)
 		return inline_read(l, n, w, n->text + 4, s);
 	if (elsewhere && (l->flags & CONF_NO_SOURCES) != 0)
