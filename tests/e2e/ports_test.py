@@ -79,7 +79,7 @@ def tap_ports():
 def ring_port():
     far = "198.51.100.1"
     config = gw.laboratory()
-    config["ports"][0].update(device="net_ring0", promiscuous=True, addresses=[f"{BLACK4[0]}/24", f"{far}/32"])
+    config["ports"][0].update(device="net_ring0", promiscuous=True, addresses=[f"{BLACK4[0]}/24"])
     config["routes"] = [r for r in config["routes"] if ":" not in r["to"]] + [{"to": f"{far}/32", "via": "192.0.2.254",
                                                                              "port": "wan"}]
     config["routes"].append({"to": "10.2.0.0/16", "via": "10.254.0.2", "port": "lan"})

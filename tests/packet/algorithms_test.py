@@ -4,7 +4,7 @@
 One run holds an SA pair per combination; each carries payloads of every length from 0 to 64, and some long ones.
 """
 from esp import AEAD_KINDS, AUTHS, CIPHERS
-from gw import Tunnel, aged, from_far, from_lan, run, to_lan, to_wan, with_tunnels
+from gw import Tunnel, aged, from_far, from_lan, run, same_packets, to_lan, to_wan, with_tunnels
 from scapy_peer import SCAPY_AUTH, scapy_cipher, scapy_sa
 from tap import add_case, check, main, once, same
 
@@ -64,7 +64,7 @@ def out(tunnel):
 
 def into(tunnel):
     want = [aged(from_far(tunnel.n, bytes(length), version=4 if length % 2 else 6)) for length in LENGTHS]
-    same(slice_of(all_at_once().lan, tunnel), want, "packets inside")
+    same_packets(slice_of(all_at_once().lan, tunnel), want, "packets inside")
     sa = all_at_once().sa(f"{tunnel.name}.in")
     same(sa["packets"], len(LENGTHS), "packets counted on the SA")
 
@@ -108,7 +108,7 @@ def scapy_run():
         for seq in range(1, 6):
             lan.append(to_lan(from_lan(tunnel.n, b"to scapy " * seq)))
             peer = scapy_peer(name, auth, tunnel, "in")
-            wan.append(to_wan(peer.seal_whole(from_far(tunnel.n, b"from scapy " * seq), seq)))
+            wan.append(to_wan(peer.seal(from_far(tunnel.n, b"from scapy " * seq), seq)))
     done = run(with_tunnels(*(tunnel for _, _, tunnel in SCAPY)), wan=wan, lan=lan)
     same(done.drops, {}, "drops")
     return done
@@ -117,9 +117,9 @@ def scapy_run():
 def scapy_case(index):
     name, auth, tunnel = SCAPY[index]
     part = slice(index * 5, index * 5 + 5)
-    same(scapy_run().lan[part], [aged(from_far(tunnel.n, b"from scapy " * seq)) for seq in range(1, 6)], "from scapy")
+    same_packets(scapy_run().lan[part], [aged(from_far(tunnel.n, b"from scapy " * seq)) for seq in range(1, 6)], "from scapy")
     reader = scapy_peer(name, auth, tunnel, "out")
-    same([reader.open(packet) for packet in scapy_run().wan[part]],
+    same_packets([reader.open(packet) for packet in scapy_run().wan[part]],
          [aged(from_lan(tunnel.n, b"to scapy " * seq)) for seq in range(1, 6)], "to scapy")
 
 

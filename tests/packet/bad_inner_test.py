@@ -2,7 +2,7 @@
 """Packets that are authentic but wrong inside: the peer is broken or hostile (rows A2)."""
 import struct
 
-from gw import (BLACK, Tunnel, aged, checksum, from_far, host, ip, laboratory, parse, run, to_wan, udp,
+from gw import (BLACK, Tunnel, aged, checksum, from_far, host, ip, laboratory, parse, run, same_packets, to_wan, udp,
                 with_tunnels)
 from rows import Row, add_rows
 from tap import case, check, main, same
@@ -156,7 +156,7 @@ def fragments_and_ports():
     other = udp(host(4, 2, 1), host(4, 1, 1), b"ask", dport=54)
     done = run(config, wan=[to_wan(tunnel.seal(p, i)) for i, p in enumerate((first, later, whole, other), 1)])
     same(done.drops, {"frag_ports": 1, "policy_selector": 1}, "drops")
-    same(done.lan, [aged(first), aged(whole)], "packets on the red side")
+    same_packets(done.lan, [aged(first), aged(whole)], "packets on the red side")
 
 
 def ttl_used_up(version, ttl):
@@ -164,7 +164,7 @@ def ttl_used_up(version, ttl):
     inner = from_far(1, version=version, ttl=ttl)
     done = run(with_tunnels(tunnel), wan=[to_wan(tunnel.seal(inner, 1))])
     same(done.drops, {"ttl": 1}, "drops")
-    same(done.lan, [], "packets on the red side")
+    same_packets(done.lan, [], "packets on the red side")
     same(len(done.wan), 1, "packets on the black side")
     answer = parse(tunnel.open(done.wan[0])[0])
     same((answer["dst"], answer["proto"]), (host(version, 2, 1), 1 if version == 4 else 58), "the answer's addressee")
@@ -197,7 +197,7 @@ def too_big_for_red(version):
     fits = from_far(1, bytes(1400 - (28 if version == 4 else 48)), version=version, df=1)
     done = run(config, wan=[to_wan(tunnel.seal(p, i)) for i, p in enumerate((inner, fits), 1)])
     same(done.drops, {"too_big": 1}, "drops")
-    same(done.lan, [aged(fits)], "packets on the red side")
+    same_packets(done.lan, [aged(fits)], "packets on the red side")
     same(len(done.wan), 1, "packets on the black side")
     answer = parse(tunnel.open(done.wan[0])[0])
     same(answer["dst"], host(version, 2, 1), "the answer's addressee")

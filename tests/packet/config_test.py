@@ -112,7 +112,6 @@ refused("A10.1 an empty file", "", "version|empty", place=False)
 refused("A10.1 a file that is not there", lambda path: None, "espgw.yaml", place=False)
 refused("A10.1 octets that are not UTF-8", text_of().encode() + b"# \xff\xfe\xc3\x28\n")
 refused("A10.1 a version that we do not know", edited("version: 1", "version: 2"), "version")
-refused("A10.1 no version", edited("version: 1\n", ""), "version", place=False)
 refused("A10.2 a key with an odd number of digits", edited("key: hex:", "key: hex:0"), "key")
 refused("A10.2 a key with a letter that is no digit", re.sub(r"key: hex:..", "key: hex:zz", text_of(), count=1), "key")
 refused("A10.2 a key that is too short", re.sub(r"key: hex:\w+", "key: hex:00112233445566778899aabb", text_of(), count=1),

@@ -289,6 +289,16 @@ def aged(packet, hops=1):
     return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + packet[size:]
 
 
+def same_packets(have, want, what):
+    """Compares lists of packets; shows how many there are and the first that differs, octet for octet."""
+    if have == want:
+        return
+    first = next((i for i, (a, b) in enumerate(zip(have, want)) if a != b), min(len(have), len(want)))
+    shown = [packets[first].hex() if first < len(packets) else "none" for packets in (have, want)]
+    raise Failure(f"{what}: have {len(have)}, want {len(want)}; the first that differs is number {first}:\n"
+                  f"  have {shown[0]}\n  want {shown[1]}")
+
+
 def total(value):
     """A counter of the report that may be split by cause."""
     return sum(value.values()) if isinstance(value, dict) else value

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """The outer header by the tables: ECN of RFC 6040, DSCP, DF, TTL, flow label, identification; and TFC padding."""
-from gw import Tunnel, aged, from_far, from_lan, parse, run, to_lan, to_wan, with_tunnels
+from gw import Tunnel, aged, from_far, from_lan, parse, run, same_packets, to_lan, to_wan, with_tunnels
 from rows import Row, add_rows
 from tap import add_case, case, check, main, same
 
@@ -39,7 +39,7 @@ add_rows("A1.12", list(ecn_rows()))
 def sent(t, *packets):
     done = run(with_tunnels(t), lan=[to_lan(p) for p in packets])
     same(done.drops, {}, "drops")
-    same([t.open(p)[0] for p in done.wan], [aged(p) for p in packets], "inner packets")
+    same_packets([t.open(p)[0] for p in done.wan], [aged(p) for p in packets], "inner packets")
     return [parse(p) for p in done.wan]
 
 

@@ -2,7 +2,7 @@
 """What the gateway says by ICMP: too big with the right MTU, time exceeded, never too often; and what it believes (A8)."""
 import struct
 
-from gw import (BLACK, PEER, RED, STEP_US, Tunnel, aged, checksum, from_lan, host, ip, parse, run, to_lan, to_wan,
+from gw import (BLACK, PEER, RED, STEP_US, Tunnel, aged, checksum, from_lan, host, ip, parse, run, same_packets, to_lan, to_wan,
                 total, udp, upper_sum, with_tunnels)
 from tap import add_case, case, check, main, once, same
 
@@ -61,7 +61,8 @@ def mtu_run():
             for size in (mtu, mtu + 1):
                 at += APART_US
                 lan.append((at, to_lan(sized(t.n, size, version, df=1))))
-    return run(with_tunnels(*(t for t, _ in BY_SIZE)), lan=lan)
+    # A packet at a time: the time of a burst is one, and the limit would hold answers back.
+    return run(with_tunnels(*(t for t, _ in BY_SIZE)), lan=lan, arguments=["--burst", "1"])
 
 
 def mtu_of(t, mtu):
@@ -73,12 +74,13 @@ def mtu_of(t, mtu):
     answer4, answer6 = done.lan[2 * index:2 * index + 2]
     kind, code, rest = message(answer4, host(4, 1, t.n))
     same((kind, code, rest[:4]), (3, 4, struct.pack("!HH", 0, mtu)), "IPv4 too big")
-    same(rest[4:4 + 28], sized(t.n, mtu + 1, df=1)[:len(rest[4:4 + 28])], "what it quotes")
+    # The packet as it would have gone on: its TTL is counted down before its size is looked at.
+    same(rest[4:4 + 28], aged(sized(t.n, mtu + 1, df=1))[:len(rest[4:4 + 28])], "what it quotes")
     check(len(rest) >= 4 + 28, "it quotes less than a header and 8 octets")
     kind, code, rest = message(answer6, host(6, 1, t.n), 6)
     same((kind, code, rest[:4]), (2, 0, struct.pack("!I", mtu)), "IPv6 too big")
     quoted = rest[4:]
-    same(quoted, sized(t.n, mtu + 1, 6)[:len(quoted)], "what it quotes")
+    same(quoted, aged(sized(t.n, mtu + 1, 6))[:len(quoted)], "what it quotes")
     check(len(quoted) >= 48 and len(answer6) <= 1280, f"the answer measures {len(answer6)}")
 
 
@@ -104,7 +106,7 @@ def path_mtu():
     done = run(with_tunnels(t), lan=[(1000, to_lan(sized(1, 1246, df=1))), (APART_US, to_lan(sized(1, 1247, df=1))),
                                      (2 * APART_US, to_lan(sized(1, 1400, 6)))])
     same(done.drops, {"too_big": 2}, "drops")
-    same([t.open(p)[0] for p in done.wan], [aged(sized(1, 1246, df=1))], "what fits")
+    same_packets([t.open(p)[0] for p in done.wan], [aged(sized(1, 1246, df=1))], "what fits")
     same(message(done.lan[0], host(4, 1, 1))[2][:4], struct.pack("!HH", 0, 1246), "MTU said to the IPv4 host")
     same(message(done.lan[1], host(6, 1, 1), 6)[2][:4], struct.pack("!I", 1280), "MTU said to the IPv6 host")
 
@@ -191,8 +193,8 @@ def still_passes(what, answers, size=576 - 54, outer=4):
         t = Tunnel(1, outer=outer)
         packets = [from_lan(1, b"filler")] * (len(answers) + 100) + [sized(1, size, df=1)]
         done = run(with_tunnels(t), wan=[to_wan(p) for p in answers], lan=[to_lan(p) for p in packets])
-        same([t.open(p)[0] for p in done.wan], [aged(p) for p in packets], "packets sent")
-        same(done.lan, [], "packets on the red side")
+        same_packets([t.open(p)[0] for p in done.wan], [aged(p) for p in packets], "packets sent")
+        same_packets(done.lan, [], "packets on the red side")
         same(sum(done.drops.values()) + total(done.report["consumed"]), len(answers), "answers dropped or consumed")
     add_case(what, body)
 

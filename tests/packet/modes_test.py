@@ -2,7 +2,7 @@
 """Tunnel mode in all four pairs of families, transport mode, NAT traversal; scapy is the peer wherever it can be."""
 import struct
 
-from gw import (Tunnel, aged, from_far, from_lan, host, ip, parse, run, tcp, to_lan, to_wan, udp,
+from gw import (Tunnel, aged, from_far, from_lan, host, ip, parse, run, same_packets, tcp, to_lan, to_wan, udp,
                 upper_sum, with_tunnels)
 from scapy_peer import scapy_sa
 from tap import add_case, case, main, same
@@ -18,10 +18,10 @@ def scapy_of(t, way, **more):
 def family_pair(outer, inner):
     t = Tunnel(1, outer=outer)
     here, there = from_lan(1, b"to scapy", version=inner), from_far(1, b"from scapy", version=inner)
-    done = run(with_tunnels(t), lan=[to_lan(here)], wan=[to_wan(scapy_of(t, "in").seal_whole(there, 1))])
+    done = run(with_tunnels(t), lan=[to_lan(here)], wan=[to_wan(scapy_of(t, "in").seal(there, 1))])
     same(done.drops, {}, "drops")
-    same(done.lan, [aged(there)], "packets from scapy")
-    same([scapy_of(t, "out").open(p) for p in done.wan], [aged(here)], "packets to scapy")
+    same_packets(done.lan, [aged(there)], "packets from scapy")
+    same_packets([scapy_of(t, "out").open(p) for p in done.wan], [aged(here)], "packets to scapy")
 
 
 for outer in (4, 6):
@@ -36,8 +36,8 @@ def nat_tunnel(outer, ports):
     there = [from_far(1, bytes(n)) for n in range(10)]
     done = run(with_tunnels(t), lan=[to_lan(p) for p in here], wan=[to_wan(t.seal(p, i)) for i, p in enumerate(there, 1)])
     same(done.drops, {}, "drops")
-    same(done.lan, [aged(p) for p in there], "packets from the peer")
-    same([t.open(p)[0] for p in done.wan], [aged(p) for p in here], "packets to the peer")
+    same_packets(done.lan, [aged(p) for p in there], "packets from the peer")
+    same_packets([t.open(p)[0] for p in done.wan], [aged(p) for p in here], "packets to the peer")
 
 
 for outer in (4, 6):
@@ -50,9 +50,9 @@ for outer in (4, 6):
 def scapy_nat():
     t = Tunnel(1, encap=(4500, 4500), esn=False)
     here, there = from_lan(1, b"to scapy"), from_far(1, b"from scapy")
-    done = run(with_tunnels(t), lan=[to_lan(here)], wan=[to_wan(scapy_of(t, "in").seal_whole(there, 1))])
+    done = run(with_tunnels(t), lan=[to_lan(here)], wan=[to_wan(scapy_of(t, "in").seal(there, 1))])
     same((done.drops, done.lan), ({}, [aged(there)]), "drops and packets from scapy")
-    same([scapy_of(t, "out").open(p) for p in done.wan], [aged(here)], "packets to scapy")
+    same_packets([scapy_of(t, "out").open(p) for p in done.wan], [aged(here)], "packets to scapy")
 
 
 @case("an inbound SA with peer's port 0 takes UDP encapsulation from any port")
@@ -72,7 +72,8 @@ def transport(version, **more):
     t = Tunnel(1, mode="transport", selectors=False, **more)
     t.local, t.remote = host(version, 1, 1), host(version, 2, 1)
     t.outer = version
-    t.options.update(local_nets=[t.local], remote_nets=[t.remote])
+    bits = 32 if version == 4 else 128
+    t.options.update(local_nets=[f"{t.local}/{bits}"], remote_nets=[f"{t.remote}/{bits}"])
     return t
 
 
@@ -82,11 +83,11 @@ def transport_scapy(version, suite):
     there = [udp(t.remote, t.local, b"from scapy"), tcp(t.remote, t.local, b"from scapy")]
     peer = scapy_of(t, "in", tunnel=False)
     done = run(with_tunnels(t), lan=[to_lan(p) for p in here],
-               wan=[to_wan(peer.seal_whole(p, i)) for i, p in enumerate(there, 1)])
+               wan=[to_wan(peer.seal(p, i)) for i, p in enumerate(there, 1)])
     same(done.drops, {}, "drops")
-    same(done.lan, [aged(p) for p in there], "packets from scapy")
+    same_packets(done.lan, [aged(p) for p in there], "packets from scapy")
     reader = scapy_of(t, "out", tunnel=False)
-    same([reader.open(p) for p in done.wan], [aged(p) for p in here], "packets to scapy")
+    same_packets([reader.open(p) for p in done.wan], [aged(p) for p in here], "packets to scapy")
 
 
 for version in (4, 6):
@@ -142,7 +143,7 @@ def v6_chain(front, inside):
     sealed = ip(t.remote, t.local, first, octets + t.esp["in"].seal(1, inner_octets + back, inner_first))
     done = run(with_tunnels(t), lan=[to_lan(here)], wan=[to_wan(sealed)])
     same(done.drops, {}, "drops")
-    same(done.lan, [aged(there)], "packet from the peer")
+    same_packets(done.lan, [aged(there)], "packet from the peer")
     sent = parse(done.wan[0])
     same((sent["proto"], sent["payload"][:len(octets)]), (first, octets), "headers in front of ESP")
     payload, next_header, _, _ = t.esp["out"].open(sent["payload"][len(octets):])

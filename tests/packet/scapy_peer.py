@@ -26,13 +26,11 @@ class Peer:
         self.association = association
 
     def seal(self, packet, seq):
-        """The ESP packet (from the SPI on) around an IP packet."""
-        sealed = self.association.encrypt(packet_of(packet), seq_num=seq)
-        return bytes(sealed.payload)
-
-    def seal_whole(self, packet, seq):
         """The whole packet as scapy sends it, outer header and all."""
-        return bytes(self.association.encrypt(packet_of(packet), seq_num=seq))
+        whole = self.association.encrypt(packet_of(packet), seq_num=seq)
+        if UDP in whole:
+            whole[UDP].len = 8 + len(whole[UDP].payload)  # scapy counts the header alone
+        return bytes(whole)
 
     def open(self, packet):
         """The packet inside a whole one."""
