@@ -20,32 +20,45 @@
 #define WAYS	  2
 #define FLOWS_MIN 64
 #define FLOWS_MAX (1u << 26)
-#define V6_WORDS  5
+#define V6_WORDS  4
 
 _Static_assert(BURST_MAX <= LOOKUP_MAX, "a burst is one lookup");
 _Static_assert(SPD_NO_MATCH == POLICY_NONE, "no policy has one name");
 
-/* rest: ports (as on the wire) | protocol << 32 | DSCP << 40 | later fragment << 48 | direction <<
- * 56 */
-#define REST_PROTOCOL  32
-#define REST_DSCP      40
-#define REST_LATER     48
-#define REST_DIRECTION 56
+/* The key but for the addresses: ports as on the wire, and above them four octets as struct pkt has
+ * them, with the direction in the first: read at once, which is why their order there matters.
+ */
+#define REST_DIRECTION 32
+#define REST_PROTOCOL  40
+#define REST_LATER     (48 + 2)
+#define REST_DSCP      (56 + 2)
+#define PKT_MASK       (UINT32_C(0xff) << 8 | PKT_FRAG_LATER << 16 | UINT32_C(0xfc) << 24)
+_Static_assert(offsetof(struct pkt, proto) % 4 == 1 &&
+		       offsetof(struct pkt, flags) == offsetof(struct pkt, proto) + 1 &&
+		       offsetof(struct pkt, tos) == offsetof(struct pkt, proto) + 2,
+	       "proto, flags and tos are the last three octets of one word");
+_Static_assert(PKT_FRAG_LATER == 1 << 2, "REST_LATER");
+_Static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN, "the words' octets lie as said");
 
+/* Which of a set's two may be the one is told by the tag, 32 bits of hash; the rest must be equal.
+ */
 struct flow4 {
+	uint32_t tag;
+	uint32_t policy;
 	uint64_t addrs; /* source, destination as on the wire */
 	uint64_t rest;
 	uint32_t generation; /* 0 = empty */
-	uint32_t policy;
-	uint64_t spare;
+	uint32_t spare;
 };
-_Static_assert(sizeof(struct flow4) == 32, "two a line");
+_Static_assert(sizeof(struct flow4) == 32, "a set of two is one line");
 
 struct flow6 {
-	uint64_t words[V6_WORDS]; /* source, destination, rest */
-	uint32_t generation;
+	uint32_t tag;
 	uint32_t policy;
-	uint64_t spare[2];
+	uint64_t addrs[V6_WORDS];
+	uint64_t rest;
+	uint32_t generation;
+	uint32_t spare[3];
 };
 _Static_assert(sizeof(struct flow6) == 64, "one a line");
 
@@ -57,26 +70,20 @@ struct spd_worker {
 	uint64_t hits, misses;
 };
 
-/* One family's part of a burst. */
-struct part4 {
-	uint16_t n;
-	uint8_t at[BURST_MAX]; /* places in the burst */
-	uint32_t set[BURST_MAX];
-	uint64_t addrs[BURST_MAX], rest[BURST_MAX];
+/* A burst's keys, each at its packet's place. */
+struct keys {
+	uint64_t v6; /* bits: which of them */
+	uint32_t tag[BURST_MAX];
+	void *set[BURST_MAX]; /* two struct flow4 or two struct flow6 */
+	uint64_t rest[BURST_MAX];
+	uint64_t addrs4[BURST_MAX];
+	uint64_t addrs6[BURST_MAX][V6_WORDS];
 };
 
-struct part6 {
-	uint16_t n;
-	uint8_t at[BURST_MAX];
-	uint32_t set[BURST_MAX];
-	uint64_t words[BURST_MAX][V6_WORDS];
-};
-
-/* Which of the first 4 octets of the upper layer tell flows apart: ports, or type and code. The
- * second half is for later fragments.
- */
+/* Which of the first 4 octets of the upper layer tell flows apart: ports, or type and code. */
 #define ICMP_MASK RTE_BE32(0xffff0000)
-static const uint32_t port_masks[2 * 256] = {
+#define ICMP_BIT  (1u << 16) /* of ICMP_MASK + 1 alone */
+static const uint32_t port_masks[256] = {
 	[IPPROTO_TCP] = UINT32_MAX,   [IPPROTO_UDP] = UINT32_MAX,     [IPPROTO_DCCP] = UINT32_MAX,
 	[IPPROTO_SCTP] = UINT32_MAX,  [IPPROTO_UDPLITE] = UINT32_MAX, [IPPROTO_ICMP] = ICMP_MASK,
 	[IPPROTO_ICMPV6] = ICMP_MASK,
@@ -147,194 +154,189 @@ forget_all(struct spd_worker *sw, uint32_t instance)
 	sw->instance = instance;
 }
 
-/* All of a key but the addresses. Where the ports are not all there the header's first octets are
- * read, and masked off: no branch.
- */
+/* All of a key but the addresses. *icmp gets ICMP_BIT if the packet is one. */
 static inline uint64_t
-rest_of(const struct rte_mbuf *m, const struct pkt *p, const uint8_t *ip, uint64_t direction,
-	uint32_t *types)
+rest_of(const struct rte_mbuf *m, const struct pkt *p, const uint8_t *ip, uint32_t direction,
+	uint32_t *icmp)
 {
-	uint32_t later = p->flags & PKT_FRAG_LATER;
-	uint32_t mask = port_masks[p->proto + later * (256 / PKT_FRAG_LATER)];
-	uint32_t off = p->l4_off;
-	bool whole = off + sizeof(uint32_t) <= m->data_len;
-	uint32_t ports;
+	uint32_t mask = port_masks[p->proto];
+	uint32_t word, ports;
 
-	off = whole ? off : 0;
-	mask = whole ? mask : 0;
-	memcpy(&ports, ip + off, sizeof(ports));
-	*types |= mask ^ mask >> 16;
-	return (ports & mask) | (uint64_t)p->proto << REST_PROTOCOL |
-	       (uint64_t)(p->tos >> 2) << REST_DSCP | (uint64_t)(later != 0) << REST_LATER |
-	       direction;
+	memcpy(&word, (const uint8_t *)p + offsetof(struct pkt, proto) - 1, sizeof(word));
+	*icmp |= mask + 1;
+	word = (word & PKT_MASK) | direction;
+	if (unlikely((p->flags & PKT_FRAG_LATER) || p->l4_off + 4u > m->data_len))
+		return (uint64_t)word << REST_DIRECTION;
+	memcpy(&ports, ip + p->l4_off, sizeof(ports));
+	return (uint64_t)word << REST_DIRECTION | (ports & mask);
 }
 
 static inline void
-key4_add(const struct spd_worker *sw, struct part4 *part, uint16_t at, const struct rte_mbuf *m,
-	 const struct pkt *p, uint64_t direction, uint32_t *types)
+key4_set(const struct spd_worker *sw, struct keys *k, uint16_t i, const uint8_t *ip, uint64_t rest)
 {
-	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
 	uint64_t addrs = load64(ip + offsetof(struct rte_ipv4_hdr, src_addr));
-	uint64_t rest = rest_of(m, p, ip, direction, types);
-	uint32_t hash = rte_hash_crc_8byte(rest, rte_hash_crc_8byte(addrs, 0));
-	uint32_t set = hash & (sw->v4_entries - 1) & ~(WAYS - 1u);
+	uint32_t tag = hash64(rest, hash64(addrs, 0));
 
-	rte_prefetch0(&sw->v4[set]);
-	part->at[part->n] = at;
-	part->set[part->n] = set;
-	part->addrs[part->n] = addrs;
-	part->rest[part->n++] = rest;
+	k->set[i] = &sw->v4[tag & (sw->v4_entries - WAYS)];
+	rte_prefetch0(k->set[i]);
+	k->tag[i] = tag;
+	k->rest[i] = rest;
+	k->addrs4[i] = addrs;
 }
 
 static inline void
-key6_add(const struct spd_worker *sw, struct part6 *part, uint16_t at, const struct rte_mbuf *m,
-	 const struct pkt *p, uint64_t direction, uint32_t *types)
+key6_set(const struct spd_worker *sw, struct keys *k, uint16_t i, const uint8_t *ip, uint64_t rest)
 {
-	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint64_t *words = part->words[part->n];
-	uint32_t hash, other;
-
-	memcpy(words, ip + offsetof(struct rte_ipv6_hdr, src_addr), 32);
-	words[4] = rest_of(m, p, ip, direction, types);
+	const uint8_t *from = ip + offsetof(struct rte_ipv6_hdr, src_addr);
+	uint64_t a = load64(from), b = load64(from + 8), c = load64(from + 16),
+		 d = load64(from + 24);
 	/* Two chains, as a step waits three cycles for the one before. */
-	hash = rte_hash_crc_8byte(words[1], rte_hash_crc_8byte(words[0], words[4] >> 32));
-	other = rte_hash_crc_8byte(words[3], rte_hash_crc_8byte(words[2], words[4]));
-	part->set[part->n] = (hash ^ other * 0x9e3779b1u) & (sw->v6_entries - 1) & ~(WAYS - 1u);
-	rte_prefetch0(&sw->v6[part->set[part->n]]);
-	rte_prefetch0(&sw->v6[part->set[part->n] + 1]);
-	part->at[part->n++] = at;
+	uint32_t tag = hash64(c, hash64(a, 0)) ^ hash64(rest, hash64(d, hash64(b, 1))) * HASH_ODD;
+	struct flow6 *set = &sw->v6[tag & (sw->v6_entries - WAYS)];
+
+	rte_prefetch0(set);
+	rte_prefetch0(set + 1);
+	k->v6 |= UINT64_C(1) << i;
+	k->set[i] = set;
+	k->tag[i] = tag;
+	k->rest[i] = rest;
+	memcpy(k->addrs6[i], from, sizeof(k->addrs6[i]));
 }
 
 static inline bool
-flow4_is(const struct flow4 *f, uint64_t addrs, uint64_t rest, uint32_t generation)
+flow4_find(const struct keys *k, uint16_t i, uint32_t generation, uint32_t *policy)
 {
-	return ((f->addrs ^ addrs) | (f->rest ^ rest) | (f->generation ^ generation)) == 0;
-}
+	const struct flow4 *f = k->set[i];
 
-/* The places of a part that the cache does not know go to missed, by their place in the part. */
-static inline uint16_t
-part4_find(const struct spd_worker *sw, const struct part4 *part, uint32_t generation,
-	   uint32_t *policy, uint8_t *missed)
-{
-	uint16_t n_missed = 0;
-
-	for (uint16_t i = 0; i < part->n; i++) {
-		const struct flow4 *set = &sw->v4[part->set[i]];
-		bool first = flow4_is(&set[0], part->addrs[i], part->rest[i], generation);
-		bool second = flow4_is(&set[1], part->addrs[i], part->rest[i], generation);
-
-		policy[part->at[i]] = first ? set[0].policy : set[1].policy;
-		if (unlikely(!(first | second)))
-			missed[n_missed++] = i;
-	}
-	return n_missed;
+	f += f->tag != k->tag[i];
+	*policy = f->policy;
+	return ((f->addrs ^ k->addrs4[i]) | (f->rest ^ k->rest[i]) |
+		(f->generation ^ generation)) == 0;
 }
 
 static inline bool
-flow6_is(const struct flow6 *f, const uint64_t *words, uint32_t generation)
+flow6_find(const struct keys *k, uint16_t i, uint32_t generation, uint32_t *policy)
 {
-	uint64_t differ = f->generation ^ generation;
+	const struct flow6 *f = k->set[i];
+	uint64_t differ;
 
-	for (int i = 0; i < V6_WORDS; i++)
-		differ |= f->words[i] ^ words[i];
+	f += f->tag != k->tag[i];
+	differ = (f->rest ^ k->rest[i]) | (f->generation ^ generation);
+	for (int w = 0; w < V6_WORDS; w++)
+		differ |= f->addrs[w] ^ k->addrs6[i][w];
+	*policy = f->policy;
 	return differ == 0;
 }
 
+/* What of a burst the cache does not know goes to missed; returns how many. */
 static inline uint16_t
-part6_find(const struct spd_worker *sw, const struct part6 *part, uint32_t generation,
-	   uint32_t *policy, uint8_t *missed)
+keys_find(const struct keys *k, uint16_t n, uint64_t v6, uint32_t generation, uint32_t *policy,
+	  uint8_t *missed)
 {
 	uint16_t n_missed = 0;
 
-	for (uint16_t i = 0; i < part->n; i++) {
-		const struct flow6 *set = &sw->v6[part->set[i]];
-		bool first = flow6_is(&set[0], part->words[i], generation);
-		bool second = flow6_is(&set[1], part->words[i], generation);
+	for (uint16_t i = 0; i < n; i++) {
+		bool known = v6 >> i & 1 ? flow6_find(k, i, generation, &policy[i]) :
+					   flow4_find(k, i, generation, &policy[i]);
 
-		policy[part->at[i]] = first ? set[0].policy : set[1].policy;
-		if (unlikely(!(first | second)))
+		if (unlikely(!known))
 			missed[n_missed++] = i;
 	}
 	return n_missed;
 }
 
 static void
-rest_spread(uint64_t rest, struct spd_key *key)
+key_spread(const struct keys *k, uint16_t i, bool v6, struct spd_key *key)
 {
-	const uint32_t wire = rest;
-	uint8_t l4[4];
+	uint64_t rest = k->rest[i];
+	const uint8_t *l4 = (const uint8_t *)&rest;
 
-	memcpy(l4, &wire, sizeof(l4));
+	memset(key, 0, sizeof(*key));
 	key->protocol = rest >> REST_PROTOCOL;
 	key->dscp = rest >> REST_DSCP & 63;
 	key->later = rest >> REST_LATER & 1;
 	key->src_port = protocol_is_icmp(key->protocol) ? l4[0] : l4[0] << 8 | l4[1];
 	key->dst_port = protocol_is_icmp(key->protocol) ? l4[1] : l4[2] << 8 | l4[3];
+	key->v6 = v6;
+	if (v6) {
+		memcpy(key->src, &k->addrs6[i][0], 16);
+		memcpy(key->dst, &k->addrs6[i][2], 16);
+	} else {
+		memcpy(key->src, &k->addrs4[i], 4);
+		memcpy(key->dst, (const uint8_t *)&k->addrs4[i] + 4, 4);
+	}
 }
 
-/* Which of a set's two to give up: an old one, else either, by turns of the hits' and misses'
- * count. */
+/* Which of a set's two to give up: the one of this tag, as only that would be looked at; an old
+ * one; else either, by turns.
+ */
 static inline uint32_t
-way_pick(uint32_t first, uint32_t second, uint32_t generation, uint64_t turn)
+way_pick(const uint32_t tags[WAYS], const uint32_t generations[WAYS], uint32_t tag,
+	 uint32_t generation, uint64_t turn)
 {
-	if (first != generation)
+	if (tags[0] == tag || generations[0] != generation)
 		return 0;
-	if (second != generation)
+	if (tags[1] == tag || generations[1] != generation)
 		return 1;
 	return turn & 1;
 }
 
 static void
-part4_learn(struct spd_worker *sw, const struct spd *spd, uint8_t direction, uint32_t generation,
-	    const struct part4 *part, const uint8_t *missed, uint16_t n, uint32_t *policy)
+flow4_learn(const struct keys *k, uint16_t i, uint32_t generation, uint32_t policy, uint64_t turn)
 {
-	struct spd_key keys[LOOKUP_MAX];
-	uint32_t found[LOOKUP_MAX];
+	struct flow4 *f = k->set[i];
+	uint32_t tags[WAYS] = { f[0].tag, f[1].tag };
+	uint32_t generations[WAYS] = { f[0].generation, f[1].generation };
 
-	for (uint16_t i = 0; i < n; i++) {
-		memset(&keys[i], 0, sizeof(keys[i]));
-		memcpy(keys[i].src, &part->addrs[missed[i]], 4);
-		memcpy(keys[i].dst, (const uint8_t *)&part->addrs[missed[i]] + 4, 4);
-		rest_spread(part->rest[missed[i]], &keys[i]);
-	}
-	classify(spd, SIDE(direction, false), generation, keys, n, found);
-	for (uint16_t i = 0; i < n; i++) {
-		struct flow4 *f = &sw->v4[part->set[missed[i]]];
-
-		f += way_pick(f[0].generation, f[1].generation, generation, sw->misses + i);
-		f->addrs = part->addrs[missed[i]];
-		f->rest = part->rest[missed[i]];
-		f->generation = generation;
-		f->policy = found[i];
-		policy[part->at[missed[i]]] = found[i];
-	}
+	f[way_pick(tags, generations, k->tag[i], generation, turn)] =
+		(struct flow4) { .tag = k->tag[i],
+				 .policy = policy,
+				 .addrs = k->addrs4[i],
+				 .rest = k->rest[i],
+				 .generation = generation };
 }
 
 static void
-part6_learn(struct spd_worker *sw, const struct spd *spd, uint8_t direction, uint32_t generation,
-	    const struct part6 *part, const uint8_t *missed, uint16_t n, uint32_t *policy)
+flow6_learn(const struct keys *k, uint16_t i, uint32_t generation, uint32_t policy, uint64_t turn)
+{
+	struct flow6 *f = k->set[i];
+	uint32_t tags[WAYS] = { f[0].tag, f[1].tag };
+	uint32_t generations[WAYS] = { f[0].generation, f[1].generation };
+
+	f += way_pick(tags, generations, k->tag[i], generation, turn);
+	f->tag = k->tag[i];
+	f->policy = policy;
+	memcpy(f->addrs, k->addrs6[i], sizeof(f->addrs));
+	f->rest = k->rest[i];
+	f->generation = generation;
+}
+
+/* Judges those of one family that were missed. */
+static void
+family_learn(const struct spd *spd, uint8_t side, uint32_t generation, const struct keys *k,
+	     const uint8_t *missed, uint16_t n_missed, uint64_t turn, uint32_t *policy)
 {
 	struct spd_key keys[LOOKUP_MAX];
 	uint32_t found[LOOKUP_MAX];
+	uint8_t at[LOOKUP_MAX];
+	bool v6 = SIDE_V6(side);
+	uint16_t n = 0;
 
-	for (uint16_t i = 0; i < n; i++) {
-		const uint64_t *words = part->words[missed[i]];
-
-		memset(&keys[i], 0, sizeof(keys[i]));
-		memcpy(keys[i].src, &words[0], 16);
-		memcpy(keys[i].dst, &words[2], 16);
-		rest_spread(words[4], &keys[i]);
-		keys[i].v6 = true;
+	for (uint16_t i = 0; i < n_missed; i++) {
+		if ((k->v6 >> missed[i] & 1) == v6) {
+			key_spread(k, missed[i], v6, &keys[n]);
+			at[n++] = missed[i];
+		}
 	}
-	classify(spd, SIDE(direction, true), generation, keys, n, found);
+	if (n == 0)
+		return;
+	classify(spd, side, generation, keys, n, found);
 	for (uint16_t i = 0; i < n; i++) {
-		struct flow6 *f = &sw->v6[part->set[missed[i]]];
-
-		f += way_pick(f[0].generation, f[1].generation, generation, sw->misses + i);
-		memcpy(f->words, part->words[missed[i]], sizeof(f->words));
-		f->generation = generation;
-		f->policy = found[i];
-		policy[part->at[missed[i]]] = found[i];
+		if (v6)
+			flow6_learn(k, at[i], generation, found[i], turn + i);
+		else
+			flow4_learn(k, at[i], generation, found[i], turn + i);
+		policy[at[i]] = found[i];
 	}
 }
 
@@ -364,22 +366,34 @@ errors_find(const struct spd *spd, uint8_t direction, uint32_t generation, struc
 	}
 }
 
-static inline void
-parts_find(struct spd_worker *sw, const struct spd *spd, uint8_t direction, uint32_t generation,
-	   const struct part4 *v4, const struct part6 *v6, uint32_t *policy)
+static void
+missed_find(struct spd_worker *sw, const struct spd *spd, uint8_t direction, uint32_t generation,
+	    const struct keys *k, const uint8_t *missed, uint16_t n_missed, uint32_t *policy)
 {
-	uint8_t missed[BURST_MAX];
-	uint16_t n_missed = part4_find(sw, v4, generation, policy, missed);
-	uint16_t sum = n_missed;
+	for (int v6 = 0; v6 < 2; v6++)
+		family_learn(spd, SIDE(direction, v6), generation, k, missed, n_missed, sw->misses,
+			     policy);
+	cell_add(&sw->misses, n_missed);
+}
 
-	if (unlikely(n_missed != 0))
-		part4_learn(sw, spd, direction, generation, v4, missed, n_missed, policy);
-	n_missed = part6_find(sw, v6, generation, policy, missed);
-	if (unlikely(n_missed != 0))
-		part6_learn(sw, spd, direction, generation, v6, missed, n_missed, policy);
-	sum += n_missed;
-	cell_add(&sw->misses, sum);
-	cell_add(&sw->hits, v4->n + v6->n - sum);
+static inline uint32_t
+keys_set(const struct spd_worker *sw, struct keys *k, enum spd_direction direction,
+	 struct rte_mbuf **pkts, uint16_t n)
+{
+	uint32_t icmp = 0;
+
+	k->v6 = 0;
+	for (uint16_t i = 0; i < n; i++) {
+		const uint8_t *ip = rte_pktmbuf_mtod(pkts[i], const uint8_t *);
+		const struct pkt *p = pkt_of(pkts[i]);
+		uint64_t rest = rest_of(pkts[i], p, ip, direction, &icmp);
+
+		if (p->flags & PKT_V6)
+			key6_set(sw, k, i, ip, rest);
+		else
+			key4_set(sw, k, i, ip, rest);
+	}
+	return icmp & ICMP_BIT;
 }
 
 void
@@ -387,25 +401,21 @@ spd_lookup(struct worker *w, const struct spd *spd, enum spd_direction direction
 	   struct rte_mbuf **pkts, uint16_t n, uint32_t *policy)
 {
 	uint32_t generation = __atomic_load_n(&spd->generation, __ATOMIC_ACQUIRE);
-	uint64_t side = (uint64_t)direction << REST_DIRECTION;
 	struct spd_worker *sw = w->spd;
-	uint32_t types = 0;
-	struct part4 v4;
-	struct part6 v6;
+	uint8_t missed[BURST_MAX];
+	uint16_t n_missed;
+	struct keys keys;
+	uint32_t icmp;
 
 	if (unlikely(sw->instance != spd->instance))
 		forget_all(sw, spd->instance);
-	v4.n = v6.n = 0;
-	for (uint16_t i = 0; i < n; i++) {
-		const struct pkt *p = pkt_of(pkts[i]);
-
-		if (p->flags & PKT_V6)
-			key6_add(sw, &v6, i, pkts[i], p, side, &types);
-		else
-			key4_add(sw, &v4, i, pkts[i], p, side, &types);
-	}
-	parts_find(sw, spd, direction, generation, &v4, &v6, policy);
-	/* Half a mask: ICMP was among them. */
-	if (unlikely((types & UINT16_MAX) != 0))
+	icmp = keys_set(sw, &keys, direction, pkts, n);
+	/* A loop for IPv4 alone asks nothing about the family. */
+	n_missed = keys.v6 == 0 ? keys_find(&keys, n, 0, generation, policy, missed) :
+				  keys_find(&keys, n, keys.v6, generation, policy, missed);
+	cell_add(&sw->hits, n - n_missed);
+	if (unlikely(n_missed != 0))
+		missed_find(sw, spd, direction, generation, &keys, missed, n_missed, policy);
+	if (unlikely(icmp != 0))
 		errors_find(spd, direction, generation, pkts, n, policy);
 }

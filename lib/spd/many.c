@@ -9,7 +9,7 @@
 #include "spd/tables.h"
 
 /* So few are tried one by one in less time than rte_acl takes. */
-#define FRESH_MAX 16
+#define FRESH_MAX 4
 
 /* Building takes at most one part in so many of control's time. */
 #define BUILD_SHARE 10

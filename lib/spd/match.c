@@ -4,45 +4,22 @@
 
 #include <rte_byteorder.h>
 
-bool
-protocol_has_ports(uint8_t protocol)
-{
-	switch (protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-	case IPPROTO_DCCP:
-	case IPPROTO_SCTP:
-	case IPPROTO_UDPLITE:
-		return true;
-	}
-	return false;
-}
-
-bool
-protocol_is_icmp(uint8_t protocol)
-{
-	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
-}
-
-/* A later fragment names what followed the fragment header: that may be another extension header.
- */
-bool
-protocol_hidden(const struct spd_key *key)
-{
-	if (!key->later || !key->v6)
-		return false;
-	switch (key->protocol) {
-	case IPPROTO_HOPOPTS:
-	case IPPROTO_ROUTING:
-	case IPPROTO_FRAGMENT:
-	case IPPROTO_DSTOPTS:
-	case IPPROTO_MH:
-	case 139: /* HIP */
-	case 140: /* shim6 */
-		return true;
-	}
-	return false;
-}
+const uint8_t protocol_kinds[256] = {
+	[IPPROTO_TCP] = KIND_PORTS,
+	[IPPROTO_UDP] = KIND_PORTS,
+	[IPPROTO_DCCP] = KIND_PORTS,
+	[IPPROTO_SCTP] = KIND_PORTS,
+	[IPPROTO_UDPLITE] = KIND_PORTS,
+	[IPPROTO_ICMP] = KIND_ICMP,
+	[IPPROTO_ICMPV6] = KIND_ICMP,
+	[IPPROTO_HOPOPTS] = KIND_EXTENSION,
+	[IPPROTO_ROUTING] = KIND_EXTENSION,
+	[IPPROTO_FRAGMENT] = KIND_EXTENSION,
+	[IPPROTO_DSTOPTS] = KIND_EXTENSION,
+	[IPPROTO_MH] = KIND_EXTENSION,
+	[139] = KIND_EXTENSION, /* HIP */
+	[140] = KIND_EXTENSION, /* shim6 */
+};
 
 static bool
 range_holds(const struct spd_range *r, const uint8_t addr[16])
@@ -59,11 +36,11 @@ port_holds(struct spd_ports p, uint16_t port)
 static enum match
 ports_match(const struct rule_extra *x, const struct spd_key *key)
 {
-	bool has_type = protocol_is_icmp(key->protocol) && x->protocol == key->protocol;
+	uint8_t kind = protocol_kinds[key->protocol];
 
 	if (protocol_hidden(key))
 		return MATCH_UNSURE;
-	if (!has_type && !protocol_has_ports(key->protocol))
+	if (kind != KIND_PORTS && !(kind == KIND_ICMP && x->protocol == key->protocol))
 		return MATCH_NO;
 	if (key->later)
 		return MATCH_UNSURE;
@@ -75,15 +52,17 @@ ports_match(const struct rule_extra *x, const struct spd_key *key)
 enum match
 extra_match(const struct rule_extra *x, const struct spd_key *key)
 {
+	bool other = x->protocol != SPD_ANY_PROTOCOL && x->protocol != key->protocol;
+
+	if (other && !protocol_hidden(key))
+		return MATCH_NO;
 	if ((x->dscp >> (key->dscp & 63) & 1) == 0)
 		return MATCH_NO;
 	if (x->has_ranges && !(range_holds(&x->src, key->src) && range_holds(&x->dst, key->dst)))
 		return MATCH_NO;
-	if (x->protocol != SPD_ANY_PROTOCOL && x->protocol != key->protocol)
-		return protocol_hidden(key) ? MATCH_UNSURE : MATCH_NO;
-	if (x->has_ports)
-		return ports_match(x, key);
-	return MATCH_YES;
+	if (other)
+		return MATCH_UNSURE;
+	return x->has_ports ? ports_match(x, key) : MATCH_YES;
 }
 
 void

@@ -19,13 +19,14 @@
 #include <string.h>
 
 #include <rte_atomic.h>
+#include <nmmintrin.h>
+
 #include <rte_common.h>
-#include <rte_hash_crc.h>
 #include <rte_vect.h>
 
 #include "spd/spd.h"
 
-#define CHAIN_MAX    16
+#define CHAIN_MAX    4
 #define RULE_NONE    0
 #define BUCKET_SLOTS 7
 #define SPAN_FOREVER (UINT32_C(1) << 31)
@@ -187,24 +188,24 @@ shape_of(uint8_t src_length, uint8_t dst_length, uint8_t side)
 	return src_length | dst_length << 8 | side << 16;
 }
 
+#define HASH_ODD 0x9e3779b1u
+
+/* Every CPU that the build is for has it: no question in between, as rte_hash_crc has one. */
+static inline uint32_t
+hash64(uint64_t v, uint32_t seed)
+{
+	return _mm_crc32_u64(seed, v);
+}
+
 /* Never 0. */
 static inline uint32_t
 prefixes_hash(uint32_t shape, const uint64_t src[2], const uint64_t dst[2])
 {
-	uint32_t h = rte_hash_crc_8byte(src[0], shape * 0x9e3779b1u);
+	uint32_t h = hash64(dst[0], hash64(src[0], shape * HASH_ODD));
 
-	h = rte_hash_crc_8byte(dst[0], h);
-	if (SIDE_V6(shape >> 16)) {
-		h = rte_hash_crc_8byte(src[1], h);
-		h = rte_hash_crc_8byte(dst[1], h);
-	}
+	if (SIDE_V6(shape >> 16))
+		h = hash64(dst[1], hash64(src[1], h));
 	return h != 0 ? h : 1;
-}
-
-static inline uint32_t
-rule_shape(const struct rule *r)
-{
-	return shape_of(r->src_length, r->dst_length, r->side) | (uint32_t)r->place << 24;
 }
 
 /* The slots of a bucket that hold the hash, as bits. What they lead to is to be compared. */
@@ -220,6 +221,12 @@ bucket_hits(const struct bucket *b, uint32_t hash)
 	/* What is read next, the heads, is as new as what was read here. */
 	rte_smp_rmb();
 	return hits & ((1u << BUCKET_SLOTS) - 1);
+}
+
+static inline uint32_t
+rule_shape(const struct rule *r)
+{
+	return shape_of(r->src_length, r->dst_length, r->side) | (uint32_t)r->place << 24;
 }
 
 static inline bool
@@ -245,10 +252,36 @@ enum match {
 enum match extra_match(const struct rule_extra *x, const struct spd_key *key);
 /* All of a rule; x NULL: it has none. */
 enum match rule_match(const struct rule *r, const struct rule_extra *x, const struct spd_key *key);
-/* Of a later IPv6 fragment: the protocol was in the first fragment only. */
-bool protocol_hidden(const struct spd_key *key);
-bool protocol_has_ports(uint8_t protocol);
-bool protocol_is_icmp(uint8_t protocol);
+
+/* What the first octets of an upper layer hold. */
+enum protocol_kind {
+	KIND_NONE, /* nothing that a policy asks for */
+	KIND_PORTS,
+	KIND_ICMP,	/* type and code */
+	KIND_EXTENSION, /* of IPv6: no upper layer yet */
+};
+extern const uint8_t protocol_kinds[256];
+
+/* A later fragment names what followed the fragment header: that may be another extension header,
+ * and the protocol was in the first fragment only.
+ */
+static inline bool
+protocol_hidden(const struct spd_key *key)
+{
+	return key->later && key->v6 && protocol_kinds[key->protocol] == KIND_EXTENSION;
+}
+
+static inline bool
+protocol_has_ports(uint8_t protocol)
+{
+	return protocol_kinds[protocol] == KIND_PORTS;
+}
+
+static inline bool
+protocol_is_icmp(uint8_t protocol)
+{
+	return protocol_kinds[protocol] == KIND_ICMP;
+}
 
 /* The best so far in a lookup. */
 struct finding {

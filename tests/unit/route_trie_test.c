@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 
 #include <rte_malloc.h>
@@ -278,12 +277,8 @@ static void *
 flap_look(void *arg)
 {
 	struct flap *f = arg;
-	cpu_set_t all;
 	struct prefix hosts[4 * FLAP_HOSTS];
 
-	/* The EAL tied its thread, and all that it makes, to one CPU. */
-	memset(&all, 0xff, sizeof(all));
-	sched_setaffinity(0, sizeof(all), &all);
 	for (uint32_t i = 0; i < RTE_DIM(hosts); i++)
 		hosts[i] = flap_host(f->family, i % 4, i / 4);
 	rte_rcu_qsbr_thread_register(f->rcu, 0);
