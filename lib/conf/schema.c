@@ -3,6 +3,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "crypto/engine.h"
+#include "replay/replay.h"
+#include "route/trie.h"
+#include "sa/sa.h"
 #include "worker/stage.h"
 #include "worker/worker.h"
 
@@ -53,6 +57,15 @@ WORD_LIST(actions) = {
 #define NO_NUMBERS 1, 0 /* words only */
 #define TIME_MAX   UINT64_C(3600000000) * 24 * 365
 
+/* What a limit costs: an SA with a window of 1024, a packet buffer for an MTU of 1500, a scattered
+ * route of the usual length (/24, /48).
+ */
+#define SA_COST                                                                \
+	(sizeof(struct sa) + sizeof(struct sa_cold) + sizeof(struct session) + \
+	 sizeof(struct replay) + 1024 / 8)
+#define MBUF_COST  (sizeof(struct rte_mbuf) + sizeof(struct pkt) + RTE_MBUF_DEFAULT_BUF_SIZE)
+#define GROUP_COST (TRIE_GROUP * sizeof(uint32_t))
+
 #define SIZE(item, field) sizeof(((struct item *)0)->field)
 #define ROW(block, type, sub, flags, item, field, cost, ...)                          \
 	{                                                                             \
@@ -101,14 +114,14 @@ const struct conf_key conf_keys[] = {
 	GATEWAY(TEXT, KEY_RESTART, state_file, "state_file", NULL, 0, 0, NULL, "path",
 		"Where sequence numbers survive a restart. Left out: a laboratory."),
 	GATEWAY(NAME, 0, socket_group, "socket_group", "espgw", 0, 0, NULL, "", "The group that may read the control socket."),
-	ROW(GATEWAY, NUMBER, 0, KEY_RESTART, conf_gateway, max_sas, 712, "max_sas", "64Ki", 1, 64 * MI, NULL, "SAs",
+	ROW(GATEWAY, NUMBER, 0, KEY_RESTART, conf_gateway, max_sas, SA_COST, "max_sas", "64Ki", 1, 64 * MI, NULL, "SAs",
 	    "Room for so many SAs, both directions counted."),
 	ROW(GATEWAY, MAP, BLOCK_MAX_ROUTES, KEY_RESTART, conf_gateway, max_routes, 0, "max_routes", NULL, 0, 0, NULL, "",
 	    "Room for so many routes."),
 	ROW(GATEWAY, NUMBER, 0, KEY_RESTART, conf_gateway, key_cache, 1, "key_cache", "16Mi", 64 * KI, 64 * GI, NULL, "octets",
 	    "Memory of each worker for expanded keys."),
 	GATEWAY(NUMBER, 0, burst, "burst", "32", 1, BURST_MAX, NULL, "packets", "Packets a worker takes from a queue at once."),
-	ROW(GATEWAY, NUMBER, 0, KEY_RESTART, conf_gateway, mbufs, 2432, "mbufs", "auto", 512, 64 * MI, autos, "",
+	ROW(GATEWAY, NUMBER, 0, KEY_RESTART, conf_gateway, mbufs, MBUF_COST, "mbufs", "auto", 512, 64 * MI, autos, "",
 	    "Packet buffers. auto: what queues and bursts need."),
 	GATEWAY(NUMBER, KEY_RESTART, numa, "numa", "prefer", NO_NUMBERS, numas, "",
 		"Memory of another socket is used when need be, or never."),
@@ -119,8 +132,8 @@ const struct conf_key conf_keys[] = {
 	ROW(GATEWAY, MAP, BLOCK_REASSEMBLY, 0, conf_gateway, reassembly, 0, "reassembly", NULL, 0, 0, NULL, "",
 	    "Limits of the reassembly of fragments."),
 
-	ROW(MAX_ROUTES, NUMBER, 0, 0, conf_gateway, max_routes.v4, 96, "v4", "64Ki", 1, 16 * MI, NULL, "routes", "IPv4."),
-	ROW(MAX_ROUTES, NUMBER, 0, 0, conf_gateway, max_routes.v6, 128, "v6", "16Ki", 1, 16 * MI, NULL, "routes", "IPv6."),
+	ROW(MAX_ROUTES, NUMBER, 0, 0, conf_gateway, max_routes.v4, GROUP_COST, "v4", "64Ki", 1, 16 * MI, NULL, "routes", "IPv4."),
+	ROW(MAX_ROUTES, NUMBER, 0, 0, conf_gateway, max_routes.v6, 4 * GROUP_COST, "v6", "16Ki", 1, 16 * MI, NULL, "routes", "IPv6."),
 
 	SUB(ACQUIRE, NUMBER, conf_gateway, acquire.action, "action", "drop", NO_NUMBERS, acquires, "",
 	    "drop: packets are dropped. hold: some wait for the SA."),
