@@ -12,6 +12,7 @@
 #include <rte_errno.h>
 
 #include "check.h"
+#include "cli/prompt.h"
 #include "ctl/gw.h"
 #include "ctl/log.h"
 #include "ctl/report.h"
@@ -32,6 +33,8 @@ static const struct engine *const engines[] = {
 struct watch {
 	const struct options *options;
 	int epoll, signals;
+	struct cli cli;
+	struct prompt *prompt; /* NULL: none, or ended */
 	bool quit;
 	uint64_t seen;	     /* packets taken in, at the last look */
 	uint64_t idle_since; /* real time, ms */
@@ -54,6 +57,7 @@ watch_init(struct watch *w, const struct options *o)
 	sigset_t set;
 
 	*w = (struct watch) { .options = o, .idle_since = real_ms() };
+	w->cli.stats_period = o->stats_period;
 	w->next_stats = w->idle_since + o->stats_period * UINT64_C(1000);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
@@ -104,12 +108,53 @@ is_idle(struct watch *w, const struct gw *gw)
 	if (w->options->exit_when_idle_ms == 0)
 		return false;
 	totals_read(gw, &t);
-	if (t.rx != w->seen || t.held != 0) {
+	/* Nothing comes while nobody reads: that is for whoever said `stop` to end. */
+	if (t.rx != w->seen || t.held != 0 || gw->paused) {
 		w->seen = t.rx;
 		w->idle_since = real_ms();
 		return false;
 	}
 	return real_ms() - w->idle_since >= w->options->exit_when_idle_ms;
+}
+
+static int
+prompt_begin(struct watch *w, struct gw *gw, struct err *err)
+{
+	w->cli.gw = gw;
+	if (!w->options->interactive)
+		return 0;
+	/* With --json standard output is the report's alone. */
+	return prompt_create(&w->cli, w->epoll, STDIN_FILENO,
+			     w->options->json ? STDERR_FILENO : STDOUT_FILENO, &w->prompt, err);
+}
+
+static void
+prompt_end(struct watch *w)
+{
+	prompt_free(w->prompt);
+	w->prompt = NULL;
+}
+
+static void
+prompt_look(struct watch *w)
+{
+	if (w->prompt != NULL && !prompt_poll(w->prompt))
+		prompt_end(w);
+	w->quit |= w->cli.quit;
+}
+
+static void
+stats_print(struct watch *w, const struct gw *gw)
+{
+	uint64_t period = w->cli.stats_period * UINT64_C(1000), now = real_ms();
+
+	/* A period that was set just now begins now. */
+	if (period == 0 || w->next_stats > now + period)
+		w->next_stats = now + period;
+	if (period == 0 || now < w->next_stats)
+		return;
+	report_line(gw, w->options->json ? stderr : stdout);
+	w->next_stats += period;
 }
 
 static void
@@ -121,11 +166,9 @@ run(struct watch *w, struct gw *gw)
 	while (!w->quit) {
 		if (epoll_wait(w->epoll, &event, 1, wait) > 0)
 			signals_read(w, gw);
+		prompt_look(w);
 		gw_tick(gw);
-		if (w->options->stats_period != 0 && real_ms() >= w->next_stats) {
-			report_line(gw, w->options->json ? stderr : stdout);
-			w->next_stats += w->options->stats_period * UINT64_C(1000);
-		}
+		stats_print(w, gw);
 		w->quit |= is_idle(w, gw);
 	}
 }
@@ -142,6 +185,7 @@ gateway_run(struct watch *w, const struct options *o, struct conf *conf)
 		.engines = engines,
 		.n_engines = RTE_DIM(engines),
 	};
+	int rc = EXIT_FINE;
 	struct err err = { "" };
 	struct gw gw;
 
@@ -150,7 +194,13 @@ gateway_run(struct watch *w, const struct options *o, struct conf *conf)
 		conf_free(conf);
 		return EXIT_RUN_TIME;
 	}
-	run(w, &gw);
+	if (prompt_begin(w, &gw, &err) < 0) {
+		fprintf(stderr, "espgw: %s\n", err.text);
+		rc = EXIT_RUN_TIME;
+	} else {
+		run(w, &gw);
+	}
+	prompt_end(w);
 	gw_stop(&gw);
 	if (o->json)
 		report_json(&gw, stdout);
@@ -158,7 +208,7 @@ gateway_run(struct watch *w, const struct options *o, struct conf *conf)
 		report_print(&gw, stdout);
 	gw_free(&gw);
 	conf_free(gw.conf);
-	return EXIT_FINE;
+	return rc;
 }
 
 static int

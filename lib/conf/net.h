@@ -1,4 +1,4 @@
-/* Addresses, prefixes and ranges as text. Inside lib/conf only. */
+/* Addresses, prefixes and ranges as text. Inside lib/conf, but for net_text(). */
 #ifndef CONF_NET_H
 #define CONF_NET_H
 

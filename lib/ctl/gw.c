@@ -12,6 +12,7 @@
 #include <rte_rcu_qsbr.h>
 
 #include "crypto/crypto.h"
+#include "ctl/counts.h"
 #include "ctl/log.h"
 #include "ctl/policies.h"
 #include "ctl/ports.h"
@@ -125,6 +126,8 @@ workers_fini(struct gw *gw)
 	handoff_fini(gw->workers, gw->n_workers);
 	while (gw->n_workers > 0)
 		worker_free(gw->workers[--gw->n_workers]);
+	free(gw->cleared);
+	gw->cleared = NULL;
 }
 
 static int
@@ -325,6 +328,21 @@ run_fini(struct gw *gw)
 	gw->running = false;
 	gw_tick(gw);
 	drain(gw);
+}
+
+static void
+pause_run(struct worker *w, void *arg)
+{
+	w->paused = arg != NULL;
+}
+
+int
+gw_pause(struct gw *gw, bool pause, struct err *err)
+{
+	if (!gw_mail_all(gw, pause_run, pause ? gw : NULL))
+		return err_set(err, -ENOBUFS, "a worker does not read its mail: try again");
+	gw->paused = pause;
+	return 0;
 }
 
 /* What the gateway is made of, in the order in which it comes up. */

@@ -22,6 +22,7 @@
 
 struct numbers_reg;
 struct ports;
+struct worker_counts;
 struct rte_mempool;
 
 /* What the command line says; it wins over the file. 0 = as the file says. */
@@ -75,9 +76,11 @@ struct gw {
 	uint32_t next_group;
 	uint16_t next_owner;
 	bool running;
-	uint64_t last_look;	   /* at lifetimes, in tenths of a second */
-	uint32_t n_up;		   /* parts */
-	struct gw_totals baseline; /* at the last `clear` */
+	bool paused;
+	uint64_t last_look;	       /* at lifetimes, in tenths of a second */
+	uint32_t n_up;		       /* parts */
+	struct gw_totals baseline;     /* at the last `clear` */
+	struct worker_counts *cleared; /* likewise, by worker; NULL: never cleared */
 };
 
 /* Makes everything and starts the workers. conf is borrowed; a reload frees it and leaves another
@@ -92,6 +95,11 @@ void gw_free(struct gw *gw);
  * dry_run it only says what it would do. Prints the difference to out.
  */
 int gw_reload(struct gw *gw, bool dry_run, FILE *out, struct conf_errors *e);
+
+/* Stops reading from the ports, or goes on; all else runs, and what is inside is sent. The workers
+ * do it within a loop. -ENOBUFS: a worker does not read its mail; ask again.
+ */
+int gw_pause(struct gw *gw, bool pause, struct err *err);
 
 /* The way by which tables free what workers may still read; ctx is the gateway. */
 void gw_defer_free(void *ctx, void (*fn)(void *obj), void *obj);

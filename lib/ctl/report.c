@@ -59,12 +59,6 @@ totals_since_clear(const struct gw *gw, struct gw_totals *t)
 }
 
 void
-gw_clear(struct gw *gw)
-{
-	totals_read(gw, &gw->baseline);
-}
-
-void
 sa_drops_add(const struct gw *gw, uint32_t index, uint32_t generation, uint64_t drops[DROP_MAX])
 {
 	for (uint16_t i = 0; i < gw->n_workers; i++)

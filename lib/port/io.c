@@ -32,9 +32,12 @@ uint16_t
 port_rx(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
 {
 	struct port_rx_queue *q = arg;
-	uint16_t n = rte_eth_rx_burst(q->dpdk_id, q->queue, pkts, max);
 	uint64_t bytes = 0;
+	uint16_t n;
 
+	if (unlikely(w->paused))
+		return 0;
+	n = rte_eth_rx_burst(q->dpdk_id, q->queue, pkts, max);
 	if (n == 0)
 		return 0;
 	for (uint16_t i = 0; i < n; i++) {

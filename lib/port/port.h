@@ -77,6 +77,11 @@ struct port {
 	char driver[PORT_NAME_SIZE];
 };
 
+struct port_counters {
+	uint64_t rx_packets, rx_bytes; /* frames as taken from the device, without CRC */
+	uint64_t tx_packets, tx_bytes;
+};
+
 struct ports {
 	uint8_t n;
 	uint16_t n_workers;
@@ -84,13 +89,9 @@ struct ports {
 	struct port *list[PORTS_MAX];
 	uint8_t of_dpdk[RTE_MAX_ETHPORTS]; /* index by DPDK's port id, or PORT_NONE */
 	struct port_worker *workers[WORKERS_MAX];
+	struct port_counters cleared[PORTS_MAX]; /* as they were at the last ports_clear() */
 	struct rte_ring
 		*rings[WORKERS_MAX][WORKERS_MAX]; /* [from][to], NULL where none is needed */
-};
-
-struct port_counters {
-	uint64_t rx_packets, rx_bytes; /* frames as taken from the device, without CRC */
-	uint64_t tx_packets, tx_bytes;
 };
 
 /* No port yet. clock is borrowed until ports_free; only CLOCK_STAMPS is moved from here. */
@@ -116,6 +117,9 @@ bool port_device_replays(const char *device);
 
 /* Sums over the workers. */
 struct port_counters port_counters(const struct ports *ports, uint8_t index);
+
+/* The counters that port_print() and port_json() show begin here; port_counters() goes on. */
+void ports_clear(struct ports *ports);
 
 /* Link state as the device has it now; does not wait. */
 struct rte_eth_link port_link(const struct port *port);

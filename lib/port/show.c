@@ -22,6 +22,26 @@ port_counters(const struct ports *ports, uint8_t index)
 	return sum;
 }
 
+void
+ports_clear(struct ports *ports)
+{
+	for (uint8_t i = 0; i < ports->n; i++)
+		ports->cleared[i] = port_counters(ports, i);
+}
+
+static struct port_counters
+counters_since_clear(const struct ports *ports, uint8_t index)
+{
+	const struct port_counters *before = &ports->cleared[index];
+	struct port_counters c = port_counters(ports, index);
+
+	c.rx_packets -= before->rx_packets;
+	c.rx_bytes -= before->rx_bytes;
+	c.tx_packets -= before->tx_packets;
+	c.tx_bytes -= before->tx_bytes;
+	return c;
+}
+
 struct rte_eth_link
 port_link(const struct port *port)
 {
@@ -72,7 +92,7 @@ void
 port_print(const struct ports *ports, FILE *f)
 {
 	for (uint8_t i = 0; i < ports->n; i++) {
-		struct port_counters c = port_counters(ports, i);
+		struct port_counters c = counters_since_clear(ports, i);
 
 		print_head(ports->list[i], f);
 		fprintf(f,
@@ -131,7 +151,7 @@ void
 port_json(const struct ports *ports, struct json *j)
 {
 	for (uint8_t i = 0; i < ports->n; i++) {
-		struct port_counters c = port_counters(ports, i);
+		struct port_counters c = counters_since_clear(ports, i);
 
 		json_object(j, ports->list[i]->link.name);
 		json_head(ports->list[i], j);

@@ -96,6 +96,7 @@ struct worker {
 	/* Written by the owner only; control reads the counters. */
 	const struct view *view __rte_cache_aligned;
 	uint64_t now; /* ns, monotonic; read once per loop */
+	bool paused;  /* ports are not read: by control's mail */
 	uint64_t loops, busy_loops;
 	uint64_t rx_packets, tx_packets; /* sums over the ports */
 	uint64_t split, merged;

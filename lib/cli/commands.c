@@ -1,0 +1,221 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_log.h>
+
+#include "base/json.h"
+#include "cli/table.h"
+#include "ctl/counts.h"
+#include "ctl/gw.h"
+#include "ctl/log.h"
+#include "port/port.h"
+#include "route/route.h"
+
+#define STATS_PERIOD_MAX 86400
+
+const struct log_level log_levels[] = {
+	{ "error", RTE_LOG_ERR }, { "warning", RTE_LOG_WARNING }, { "notice", RTE_LOG_NOTICE },
+	{ "info", RTE_LOG_INFO }, { "debug", RTE_LOG_DEBUG },
+};
+const unsigned int n_log_levels = RTE_DIM(log_levels);
+
+static int
+show_port(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
+{
+	struct json j;
+
+	if (!json) {
+		port_print(cli->gw->ports, out);
+		return 0;
+	}
+	json_init(&j, out);
+	json_object(&j, NULL);
+	json_object(&j, "ports");
+	port_json(cli->gw->ports, &j);
+	json_end(&j);
+	json_end(&j);
+	fputc('\n', out);
+	return 0;
+}
+
+static int
+show_route(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
+{
+	struct json j;
+
+	if (!json) {
+		route_print(cli->gw->route, out);
+		return 0;
+	}
+	json_init(&j, out);
+	json_object(&j, NULL);
+	route_json(cli->gw->route, &j);
+	json_end(&j);
+	fputc('\n', out);
+	return 0;
+}
+
+static int
+show_config(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
+{
+	char *text = NULL;
+	size_t size = 0;
+	struct json j;
+	FILE *f;
+
+	if (!json) {
+		conf_print(out, cli->gw->conf);
+		return 0;
+	}
+	f = open_memstream(&text, &size);
+	if (f == NULL)
+		return err_set(err, -ENOMEM, "no memory for the configuration");
+	conf_print(f, cli->gw->conf);
+	if (fclose(f) != 0) {
+		free(text);
+		return err_set(err, -ENOMEM, "no memory for the configuration");
+	}
+	json_init(&j, out);
+	json_object(&j, NULL);
+	json_string(&j, "yaml", text);
+	json_end(&j);
+	fputc('\n', out);
+	free(text);
+	return 0;
+}
+
+static int
+start(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
+{
+	return gw_pause(cli->gw, false, err);
+}
+
+static int
+stop(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
+{
+	return gw_pause(cli->gw, true, err);
+}
+
+static int
+clear(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
+{
+	return gw_clear(cli->gw, err);
+}
+
+static int
+set_log(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
+{
+	for (unsigned int i = 0; i < n_log_levels; i++) {
+		if (strcmp(log_levels[i].name, args->words[0]) != 0)
+			continue;
+		rte_log_set_level(gw_logtype, log_levels[i].level);
+		return 0;
+	}
+	return err_set(err, -EINVAL, "\"%.40s\" is none of error, warning, notice, info, debug",
+		       args->words[0]);
+}
+
+static int
+set_stats_period(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
+{
+	const char *text = args->words[0];
+	unsigned long n = 0;
+
+	if (strspn(text, "0123456789") == strlen(text) && strlen(text) < 9)
+		n = strtoul(text, NULL, 10);
+	else
+		n = STATS_PERIOD_MAX + 1;
+	if (n > STATS_PERIOD_MAX)
+		return err_set(err, -EINVAL,
+			       "\"%.40s\" is no number of seconds from 0 (never) to %d", text,
+			       STATS_PERIOD_MAX);
+	cli->stats_period = n;
+	return 0;
+}
+
+static int
+reload(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
+{
+	bool dry_run = args->n == 1;
+	struct conf_errors errors;
+	int rc;
+
+	if (dry_run && strcmp(args->words[0], "--dry-run") != 0)
+		return err_set(err, -EINVAL, "it is: reload [--dry-run]");
+	conf_errors_init(&errors, cli->gw->options.config);
+	rc = gw_reload(cli->gw, dry_run, out, &errors);
+	conf_errors_print(out, &errors);
+	conf_errors_free(&errors);
+	return rc < 0 ? err_set(err, rc, "reload refused, nothing changed") : 0;
+}
+
+static int
+help(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
+{
+	uint64_t rows = table_all();
+
+	for (unsigned int i = 0; i < args->n && rows != 0; i++)
+		rows = table_narrow(rows, i, args->words[i]);
+	if (rows == 0)
+		return err_set(err, -ENOENT, "there is no such command: see help");
+	for (unsigned int i = 0; i < n_commands; i++) {
+		const struct command *c = &commands[i];
+		char left[64];
+
+		if ((rows >> i & 1) == 0)
+			continue;
+		snprintf(left, sizeof(left), "%s%s%s%s", c->words, c->args != NULL ? " " : "",
+			 c->args != NULL ? c->args : "", c->json ? " [json]" : "");
+		fprintf(out, "%-28s %s\n", left, c->help);
+	}
+	return 0;
+}
+
+static int
+quit(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
+{
+	cli->quit = true;
+	return 0;
+}
+
+#define JSON	true
+#define CHANGES true
+
+/* Words, arguments (how they are called, how many, what they are), whether it takes `json`, whether
+ * it changes anything, function, help. Rows with equal first words stand together. */
+/* clang-format off */
+const struct command commands[] = {
+	{ "show port",     NULL,     0, 0, CLI_TEXT,  JSON, 0, show_port,
+	  "ports: link, addresses, counters, which worker reads and sends by which queue" },
+	{ "show sa",       "[NAME]", 0, 1, CLI_SA,    JSON, 0, show_sa,
+	  "security associations, or all there is to say about one" },
+	{ "show policy",   NULL,     0, 0, CLI_TEXT,  JSON, 0, show_policy,
+	  "policies in their order, and how the database holds them" },
+	{ "show route",    NULL,     0, 0, CLI_TEXT,  JSON, 0, show_route,
+	  "routes and neighbours; * marks what is used" },
+	{ "show drops",    NULL,     0, 0, CLI_TEXT,  JSON, 0, show_drops,
+	  "packets dropped, consumed and made here, by reason and worker" },
+	{ "show pipeline", NULL,     0, 0, CLI_TEXT,  JSON, 0, show_pipeline,
+	  "stages with their bursts and packets; workers with their loops, handoff and sources" },
+	{ "show config",   NULL,     0, 0, CLI_TEXT,  JSON, 0, show_config,
+	  "the configuration with all defaults, keys left out" },
+	{ "start",         NULL,     0, 0, CLI_TEXT,  0, CHANGES, start,
+	  "read from the ports again after stop" },
+	{ "stop",          NULL,     0, 0, CLI_TEXT,  0, CHANGES, stop,
+	  "stop reading from the ports; what is inside is sent" },
+	{ "clear",         NULL,     0, 0, CLI_TEXT,  0, CHANGES, clear,
+	  "show counters from here on; those of SAs and of the exit report go on" },
+	{ "set log",       "LEVEL",  1, 1, CLI_LEVEL, 0, CHANGES, set_log,
+	  "what is logged: error, warning, notice, info, debug" },
+	{ "set stats-period", "SECONDS", 1, 1, CLI_TEXT, 0, CHANGES, set_stats_period,
+	  "how often a line of counters is printed; 0 is never" },
+	{ "reload",        "[--dry-run]", 0, 1, CLI_DRY_RUN, 0, CHANGES, reload,
+	  "apply what changed in the file, or nothing if it has an error; or only say what would change" },
+	{ "help",          "[COMMAND]", 0, CLI_WORDS_MAX, CLI_COMMAND, 0, 0, help,
+	  "commands" },
+	{ "quit",          NULL,     0, 0, CLI_TEXT,  0, CHANGES, quit,
+	  "end the gateway" },
+};
+/* clang-format on */
+const unsigned int n_commands = RTE_DIM(commands);

@@ -1,0 +1,170 @@
+#include "cli/form.h"
+#include "cli/table.h"
+#include "conf/net.h"
+#include "ctl/gw.h"
+#include "spd/spd.h"
+
+static const char *const actions[] = {
+	[CONF_PROTECT] = "protect",
+	[CONF_BYPASS] = "bypass",
+	[CONF_DISCARD] = "discard",
+};
+
+static const char *
+direction_of(const struct conf_policy *p)
+{
+	return p->direction == CONF_IN ? "in" : "out";
+}
+
+static void
+nets_print(FILE *out, const struct conf_nets *nets)
+{
+	char text[NET_TEXT_SIZE];
+
+	for (uint32_t i = 0; i < nets->n; i++) {
+		net_text(&nets->list[i], text, sizeof(text));
+		fprintf(out, "%s%s", i > 0 ? "," : "", text);
+	}
+}
+
+static void
+nets_json(struct json *j, const char *key, const struct conf_nets *nets)
+{
+	char text[NET_TEXT_SIZE];
+
+	json_array(j, key);
+	for (uint32_t i = 0; i < nets->n; i++) {
+		net_text(&nets->list[i], text, sizeof(text));
+		json_string(j, NULL, text);
+	}
+	json_end(j);
+}
+
+static bool
+is_any(const struct conf_port_range *r)
+{
+	return r->first == 0 && r->last == UINT16_MAX;
+}
+
+static void
+range_text(const struct conf_port_range *r, char text[16])
+{
+	if (is_any(r))
+		snprintf(text, 16, "any");
+	else if (r->first == r->last)
+		snprintf(text, 16, "%u", r->first);
+	else
+		snprintf(text, 16, "%u-%u", r->first, r->last);
+}
+
+static const char *
+protocol_text(uint32_t protocol, char text[16])
+{
+	if (protocol == CONF_PROTOCOL_ANY)
+		return "any";
+	if (protocol == CONF_PROTOCOL_ICMP)
+		return "icmp";
+	snprintf(text, 16, "%u", protocol);
+	return text;
+}
+
+static void
+policy_print(FILE *out, const struct conf_policy *p, uint64_t order)
+{
+	char text[16];
+
+	fprintf(out, "%10" PRIu64 " %-20s %-3s %-7s %-20s ", order, p->name, direction_of(p),
+		actions[p->action], p->action == CONF_PROTECT ? p->sa_name : "-");
+	nets_print(out, &p->src);
+	fputs(" > ", out);
+	nets_print(out, &p->dst);
+	if (p->protocol != CONF_PROTOCOL_ANY)
+		fprintf(out, " protocol %s", protocol_text(p->protocol, text));
+	if (!is_any(&p->src_port)) {
+		range_text(&p->src_port, text);
+		fprintf(out, " from port %s", text);
+	}
+	if (!is_any(&p->dst_port)) {
+		range_text(&p->dst_port, text);
+		fprintf(out, " to port %s", text);
+	}
+	for (int i = 0; i < 64 && p->dscp != CONF_ALL; i++)
+		if ((p->dscp >> i & 1) != 0)
+			fprintf(out, " dscp %d", i);
+	fputs(p->icmp ? "\n" : " without ICMP errors\n", out);
+}
+
+static void
+policy_json(struct json *j, const struct conf_policy *p, uint64_t order)
+{
+	char text[16];
+
+	json_object(j, NULL);
+	json_u64(j, "order", order);
+	json_string(j, "name", p->name);
+	json_string(j, "direction", direction_of(p));
+	json_string(j, "action", actions[p->action]);
+	if (p->action == CONF_PROTECT)
+		json_string(j, "sa", p->sa_name);
+	nets_json(j, "src", &p->src);
+	nets_json(j, "dst", &p->dst);
+	json_string(j, "protocol", protocol_text(p->protocol, text));
+	range_text(&p->src_port, text);
+	json_string(j, "src_port", text);
+	range_text(&p->dst_port, text);
+	json_string(j, "dst_port", text);
+	if (p->dscp != CONF_ALL) {
+		json_array(j, "dscp");
+		for (int i = 0; i < 64; i++)
+			if ((p->dscp >> i & 1) != 0)
+				json_u64(j, NULL, i);
+		json_end(j);
+	}
+	json_bool(j, "icmp", p->icmp);
+	json_end(j);
+}
+
+/* How the SPD holds them: what a flow's first packet costs. */
+static void
+stats_show(struct form *f, const struct spd *spd)
+{
+	struct spd_stats s;
+
+	spd_stats(spd, &s);
+	form_object(f, "database");
+	form_u64(f, "policies", s.policies);
+	form_u64(f, "rules", s.rules);
+	form_u64(f, "prefix_pairs_in_v4", s.pairs[SPD_IN][0]);
+	form_u64(f, "prefix_pairs_in_v6", s.pairs[SPD_IN][1]);
+	form_u64(f, "prefix_pairs_out_v4", s.pairs[SPD_OUT][0]);
+	form_u64(f, "prefix_pairs_out_v6", s.pairs[SPD_OUT][1]);
+	form_u64(f, "rules_in_acl", s.built);
+	form_u64(f, "rules_waiting", s.waiting);
+	form_u64(f, "bytes", s.bytes);
+	form_end(f);
+}
+
+int
+show_policy(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
+{
+	const struct gw *gw = cli->gw;
+	struct form f;
+
+	form_init(&f, out, json);
+	if (json)
+		json_array(&f.json, "policies");
+	else
+		fprintf(out, "%10s %-20s %-3s %-7s %-20s %s\n", "order", "policy", "dir", "action",
+			"SA", "selectors");
+	for (uint32_t i = 0; i < gw->conf->n_policies; i++) {
+		if (json)
+			policy_json(&f.json, &gw->conf->policies[i], gw->policy_books[i].order);
+		else
+			policy_print(out, &gw->conf->policies[i], gw->policy_books[i].order);
+	}
+	if (json)
+		json_end(&f.json);
+	stats_show(&f, gw->spd);
+	form_done(&f);
+	return 0;
+}
