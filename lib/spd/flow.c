@@ -40,8 +40,7 @@ _Static_assert(offsetof(struct pkt, proto) % 4 == 1 &&
 _Static_assert(PKT_FRAG_LATER == 1 << 2, "REST_LATER");
 _Static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN, "the words' octets lie as said");
 
-/* Which of a set's two may be the one is told by the tag, 32 bits of hash; the rest must be equal.
- */
+/* The tag, 32 bits of hash, tells which of a set's two may be the one; the rest must be equal. */
 struct flow4 {
 	uint32_t tag;
 	uint32_t policy;
@@ -358,7 +357,8 @@ errors_find(const struct spd *spd, uint8_t direction, uint32_t generation, struc
 		struct spd_key key;
 		uint32_t found;
 
-		if (!undecided(spd, policy[i]) || !quote_key(pkts[i], pkt_of(pkts[i]), &key))
+		if (!protocol_is_icmp(pkt_of(pkts[i])->proto) || !undecided(spd, policy[i]) ||
+		    !quote_key(pkts[i], pkt_of(pkts[i]), &key))
 			continue;
 		classify(spd, SIDE(direction, key.v6), generation, &key, 1, &found);
 		if (found < SPD_FRAG_PORTS && spd_policy(spd, found)->icmp)

@@ -22,10 +22,17 @@ pair_of(const struct rule *r)
 	return pair_id(r->src_length, r->dst_length, r->side);
 }
 
+uint32_t
+buckets_for(uint32_t max_rules)
+{
+	/* Three quarters of the slots used, at most. */
+	return rte_align32pow2(max_rules * UINT64_C(4) / (3 * BUCKET_SLOTS) + 1);
+}
+
 int
 pairs_init(struct spd_tables *t, struct err *err)
 {
-	uint32_t n = RTE_MAX(rte_align32pow2(t->params.max_rules) / 4, 16u);
+	uint32_t n = buckets_for(t->params.max_rules);
 
 	t->bucket_mask = n - 1;
 	t->buckets = rte_zmalloc_socket("spd_buckets", n * sizeof(*t->buckets), RTE_CACHE_LINE_SIZE,
@@ -53,12 +60,12 @@ pairs_fini(struct spd_tables *t)
 	rte_free(t->buckets);
 }
 
-/* A next list with room for what is published, what is new and one more. */
+/* A next list with room for what is published, what is new, and so many more. */
 static bool
-next_pairs_reserve(struct spd_tables *t, uint8_t side)
+next_pairs_reserve(struct spd_tables *t, uint8_t side, uint32_t more)
 {
 	struct pair_list *old = t->next_pairs[side], *list;
-	uint32_t need = (t->pairs[side] != NULL ? t->pairs[side]->n : 0) + 1;
+	uint32_t need = (t->pairs[side] != NULL ? t->pairs[side]->n : 0) + more;
 	uint32_t room;
 
 	need += old != NULL ? old->n : 0;
@@ -80,13 +87,11 @@ next_pairs_reserve(struct spd_tables *t, uint8_t side)
 }
 
 int
-pair_reserve(struct spd_tables *t, const struct rule *r, struct err *err)
+pairs_reserve(struct spd_tables *t, uint8_t side, uint32_t more, struct err *err)
 {
-	uint32_t id = pair_of(r);
+	uint32_t most = SIDE_V6(side) ? PAIRS_V6 : PAIRS_V4;
 
-	if (t->pair_listed[id] && t->pair_count[id] > 0 && r->precedence >= t->pair_best[id])
-		return 0;
-	if (!next_pairs_reserve(t, r->side))
+	if (!next_pairs_reserve(t, side, RTE_MIN(more, most)))
 		return err_set(err, -ENOMEM, "spd: no memory for a list of prefix lengths");
 	return 0;
 }
@@ -162,7 +167,7 @@ pairs_publish(struct spd_tables *t)
 
 		/* Only where rules left may memory be wanting; the list is then longer than it need
 		 * be. */
-		if (!t->pairs_changed[side] || !next_pairs_reserve(t, side))
+		if (!t->pairs_changed[side] || !next_pairs_reserve(t, side, 0))
 			continue;
 		pairs_merge(t, t->next_pairs[side], old);
 		__atomic_store_n(&t->pairs[side], t->next_pairs[side], __ATOMIC_RELEASE);

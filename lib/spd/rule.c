@@ -256,7 +256,7 @@ rules_add(struct spd *spd, const struct policy_params *p, uint32_t policy,
 	if (r->extra != EXTRA_NONE)
 		extra_at(t, r->extra)->sibling = pol->first_rule;
 	pol->first_rule = index;
-	return pair_reserve(t, r, err);
+	return 0;
 }
 
 static int
@@ -264,14 +264,17 @@ family_make(struct spd *spd, const struct policy_params *p, uint32_t policy, boo
 	    struct err *err)
 {
 	uint32_t n_src = count(&p->src, v6), n_dst = count(&p->dst, v6);
+	int rc = pairs_reserve(spd->tables, SIDE(p->direction, v6), n_src * n_dst, err);
 
+	if (rc < 0)
+		return rc;
 	for (uint32_t s = 0; s < n_src; s++) {
 		struct spd_range src = range_of(&p->src, v6, s);
 
 		for (uint32_t d = 0; d < n_dst; d++) {
 			struct spd_range dst = range_of(&p->dst, v6, d);
-			int rc = rules_add(spd, p, policy, &src, &dst, v6, err);
 
+			rc = rules_add(spd, p, policy, &src, &dst, v6, err);
 			if (rc < 0)
 				return rc;
 		}

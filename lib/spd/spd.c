@@ -14,6 +14,17 @@
 
 #define GENERATION_FIRST 1
 
+/* More rules than policies: where policies have lists, or both families. */
+#define RULES_SPARE (64u << 10)
+
+static uint32_t
+max_rules(const struct spd_params *p)
+{
+	if (p->max_rules != 0)
+		return p->max_rules;
+	return p->max_policies + RTE_MAX(p->max_policies / 4, RULES_SPARE);
+}
+
 static int
 tables_init(struct spd *spd, const struct spd_params *p, struct err *err)
 {
@@ -22,8 +33,7 @@ tables_init(struct spd *spd, const struct spd_params *p, struct err *err)
 	int rc;
 
 	t->params = *p;
-	if (p->max_rules == 0)
-		t->params.max_rules = 2 * p->max_policies;
+	t->params.max_rules = max_rules(p);
 	/* Index 0 stands for no rule. */
 	rc = slab_init(&t->rules, "spd_rules", sizeof(struct rule), t->params.max_rules + 1,
 		       p->socket, err);
@@ -92,11 +102,10 @@ spd_create(const struct spd_params *p, struct spd **out, struct err *err)
 size_t
 spd_memory(const struct spd_params *p)
 {
-	uint32_t rules = p->max_rules != 0 ? p->max_rules : 2 * p->max_policies;
-	size_t book = sizeof(struct slab_book) / SLAB_CHUNK_ITEMS;
+	size_t book = sizeof(struct slab_book) / SLAB_CHUNK_ITEMS + 1;
+	size_t each = sizeof(struct policy) + sizeof(struct rule) + 2 * book;
 
-	return p->max_policies * (sizeof(struct policy) + sizeof(struct rule) + 2 * book) +
-	       RTE_MAX(rte_align32pow2(rules) / 4, 16u) * sizeof(struct bucket);
+	return p->max_policies * each + buckets_for(max_rules(p)) * sizeof(struct bucket);
 }
 
 void

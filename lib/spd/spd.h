@@ -111,7 +111,7 @@ typedef void spd_defer(void *ctx, void (*free_fn)(void *), void *obj);
 
 struct spd_params {
 	uint32_t max_policies;
-	uint32_t max_rules; /* 0 = twice max_policies */
+	uint32_t max_rules; /* 0 = a quarter more than policies, at least 64Ki more */
 	int socket;
 	/* NULL = nobody reads while it changes: everything is freed at once. */
 	spd_defer *defer;
@@ -210,5 +210,24 @@ spd_sa_generation(uint64_t sa)
 
 /* An address and the length of its prefix as a range; host bits are ignored. */
 void spd_prefix(struct spd_range *range, const uint8_t *addr, uint8_t length, bool v6);
+
+struct spd_worker;
+
+#define SPD_FLOWS_V4 (64u << 10) /* 32 octets each */
+#define SPD_FLOWS_V6 (16u << 10) /* 64 octets each */
+
+/* A worker's flow cache, for worker->spd. Entries: a power of two, at least 64; 0 = the number
+ * above. -EINVAL, -ENOMEM.
+ */
+int spd_worker_init(uint32_t v4_entries, uint32_t v6_entries, int socket, struct spd_worker **out,
+		    struct err *err);
+void spd_worker_fini(struct spd_worker *sw); /* NULL is fine */
+
+struct spd_flow_counts {
+	uint64_t hits, misses; /* packets; an ICMP error's second look is in neither */
+};
+
+/* Any thread. */
+void spd_worker_counts(const struct spd_worker *sw, struct spd_flow_counts *counts);
 
 #endif

@@ -4,29 +4,10 @@
 
 #include <stdint.h>
 
-#include "base/err.h"
 #include "spd/spd.h"
 
 struct rte_mbuf;
-struct spd_worker;
 struct worker;
-
-#define SPD_FLOWS_V4 (64u << 10) /* 32 octets each */
-#define SPD_FLOWS_V6 (16u << 10) /* 64 octets each */
-
-/* A worker's flow cache, for worker->spd. Entries: a power of two, at least 64; 0 = the number
- * above. -EINVAL, -ENOMEM.
- */
-int spd_worker_init(uint32_t v4_entries, uint32_t v6_entries, int socket, struct spd_worker **out,
-		    struct err *err);
-void spd_worker_fini(struct spd_worker *sw); /* NULL is fine */
-
-struct spd_flow_counts {
-	uint64_t hits, misses; /* lookups, ICMP errors' second ones included */
-};
-
-/* Any thread. */
-void spd_worker_counts(const struct spd_worker *sw, struct spd_flow_counts *counts);
 
 /* The policy of each of n packets (n <= BURST_MAX), by index, or SPD_NO_MATCH, or SPD_FRAG_PORTS.
  *

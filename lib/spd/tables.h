@@ -14,13 +14,12 @@
 #ifndef SPD_TABLES_H
 #define SPD_TABLES_H
 
+#include <nmmintrin.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #include <rte_atomic.h>
-#include <nmmintrin.h>
-
 #include <rte_common.h>
 #include <rte_vect.h>
 
@@ -42,8 +41,7 @@
 #define SIDE_V6(side)	     ((side)&1)
 #define SIDE_DIRECTION(side) ((side) >> 1)
 
-/* Where control finds a rule; a rule that the hash leads to has 0, so that shapes compare as they
- * are. */
+/* Where control finds a rule. Those that the hash leads to have 0: shapes compare as they are. */
 enum rule_place {
 	PLACE_CHAIN,
 	PLACE_FRESH,
@@ -136,8 +134,7 @@ struct spd_tables {
 	bool *pair_listed;		     /* in the published list or in the next one */
 	struct pair_list *next_pairs[SIDES]; /* new ones gather here: so a commit needs no memory */
 	bool pairs_changed[SIDES];
-	bool best_stale; /* a pair's best rule is gone: its best is too good, which only costs time
-			  */
+	bool best_stale; /* a pair's best rule left: what the pair claims only costs time */
 	struct batch *added, *dying; /* staged; NULL = none */
 	uint64_t maintain_next;	     /* TSC: not before, unless asked to */
 	struct spd_params params;
@@ -305,11 +302,12 @@ uint32_t rule_sibling(const struct spd_tables *t, const struct rule *r);
 void rules_free(struct spd_tables *t, uint32_t first);
 
 /* hash.c */
+uint32_t buckets_for(uint32_t max_rules);
 int pairs_init(struct spd_tables *t, struct err *err);
 void pairs_fini(struct spd_tables *t);
-/* Memory for what the rule's pair needs at the next commit. */
-int pair_reserve(struct spd_tables *t, const struct rule *r, struct err *err);
-/* Enters the rule, after pair_reserve(); false when its chain is full: it is for the list then. */
+/* Memory for so many more rules of a side: what the next commit needs of it. */
+int pairs_reserve(struct spd_tables *t, uint8_t side, uint32_t more, struct err *err);
+/* Enters the rule, after pairs_reserve(); false when its chain is full: it is for the list then. */
 bool hash_insert(struct spd_tables *t, uint32_t index);
 void hash_remove(struct spd_tables *t, uint32_t index);
 /* Shows the pairs' changes to lookups. */

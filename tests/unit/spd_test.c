@@ -1,6 +1,7 @@
 #include "spd_rig.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "eal.h"
 
@@ -361,6 +362,34 @@ a_crowd_is_built_and_thinned_out(void **state)
 	spd_free(spd);
 }
 
+/* 24 lengths of a source, 24 of a destination. */
+static void
+one_policy_may_have_many_pairs_of_lengths(void **state)
+{
+	struct spd_key key = key_of("10.255.255.254", "10.255.255.254", UDP, 1, 1);
+	struct policy_text text = { .name = 1 };
+	struct spd *spd = spd_make(4, 0);
+	struct spd_stats stats;
+	char list[512] = "";
+
+	for (int length = 8; length < 32; length++)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "10.255.255.254/%d ",
+			 length);
+	text.src = text.dst = list;
+	policy_add(spd, &text);
+	spd_commit(spd);
+	spd_stats(spd, &stats);
+	assert_int_equal(stats.rules, 24 * 24);
+	assert_int_equal(stats.pairs[SPD_OUT][0], 24 * 24);
+	assert_int_equal(stats.pairs[SPD_OUT][1] + stats.pairs[SPD_IN][0], 0);
+	assert_int_equal(ask_key(spd, SPD_OUT, &key), 1);
+	key.dst[1] = 0;
+	assert_int_equal(ask_key(spd, SPD_OUT, &key), 1);
+	key.dst[0] = 11;
+	assert_int_equal(ask_key(spd, SPD_OUT, &key), NO_MATCH);
+	spd_free(spd);
+}
+
 /* Ranges so far from prefixes that rte_acl would need 64,516 entries. */
 static void
 what_rte_acl_cannot_take_is_found(void **state)
@@ -449,6 +478,7 @@ host_add(struct spd *spd, uint32_t i)
 static void
 many_policies_are_small_and_all_found(void **state)
 {
+	struct spd_params p = { .max_policies = HOSTS, .max_rules = HOSTS };
 	struct spd *spd = spd_make(HOSTS, HOSTS);
 	struct spd_stats stats;
 
@@ -458,6 +488,8 @@ many_policies_are_small_and_all_found(void **state)
 	spd_stats(spd, &stats);
 	assert_int_equal(stats.pairs[SPD_OUT][0], 1);
 	assert_true(stats.bytes <= (size_t)HOSTS * 128 + (128 << 10));
+	assert_true(stats.bytes <= spd_memory(&p) + (512 << 10) &&
+		    stats.bytes >= spd_memory(&p) / 2);
 	for (uint32_t i = 0; i < HOSTS; i++) {
 		struct spd_key key = { .v6 = false };
 		uint32_t found;
@@ -488,6 +520,7 @@ main(void)
 		cmocka_unit_test(a_worker_may_turn_to_another_spd),
 		cmocka_unit_test(policies_outlive_the_wrap_of_generations),
 		cmocka_unit_test(a_crowd_is_built_and_thinned_out),
+		cmocka_unit_test(one_policy_may_have_many_pairs_of_lengths),
 		cmocka_unit_test(what_rte_acl_cannot_take_is_found),
 		cmocka_unit_test(many_policies_are_small_and_all_found),
 	};
