@@ -27,7 +27,7 @@
 #include "port/port_stage.h"
 #include "route/route.h"
 #include "sad/sad.h"
-#include "spd/spd_stage.h"
+#include "spd/spd.h"
 #include "worker/mailbox.h"
 
 RTE_LOG_REGISTER(gw_logtype, espgw, NOTICE);
