@@ -15,10 +15,16 @@ struct perf {
 };
 
 static inline void
-perf_add(struct perf *p, uint64_t cycles, uint64_t packets)
+perf_take(struct perf *p, double cycles_per_packet)
 {
 	if (p->n < PERF_WINDOWS_MAX)
-		p->window[p->n++] = (double)cycles / packets;
+		p->window[p->n++] = cycles_per_packet;
+}
+
+static inline void
+perf_add(struct perf *p, uint64_t cycles, uint64_t packets)
+{
+	perf_take(p, (double)cycles / packets);
 }
 
 static inline int

@@ -1,0 +1,481 @@
+/* The whole way of a packet on one core, against the bare cipher on the same buffers.
+ *
+ * Frames lie in memory as a device would have left them; the pipeline of the product runs over
+ *them, all stages on, to frames ready to be sent. Three loops over the same buffers are timed in
+ *turns, window by window: source and sink alone				what the traffic
+ *costs source, headers and IVs written, sink		what the bare cipher needs beforehand the
+ *same with the cipher			bare = the difference of these two source, pipeline, sink
+ *path = the difference to the first Figures are TSC cycles per packet, medians.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_eal.h>
+#include <rte_ether.h>
+#include <rte_memcpy.h>
+#include <rte_prefetch.h>
+
+#include "crypto/crypto.h"
+#include "drivers.h"
+#include "perf.h"
+#include "pipe/pipe.h"
+#include "port/port_stage.h"
+#include "replay/replay.h"
+#include "rig.h"
+#include "seq/seq.h"
+
+#define WINDOWS	    301
+#define BURSTS	    16 /* per window */
+#define FRAME_MAX   1600
+#define HEADERS_MAX 64
+#define IMIX	    0 /* as a size: 7 of 64, 4 of 576, 1 of 1400 */
+#define FLOWS_NEW   0 /* as a number of flows: each packet another */
+
+struct frame {
+	uint16_t len, head; /* octets of the frame; of its start that the source writes each time */
+	uint8_t octets[FRAME_MAX];
+};
+
+struct bench {
+	struct rig rig;
+	uint32_t n; /* buffers */
+	uint32_t at;
+	struct rte_mbuf **mbufs;
+	struct frame *frames;
+	bool decap, new_flows;
+	uint32_t flow;
+};
+
+static struct bench *the_bench; /* what source and sink, which have only a worker, belong to */
+
+/* Frames as they came from the wire: mbuf fields and headers are written anew; in decap, all
+ * octets. */
+static uint16_t
+source(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
+{
+	struct bench *b = the_bench;
+
+	if (b->decap && b->at == 0) {
+		/* The same packets again: all their numbers are new once more. */
+		replay_init(b->rig.window, b->rig.window->window, b->rig.window->esn, 0);
+	}
+	for (uint16_t i = 0; i < max; i++) {
+		struct rte_mbuf *m = b->mbufs[b->at];
+		const struct frame *f = &b->frames[b->at];
+		uint8_t *data;
+
+		b->at = b->at + 1 == b->n ? 0 : b->at + 1;
+		m->data_off = RTE_PKTMBUF_HEADROOM;
+		m->data_len = f->len;
+		m->pkt_len = f->len;
+		m->ol_flags = 0;
+		data = rte_pktmbuf_mtod(m, uint8_t *);
+		rte_memcpy(data, f->octets, f->head);
+		if (b->new_flows)
+			memcpy(data + 34, &(uint32_t) { b->flow++ }, 4);
+		pkt_of(m)->port = b->decap ? RIG_BLACK : RIG_RED;
+		pkts[i] = m;
+	}
+	cell_add(&w->rx_packets, max);
+	return max;
+}
+
+static uint16_t
+sink(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	cell_add(&w->tx_packets, n);
+	return 0;
+}
+
+static void
+run_nothing(struct bench *b)
+{
+	struct rte_mbuf *pkts[BURST_MAX];
+	uint16_t n = source(b->rig.w, NULL, pkts, b->rig.w->burst);
+
+	sink(b->rig.w, pkts, n);
+}
+
+static void
+run_path(struct bench *b)
+{
+	struct rte_mbuf *pkts[BURST_MAX];
+	struct worker *w = b->rig.w;
+	uint16_t n = source(w, NULL, pkts, w->burst);
+
+	pipe_run(w, b->decap ? STAGE_CLASSIFY_BLACK : STAGE_CLASSIFY_RED, pkts, n);
+}
+
+/* What the cipher has to find: text with IV in front, AAD, nonce. Nothing else of ESP. */
+static void
+bare_prepare(struct bench *b, struct rte_mbuf *m, struct crypto_op *op, uint64_t seq)
+{
+	const struct sa *sa = sa_at(&b->rig.sas, b->decap ? b->rig.in : b->rig.out);
+	uint16_t inner = m->data_len - RTE_ETHER_HDR_LEN;
+	uint64_t seq_be = rte_cpu_to_be_64(seq);
+	uint16_t head = RTE_ETHER_HDR_LEN + 20 + 8 + sa->suite.iv_len;
+
+	op->session = sa_session(sa);
+	op->chain = NULL;
+	op->engine = 0;
+	memcpy(op->aad, &sa->spi_be, 4);
+	memcpy(op->aad + 4, &seq_be, 8);
+	memcpy(op->nonce, sa->salt, 4);
+	memcpy(op->nonce + 4, &seq_be, 8);
+	if (b->decap) {
+		op->text = rte_pktmbuf_mtod_offset(m, uint8_t *, head);
+		op->text_len = m->data_len - head - sa->suite.icv_len;
+	} else {
+		op->text = rte_pktmbuf_mtod_offset(m, uint8_t *, RTE_ETHER_HDR_LEN);
+		op->text_len = RTE_ALIGN_CEIL(inner + 2, sa->suite.align);
+		memcpy(op->text - 8, &seq_be, 8);
+	}
+	op->tag = op->text + op->text_len;
+}
+
+static void
+run_bare(struct bench *b, bool cipher)
+{
+	struct rte_mbuf *pkts[BURST_MAX];
+	struct worker *w = b->rig.w;
+	uint32_t first = b->at;
+	uint16_t n = source(w, NULL, pkts, w->burst);
+
+	for (uint16_t i = 0; i < n; i++)
+		bare_prepare(b, pkts[i], &w->crypto->ops[i], first + i + 1);
+	if (cipher)
+		crypto_run(w->crypto, w->crypto->ops, n, !b->decap);
+	sink(w, pkts, n);
+}
+
+static double
+time_of(struct bench *b, void (*run)(struct bench *b))
+{
+	uint64_t start = rte_rdtsc();
+
+	for (int i = 0; i < BURSTS; i++)
+		run(b);
+	return (double)(rte_rdtsc() - start) / (BURSTS * b->rig.w->burst);
+}
+
+static void
+run_prepared(struct bench *b)
+{
+	run_bare(b, false);
+}
+
+static void
+run_cipher(struct bench *b)
+{
+	run_bare(b, true);
+}
+
+struct result {
+	double path, bare;
+};
+
+static struct result
+measure(struct bench *b)
+{
+	static struct perf nothing, path, prepared, cipher;
+	struct result r;
+
+	nothing.n = path.n = prepared.n = cipher.n = 0;
+	for (int i = 0; i < WINDOWS; i++) {
+		perf_take(&nothing, time_of(b, run_nothing));
+		perf_take(&path, time_of(b, run_path));
+		perf_take(&prepared, time_of(b, run_prepared));
+		perf_take(&cipher, time_of(b, run_cipher));
+	}
+	r.path = perf_median(&path) - perf_median(&nothing);
+	r.bare = perf_median(&cipher) - perf_median(&prepared);
+	return r;
+}
+
+struct shape {
+	const char *cipher, *auth;
+	bool decap, v6, outer_v6;
+	uint16_t size, burst;
+	uint32_t n_mbufs, n_flows;
+};
+
+static uint16_t
+size_of(const struct shape *s, uint32_t i)
+{
+	static const uint16_t imix[12] = { 64, 576, 64, 64, 576, 64, 1400, 64, 576, 64, 576, 64 };
+
+	return s->size == IMIX ? imix[i % RTE_DIM(imix)] : s->size;
+}
+
+/* Takes what the pipeline made of an outbound burst as frames for the way in. */
+static uint16_t
+keep_frames(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct bench *b = the_bench;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct frame *f = &b->frames[b->flow++];
+
+		f->len = f->head = pkts[i]->data_len;
+		memcpy(f->octets, rte_pktmbuf_mtod(pkts[i], uint8_t *), f->len);
+		memcpy(f->octets, &b->rig.port->stations[RIG_BLACK].mac, RTE_ETHER_ADDR_LEN);
+	}
+	return 0;
+}
+
+static void
+frames_make(struct bench *b, const struct shape *s)
+{
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct frame *f = &b->frames[i];
+		uint32_t flow = s->n_flows == FLOWS_NEW ? 0 : i % s->n_flows;
+
+		f->len = RTE_ETHER_HDR_LEN + size_of(s, i);
+		f->head = rig_frame(&b->rig, f->octets, s->v6, size_of(s, i), flow);
+	}
+	if (!s->decap)
+		return;
+	b->rig.rows[STAGE_PORT_TX_OUT].run = keep_frames;
+	pipe_build(&b->rig.pipe, b->rig.rows,
+		   UINT64_C(1) << STAGE_HANDOFF_OUT | UINT64_C(1) << STAGE_HANDOFF_IN);
+	b->flow = 0;
+	for (uint32_t i = 0; i < b->n; i += s->burst)
+		run_path(b);
+	b->decap = true;
+	b->at = 0;
+}
+
+static void
+bench_make(struct bench *b, const struct shape *s)
+{
+	const struct rig_params p = {
+		.engine = &engine_ipsec_mb,
+		.cipher = s->cipher,
+		.auth = s->auth,
+		.esn = true,
+		.outer_v6 = s->outer_v6,
+		.window = 1024,
+		.n_mbufs = s->n_mbufs,
+		.burst = s->burst,
+		.key_cache = 16 << 20,
+		.sink = sink,
+	};
+
+	memset(b, 0, sizeof(*b));
+	the_bench = b;
+	rig_make(&b->rig, &p);
+	b->n = s->n_mbufs / s->burst * s->burst;
+	b->mbufs = calloc(b->n, sizeof(b->mbufs[0]));
+	b->frames = calloc(b->n, sizeof(b->frames[0]));
+	if (b->mbufs == NULL || b->frames == NULL ||
+	    rte_pktmbuf_alloc_bulk(b->rig.pool, b->mbufs, b->n) != 0) {
+		fputs("no memory for the frames\n", stderr);
+		exit(1);
+	}
+	b->new_flows = s->n_flows == FLOWS_NEW;
+	frames_make(b, s);
+}
+
+static void
+bench_free(struct bench *b)
+{
+	rte_pktmbuf_free_bulk(b->mbufs, b->n);
+	free(b->mbufs);
+	free(b->frames);
+	rig_free(&b->rig);
+}
+
+/* A figure of a gateway that drops is none. */
+static void
+drops_judge(const struct worker *w)
+{
+	for (int i = 0; i < DROP_MAX; i++) {
+		if (w->drops[i] == 0)
+			continue;
+		fprintf(stderr, "%" PRIu64 " packets dropped: %s\n", w->drops[i],
+			drop_names[i].name);
+		exit(1);
+	}
+}
+
+static void
+stages_print(struct bench *b)
+{
+	struct worker *w = b->rig.w;
+
+	memset(w->stage_cycles, 0, sizeof(w->stage_cycles));
+	memset(w->stage_packets, 0, sizeof(w->stage_packets));
+	b->rig.pipe.timed = true;
+	for (int i = 0; i < WINDOWS * BURSTS; i++)
+		run_path(b);
+	b->rig.pipe.timed = false;
+	for (int i = 0; i < STAGE_MAX; i++)
+		if (w->stage_packets[i] != 0)
+			printf("    %-16s %6.1f\n", b->rig.pipe.name[i],
+			       (double)w->stage_cycles[i] / w->stage_packets[i]);
+}
+
+static double
+bits_of(const struct shape *s)
+{
+	return 8.0 * (s->size == IMIX ? (7 * 64 + 4 * 576 + 1400) / 12.0 : s->size);
+}
+
+static void
+bench_run(const struct shape *s, const char *what, int budget, bool stages)
+{
+	struct bench b;
+	struct result r;
+	double hz = rte_get_tsc_hz();
+	char size[8];
+
+	bench_make(&b, s);
+	r = measure(&b);
+	drops_judge(b.rig.w);
+	snprintf(size, sizeof(size), s->size == IMIX ? "IMIX" : "%u", s->size);
+	printf("%-30s %5s %7.1f %7.1f %7.1f %7d %6.2f %7.2f %7.2f\n", what, size, r.path, r.bare,
+	       r.path - r.bare, budget, r.path / r.bare, hz / r.path / 1e6,
+	       hz / r.path * bits_of(s) / 1e9);
+	fflush(stdout);
+	if (stages)
+		stages_print(&b);
+	bench_free(&b);
+}
+
+static void
+head_print(void)
+{
+	printf("%-30s %5s %7s %7s %7s %7s %6s %7s %7s\n", "cycles per packet", "size", "path",
+	       "bare", "+", "budget", "ratio", "Mpps", "Gbit/s");
+}
+
+static const uint16_t sizes[] = { 64, 256, 1024, 1400, IMIX };
+
+static void
+family(const char *cipher, const char *auth, bool decap, bool v6, bool outer_v6, int budget,
+       const char *what)
+{
+	for (size_t i = 0; i < RTE_DIM(sizes); i++) {
+		const struct shape s = {
+			.cipher = cipher,
+			.auth = auth,
+			.decap = decap,
+			.v6 = v6,
+			.outer_v6 = outer_v6,
+			.size = v6 && sizes[i] == 64 ? 84 : sizes[i],
+			.burst = 32,
+			.n_mbufs = 512,
+			.n_flows = 1,
+		};
+		/* Decapsulation of large packets: section 10 of the design allows ten more. */
+		int more = decap && !v6 && sizes[i] == 1400 ? 10 : 0;
+
+		bench_run(&s, what, budget + more, false);
+	}
+}
+
+static void
+variation(const struct shape *base, const char *what)
+{
+	for (int decap = 0; decap < 2; decap++) {
+		struct shape s = *base;
+		char text[64];
+
+		s.decap = decap;
+		snprintf(text, sizeof(text), "%s %s", decap ? "decap" : "encap", what);
+		bench_run(&s, text, decap ? 60 : 50, false);
+	}
+}
+
+static void
+variations(void)
+{
+	const struct shape base = {
+		.cipher = "aes-gcm-128", .size = 64, .burst = 32, .n_mbufs = 512, .n_flows = 1
+	};
+	struct shape s = base;
+
+	s.n_mbufs = 8192;
+	variation(&s, "8,192 mbufs");
+	s = base;
+	s.burst = 8;
+	variation(&s, "burst 8");
+	s.burst = 1;
+	variation(&s, "burst 1");
+	s = base;
+	s.n_flows = 512;
+	variation(&s, "512 flows");
+	s.n_flows = FLOWS_NEW;
+	bench_run(&s, "encap every packet a new flow", 50, false);
+}
+
+static void
+all(void)
+{
+	head_print();
+	family("aes-gcm-128", NULL, false, false, false, 50, "encap v4 in v4");
+	family("aes-gcm-128", NULL, true, false, false, 60, "decap v4 in v4");
+	family("aes-gcm-128", NULL, false, true, true, 60, "encap v6 in v6");
+	family("aes-gcm-128", NULL, true, true, true, 75, "decap v6 in v6");
+	family("aes-gcm-128", NULL, false, false, true, 60, "encap v4 in v6");
+	family("aes-gcm-128", NULL, true, false, true, 75, "decap v4 in v6");
+	variations();
+	family("aes-cbc-128", "hmac-sha256-128", false, false, false, 0, "encap CBC+SHA256");
+	family("aes-cbc-128", "hmac-sha256-128", true, false, false, 0, "decap CBC+SHA256");
+}
+
+static void
+short_run(void)
+{
+	struct shape s = {
+		.cipher = "aes-gcm-128", .size = 64, .burst = 32, .n_mbufs = 512, .n_flows = 1
+	};
+
+	head_print();
+	bench_run(&s, "encap v4 in v4", 50, true);
+	s.decap = true;
+	bench_run(&s, "decap v4 in v4", 60, true);
+	s.size = 1400;
+	bench_run(&s, "decap v4 in v4", 70, false);
+	s.decap = false;
+	bench_run(&s, "encap v4 in v4", 50, false);
+}
+
+static int
+eal_start(bool no_huge)
+{
+	static char huge[][16] = { "path_bench",     "-l",	     "0", "--in-memory", "--no-pci",
+				   "--no-telemetry", "--log-level=4" };
+	static char small[][16] = { "path_bench",   "-l",	"0",
+				    "--no-huge",    "-m",	"512",
+				    "--no-shconf",  "--no-pci", "--no-telemetry",
+				    "--log-level=4" };
+	int n = no_huge ? RTE_DIM(small) : RTE_DIM(huge);
+	char *argv[RTE_DIM(small) + 1] = { NULL };
+
+	for (int i = 0; i < n; i++)
+		argv[i] = no_huge ? small[i] : huge[i];
+	return rte_eal_init(n, argv);
+}
+
+int
+main(int argc, char **argv)
+{
+	bool no_huge = argc > 1 && strcmp(argv[1], "--no-huge") == 0;
+	bool brief = argc > 1 && strcmp(argv[argc - 1], "--short") == 0;
+
+	if (no_huge)
+		puts("without hugepages: these figures compare with nothing");
+	if (eal_start(no_huge) < 0) {
+		fputs("no hugepages: reserve some (sysctl vm.nr_hugepages=512), or --no-huge\n",
+		      stderr);
+		return 1;
+	}
+	if (brief)
+		short_run();
+	else
+		all();
+	return 0;
+}
