@@ -71,7 +71,7 @@ way(struct rig *r, const char *net, uint8_t len, const char *via, uint8_t port)
 static void
 port_make(struct rig *r, uint8_t index, enum port_side side, const char *v4, const char *v6)
 {
-	struct port port = {
+	struct link link = {
 		.index = index,
 		.side = side,
 		.mtu = 1500,
@@ -80,8 +80,8 @@ port_make(struct rig *r, uint8_t index, enum port_side side, const char *v4, con
 		.addresses = { { addr(v4), 24 }, { addr(v6), 64 } },
 	};
 
-	must(route_port_set(r->route, &port, &err), "port");
-	r->port->stations[index] = (struct port_station) { port.mac, false };
+	must(route_link_set(r->route, &link, &err), "port");
+	r->port->stations[index] = (struct port_station) { link.mac, false };
 }
 
 static void
