@@ -9,11 +9,11 @@
 #define TX_DIRECT_MIN 8	 /* a shorter run is worth buffering until the end of the loop */
 #define TX_CHUNK      64 /* what a flush looks at before it asks the device */
 
-/* Time is the newest stamp of all. */
+/* Time is the newest stamp of all; it begins with the first packet, not with the first burst. */
 static void
 stamps_take(const struct port_rx_queue *q, struct rte_mbuf **pkts, uint16_t n)
 {
-	uint64_t newest = 0;
+	uint64_t first = 0, newest = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		uint64_t us;
@@ -21,11 +21,14 @@ stamps_take(const struct port_rx_queue *q, struct rte_mbuf **pkts, uint16_t n)
 		if ((pkts[i]->ol_flags & q->stamp_flag) == 0)
 			continue;
 		us = *RTE_MBUF_DYNFIELD(pkts[i], q->stamp_offset, rte_mbuf_timestamp_t *);
+		first = first == 0 ? us : first;
 		newest = RTE_MAX(newest, us);
 	}
 	/* net_pcap stamps in microseconds since 1970, whatever the file has. */
-	if (newest != 0)
-		clock_advance(q->clock, newest * 1000);
+	if (newest == 0)
+		return;
+	clock_advance(q->clock, first * 1000);
+	clock_advance(q->clock, newest * 1000);
 }
 
 uint16_t
