@@ -10,45 +10,64 @@ import tempfile
 import time
 
 from lab import Gateway, SLOWER, free_hugepages, wait_for
-from gw import BLACK, PEER, laboratory
-from tap import Skip, case, check, main, same
+from gw import BLACK, PEER, host, laboratory, to_lan, udp, write_pcap
+from tap import Skip, add_case, case, check, main, same
 
 MARK = bytes.fromhex("c0ffee5eedc0de99a11ce0fbadf00d")
 CONFIGS = {"gcm": {"aead": "aes-gcm-128"}, "cbc": {"cipher": "aes-cbc-128", "auth": "hmac-sha256-128"}}
 
 
-def material(number, size):
-    """A key that holds the mark, and no two the same."""
-    return "hex:" + (MARK + bytes([number]) * size)[:size].hex()
+def material(number, size, mark, folder, hexadecimal=True):
+    """A key that holds the mark, and no two the same; in the configuration, or with folder in a file of its own."""
+    key = (mark + bytes([number]) * size)[:size]
+    if folder is None:
+        return "hex:" + key.hex()
+    with open(os.open(f"{folder}/{number}.key", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as f:
+        f.write(key.hex().encode() + b"\n" if hexadecimal else key)
+    return f"file:{folder}/{number}.key"
 
 
-def tunnels():
+def tunnels(folder=None, mark=MARK):
     made, number = [], 0
     for n, (name, suite) in enumerate(CONFIGS.items()):
         entry = {"name": name, "local": BLACK[4], "remote": PEER[4], "local_nets": [f"10.1.{n}.0/24"],
                  "remote_nets": [f"10.2.{n}.0/24"], **suite}
         for way in ("out", "in"):
             number += 1
-            entry[way] = {"spi": 0x1000 + number, "key": material(number, 20 if "aead" in suite else 16)}
+            entry[way] = {"spi": 0x1000 + number, "key": material(number, 20 if "aead" in suite else 16, mark, folder)}
             if "auth" in suite:
-                entry[way]["auth_key"] = material(number + 8, 32)
+                entry[way]["auth_key"] = material(number + 8, 32, mark, folder, hexadecimal=False)
         made.append(entry)
     return made
 
 
-def config(with_tunnels=True):
+def config(capture, made_tunnels=(), **gateway):
+    """Nothing comes from the black side; from the red one a capture again and again."""
     made = laboratory()
-    for i, port in enumerate(made["ports"]):
-        port["device"] = f"net_null{i}"
-    if with_tunnels:
-        made["tunnels"] = tunnels()
+    made["gateway"].update(gateway)
+    made["ports"][0]["device"] = "net_null0,no-rx=1"
+    made["ports"][1].update(device=f"net_pcap0,rx_pcap={capture},infinite_rx=1", promiscuous=True)
+    made["tunnels"] = list(made_tunnels)
     return made
+
+
+def traffic(folder):
+    """A packet for each tunnel: keys in use are in caches, as schedules that begin with the key."""
+    write_pcap(f"{folder}/lan.pcap", [to_lan(udp(host(4, 1, n), host(4, 2, n), bytes(100))) for n in range(len(CONFIGS))])
+    return f"{folder}/lan.pcap"
 
 
 # In every key; raw, and as the digits of the file in either case.
 PIECE = 1 << 24
 SHADOW = 1 << 33  # larger maps are a sanitizer's own
-PATTERNS = [MARK, MARK.hex().encode(), MARK.hex().upper().encode()]
+OTHER = bytes(0xff - octet for octet in MARK)
+
+
+def patterns(mark):
+    return [mark, mark.hex().encode(), mark.hex().upper().encode()]
+
+
+PATTERNS = patterns(MARK)
 
 
 def memory_of(pid):
@@ -72,9 +91,10 @@ def found_in_memory(pid, patterns=None):
 
 
 @contextlib.contextmanager
-def running(huge=False):
+def running(huge=False, files=False, **more):
     with tempfile.TemporaryDirectory(prefix="espgw-keys-") as folder:
-        gateway = Gateway(folder, "gw", config(), huge=huge)
+        made = config(traffic(folder), tunnels(folder if files else None), **more)
+        gateway = Gateway(folder, "gw", made, huge=huge)
         try:
             wait_for("the gateway has the keys", lambda: gateway.alive() or found_in_memory(gateway.process.pid))
             time.sleep(0.5 * SLOWER)
@@ -83,17 +103,51 @@ def running(huge=False):
             gateway.kill()
 
 
-@case("keys of SAs that a reload took away are nowhere in the gateway's memory")
-def freed():
-    with running() as (_, gateway):
+def reload(gateway, made):
+    gateway.write(made)
+    gateway.signal(signal.SIGHUP)
+
+
+def vanish(gateway, which):
+    """Grace periods first; then not one copy, of the file's text either."""
+    end = time.monotonic() + 10 * SLOWER
+    while found_in_memory(gateway.process.pid, which):
+        check(time.monotonic() < end, f"keys left in {found_in_memory(gateway.process.pid, which)}")
+        time.sleep(0.2)
+
+
+def freed(files=False, **more):
+    with running(files=files, **more) as (folder, gateway):
         check(found_in_memory(gateway.process.pid), "the keys of live SAs are not found: the search is broken")
-        gateway.write(config(False))
-        gateway.signal(signal.SIGHUP)
-        # Grace periods first; then not one copy, of the file's text either.
-        end = time.monotonic() + 10 * SLOWER
-        while found_in_memory(gateway.process.pid):
-            check(time.monotonic() < end, f"keys left in {found_in_memory(gateway.process.pid)}")
-            time.sleep(0.2)
+        reload(gateway, config(f"{folder}/lan.pcap", **more))
+        vanish(gateway, PATTERNS)
+        check(gateway.stop().report["tx"] > 0, "no packet was enciphered")
+
+
+for engine in ("ipsec_mb", "openssl"):
+    add_case(f"keys of SAs that a reload took away are nowhere in the gateway's memory, {engine}",
+             lambda e=engine: freed(crypto=[e]))
+add_case("keys from files that a reload took away are nowhere in the gateway's memory", lambda: freed(files=True))
+
+
+@case("keys that a reload replaced are nowhere in memory while the others are in use")
+def replaced():
+    with running() as (folder, gateway):
+        reload(gateway, config(f"{folder}/lan.pcap", tunnels(mark=OTHER)))
+        wait_for("the other keys are there", lambda: found_in_memory(gateway.process.pid, [OTHER]))
+        vanish(gateway, PATTERNS)
+        gateway.stop()
+
+
+@case("a reload that is refused leaves nothing of its keys in memory")
+def refused():
+    with running() as (folder, gateway):
+        wrong = config(f"{folder}/lan.pcap", tunnels(mark=OTHER))
+        wrong["tunnels"][0]["nonsense"] = 1
+        reload(gateway, wrong)
+        wait_for("the refusal", lambda: "nonsense" in gateway.said())
+        vanish(gateway, patterns(OTHER))
+        check(found_in_memory(gateway.process.pid, [MARK]), "the keys in use went with them")
         gateway.stop()
 
 
