@@ -121,6 +121,9 @@ check_outer(struct load *l, const struct conf_sa *sa, const struct origin *o)
 	if (sa->tfc.pad_to != 0 && sa->mode == CONF_TRANSPORT)
 		item_error(l, &sa->mark, o, "tfc", "mode: tunnel",
 			   "pad_to needs an inner packet whose length says where padding begins");
+	if (sa->tfc.dummy_rate != 0 && sa->mode == CONF_TRANSPORT)
+		item_error(l, &sa->mark, o, "tfc", "mode: tunnel",
+			   "dummies are sent by tunnels only");
 	check_limit(l, sa, o, "packets", t->soft_packets, t->hard_packets);
 	check_limit(l, sa, o, "bytes", t->soft_bytes, t->hard_bytes);
 	check_limit(l, sa, o, "seconds", t->soft_seconds, t->hard_seconds);

@@ -17,6 +17,7 @@
 #include "ctl/policies.h"
 #include "ctl/ports.h"
 #include "ctl/sas.h"
+#include "ctl/timers.h"
 #include "ctl/view.h"
 #include "esp/esp.h"
 #include "icmp/icmp.h"
@@ -241,6 +242,9 @@ policy_init(struct gw *gw, struct err *err)
 	if (rc < 0)
 		return rc;
 	spd_commit(gw->spd);
+	rc = timers_renew(gw, err);
+	if (rc < 0)
+		return rc;
 	return spd_maintain(gw->spd, true, err) < 0 ? -ENOMEM : 0;
 }
 
@@ -251,6 +255,7 @@ policy_fini(struct gw *gw)
 		if (gw->sa_books[i].index != SA_NONE)
 			sa_unmake(gw, gw->sa_books[i].index);
 	defer_poll(&gw->defer, 0, true);
+	timers_free(gw);
 	free(gw->sa_books);
 	free(gw->policy_books);
 	gw->sa_books = NULL;

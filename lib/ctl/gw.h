@@ -38,6 +38,10 @@ struct sa_book {
 	uint32_t index; /* SA_NONE: none, its place in the file is free */
 	uint32_t group;
 	uint64_t drops[DROP_MAX]; /* of those it replaced */
+	/* Timers, out: packets of the key when last looked at, when they had last changed or a
+	 * keepalive was sent, and until when the dummies are sent.
+	 */
+	uint64_t sent, sent_at, dummies_at; /* the latter two: ns */
 };
 
 /* The same of a policy. */
@@ -73,6 +77,8 @@ struct gw {
 	struct view *view;
 	struct sa_book *sa_books;
 	struct policy_book *policy_books;
+	uint32_t n_dummies;
+	uint32_t *dummies; /* indices of the books whose SAs send some */
 	uint32_t next_group;
 	uint16_t next_owner;
 	bool running;

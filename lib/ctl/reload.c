@@ -9,6 +9,7 @@
 #include "ctl/ports.h"
 #include "ctl/report.h"
 #include "ctl/sas.h"
+#include "ctl/timers.h"
 #include "ctl/view.h"
 #include "numbers/numbers.h"
 #include "spd/spd.h"
@@ -165,6 +166,7 @@ swap(struct gw *gw, struct next *n)
 	n->sas = NULL;
 	n->policies = NULL;
 	sas_route(gw);
+	complain("timers", timers_renew(gw, &err), &err);
 	complain("view", view_renew(gw, &err), &err);
 }
 

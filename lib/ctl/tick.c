@@ -6,6 +6,7 @@
 
 #include "base/addr.h"
 #include "ctl/log.h"
+#include "ctl/timers.h"
 #include "seq/seq.h"
 #include "spd/spd.h"
 #include "worker/mailbox.h"
@@ -100,9 +101,12 @@ gw_tick(struct gw *gw)
 	audit_drain(gw);
 	if (spd_maintain(gw->spd, false, &err) < 0)
 		GW_LOG(WARNING, "policies: %s\n", err.text);
+	timers_dummies(gw, now);
 	if (now / (NS_PER_SECOND / 10) == gw->last_look)
 		return;
 	gw->last_look = now / (NS_PER_SECOND / 10);
-	for (uint32_t i = 0; i < gw->conf->n_sas; i++)
+	for (uint32_t i = 0; i < gw->conf->n_sas; i++) {
 		lifetime_check(gw, gw->sa_books[i].index, now);
+		timers_keepalive(gw, i, now);
+	}
 }

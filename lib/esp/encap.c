@@ -43,6 +43,17 @@ growth(const struct sa *sa, uint16_t carried)
 	return goal > carried ? goal - carried : 0;
 }
 
+/* Traffic flow confidentiality. Of our own packets only a dummy is of protocol 59; others' may be,
+ * too.
+ */
+static void
+shape_hide(const struct sa *sa, const struct pkt *p, struct shape *s, uint16_t carried)
+{
+	if ((p->flags & PKT_OWN) != 0 && p->proto == IPPROTO_NONE)
+		s->next_header = IPPROTO_NONE;
+	s->grow = growth(sa, carried);
+}
+
 static void
 shape_of(const struct sa *sa, const struct rte_mbuf *m, const struct pkt *p, struct shape *s)
 {
@@ -55,8 +66,8 @@ shape_of(const struct sa *sa, const struct rte_mbuf *m, const struct pkt *p, str
 	if (likely((sa->flags & SA_TRANSPORT) == 0)) {
 		s->outer = tunnel_out_size(&sa->out);
 		s->next_header = (p->flags & PKT_V6) != 0 ? IPPROTO_IPV6 : IPPROTO_IPIP;
-		if (unlikely((sa->flags & SA_GROW) != 0))
-			s->grow = growth(sa, carried);
+		if (unlikely((sa->flags & SA_TFC) != 0))
+			shape_hide(sa, p, s, carried);
 	} else {
 		s->split = transport_split(ip, (p->flags & PKT_V6) != 0, p->l4_off, &s->name_off);
 		s->next_header = ip[s->name_off];

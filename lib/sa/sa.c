@@ -56,7 +56,8 @@ flags_of(const struct sa_params *p)
 {
 	return (p->inbound ? SA_INBOUND : 0) | (p->transport ? SA_TRANSPORT : 0) |
 	       (p->dst.family == 6 ? SA_V6 : 0) | (p->udp ? SA_UDP : 0) | (p->ecn ? SA_ECN : 0) |
-	       (algs[p->suite.cipher].iv_len == 16 ? SA_CBC : 0) | (p->pad_to != 0 ? SA_GROW : 0);
+	       (algs[p->suite.cipher].iv_len == 16 ? SA_CBC : 0) |
+	       (p->pad_to != 0 || p->dummy_rate != 0 ? SA_TFC : 0);
 }
 
 static uint64_t

@@ -30,11 +30,11 @@ struct replay;
 enum sa_flag {
 	SA_INBOUND = 1 << 0,
 	SA_TRANSPORT = 1 << 1,
-	SA_V6 = 1 << 2,	  /* outer addresses are IPv6 */
-	SA_UDP = 1 << 3,  /* RFC 3948 */
-	SA_ECN = 1 << 4,  /* RFC 6040 normal mode; else the outer ECN is ignored */
-	SA_CBC = 1 << 5,  /* the engine makes the IV */
-	SA_GROW = 1 << 6, /* traffic flow confidentiality: pad_to */
+	SA_V6 = 1 << 2,	 /* outer addresses are IPv6 */
+	SA_UDP = 1 << 3, /* RFC 3948 */
+	SA_ECN = 1 << 4, /* RFC 6040 normal mode; else the outer ECN is ignored */
+	SA_CBC = 1 << 5, /* the engine makes the IV */
+	SA_TFC = 1 << 6, /* traffic flow confidentiality: pad_to, or dummies go by it */
 };
 
 /* Why an SA takes no more packets: written by control, read by workers. */

@@ -17,11 +17,10 @@
 
 /* Written by the owner worker alone; control may read each field with cell_get(). */
 struct lane {
-	uint64_t next;	    /* the next number to use; 0 = the last of all, 2^64-1, is used */
-	uint64_t packets;   /* taken numbers that life_count let pass */
-	uint64_t bytes;	    /* their octets */
-	uint64_t last_used; /* ns, the worker's clock; 0 = never */
-	uint64_t room[4];
+	uint64_t next;	  /* the next number to use; 0 = the last of all, 2^64-1, is used */
+	uint64_t packets; /* taken numbers that life_count let pass */
+	uint64_t bytes;	  /* their octets */
+	uint64_t room[5];
 } __rte_aligned(64);
 _Static_assert(sizeof(struct lane) == 64, "one line a lane");
 

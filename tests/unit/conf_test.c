@@ -127,6 +127,7 @@ static const struct {
 	{ "encap without ports", SA("encap: {keepalive: 1s}"), "6:13: sas[0].encap.udp: ", "missing" },
 	{ "three ports", SA("encap: {udp: [1, 2, 3]}"), "6:19: sas[0].encap.udp: ", "not a list of two" },
 	{ "padding in transport mode", SA("mode: transport, tfc: {pad_to: 100}"), "6:28: sas[0].tfc: ", "mode: tunnel" },
+	{ "dummies in transport mode", SA("mode: transport, tfc: {dummy_rate: 1}"), "6:28: sas[0].tfc: ", "mode: tunnel" },
 	{ "a DSCP too large", SA("outer_dscp: {64: 1}"), "6:19: sas[0].outer_dscp: ", "64 is out of range" },
 	/* algorithms and keys */
 	{ "an unknown aead", TOP "sas:\n  - {name: a, direction: out, spi: 256, src: 10.0.0.1, dst: 10.0.0.2, aead: aes-gcm}\n",

@@ -71,6 +71,7 @@ struct rig_suite {
 	bool implicit_iv, esn, transport, v6, udp;
 	uint32_t window;
 	uint16_t pad_to;
+	bool dummies; /* out: may be sent */
 };
 
 static inline void
@@ -258,6 +259,7 @@ rig_sa_make(struct path_rig *r, const struct rig_suite *s, uint32_t n, bool inbo
 		.group = n + 1,
 		.path_mtu = RIG_PATH_MTU,
 		.pad_to = inbound ? 0 : s->pad_to,
+		.dummy_rate = !inbound && s->dummies,
 		.lane = &sa->lanes[inbound],
 		.window = inbound ? sa->window : NULL,
 	};
