@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """Every kind of port that needs no NIC: numbered packets through two gateways, octet for octet, ledgers balanced."""
+import os
 import subprocess
 import tempfile
+import time
 
 from lab import Lab, sh, wait_for
 import gw
@@ -24,8 +26,12 @@ def through_two(count, black, red, wires, ends=("host-a", "eth0", "host-b", "eth
     with tempfile.TemporaryDirectory(prefix="espgw-e2e-") as folder, Lab("espgw-e2e", folder) as lab:
         quiet_namespaces(lab)
         wires(lab)
-        gateways = [lab.gateway(name, site(side, black(side, folder), red(side)), ns=lab.ns(name))
-                    for side, name in enumerate(("gw-a", "gw-b"))]
+        gateways = []
+        for side, name in enumerate(("gw-a", "gw-b")):
+            gateways.append(lab.gateway(name, site(side, black(side, folder), red(side)), ns=lab.ns(name)))
+            if side == 0 and "memif" in black(side, folder):
+                wait_for("the memif server listens", lambda: os.path.exists(f"{folder}/memif.sock"))
+                time.sleep(1 * gw.SLOWER)  # a client that finds it not started yet does not come again
         if "tap" in red(0):
             wait_for_taps(lab, gateways)
         stream = Stream(count)
