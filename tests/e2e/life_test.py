@@ -8,7 +8,7 @@ import threading
 import time
 
 from lab import Lab, SLOWER, sh, wait_for
-from gw import aged, frame, udp
+from gw import aged, frame, total, udp
 from pump import Stream, reach, send, socket_on, transfer
 from sites import (HOST4, HOST6, HOST_MAC, RED_MAC, SPI, af_packet, black_veth, hosts, key, namespaces, red_veths, site, tunnel)
 from tap import case, check, main, same
@@ -175,6 +175,20 @@ def arrived(receiver, want):
         return receiver.recv(65536) == want
     except BlockingIOError:
         return False
+
+
+@case("tfc dummy_rate: an idle tunnel sends dummies at that rate, and the far end consumes them")
+def dummies():
+    rate, seconds = 200, 2
+    with running(configs=lambda side: both(side, [tunnel(side, **({} if side else {"tfc": {"dummy_rate": rate}}))])) as lab:
+        sender, receiver = ends(lab)
+        reach(sender, receiver, Stream(1), lab.gateways.values())
+        time.sleep(seconds)
+        here, there = (lab.gateways[name].stop().report for name in NAMES)
+        made, used = total(here["generated"]), total(there["consumed"])
+        check(rate * seconds * 0.5 <= made, f"{made} dummies in more than {seconds} s at {rate} a second")
+        # gateway b may have come up after the first of them, and ends after a.
+        check(made * 0.5 <= used <= made, f"{made} made and {used} consumed")
 
 
 @case("a reload of a file with an error says where it is and changes nothing")
