@@ -37,14 +37,16 @@ unusable(const struct sa *sa, const struct pkt *p)
 uint16_t
 sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
-	const struct sa_table *sas = w->view->sas;
+	const struct view *v = w->view;
 	struct sa *sa[BURST_MAX];
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
-		uint64_t now = spd_out_sa(w->view->spd, pkt_of(pkts[i])->policy);
+		struct pkt *p = pkt_of(pkts[i]);
 
-		sa[i] = sa_again(sas, spd_sa_index(now), spd_sa_generation(now));
+		/* Of now: control points policies elsewhere before it ends an SA. */
+		p->sa = spd_sa_index(spd_out_sa(v->spd, p->policy));
+		sa[i] = p->sa != SA_NONE ? sa_at(v->sas, p->sa) : NULL;
 		rte_prefetch0(sa[i]);
 	}
 	for (uint16_t i = 0; i < n; i++) {
@@ -57,7 +59,6 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 			continue;
 		}
 		p->generation = sa[i]->generation;
-		p->sa = sa_session(sa[i])->id;
 		p->next_hop = sa[i]->next_hop;
 		p->hot = sa[i];
 		if (unlikely(m->pkt_len > sa[i]->mtu)) {

@@ -19,95 +19,86 @@
 /* UDP, ESP and the longest IV behind the IP header: in the first segment always. */
 #define BEHIND_IP (sizeof(struct rte_udp_hdr) + sizeof(struct rte_esp_hdr) + 16)
 
-/* A packet whose buffers somebody else reads or writes is copied before anything is written. */
-static struct rte_mbuf *
-own_copy(struct worker *w, struct rte_mbuf *m)
+/* A packet whose buffers somebody else reads or writes is copied before anything is written, and
+ * headers that are split over segments are brought together. NULL: the packet is gone.
+ */
+static __rte_noinline struct rte_mbuf *
+make_plain(struct worker *w, struct rte_mbuf *m)
 {
-	struct rte_mbuf *copy = rte_pktmbuf_copy(m, w->pool, 0, UINT32_MAX);
+	struct rte_mbuf *copy;
 
-	if (copy == NULL) {
-		drop(w, m, DROP_NO_MBUF);
-		return NULL;
+	if (!mbuf_is_ours(m)) {
+		copy = rte_pktmbuf_copy(m, w->pool, 0, UINT32_MAX);
+		if (copy == NULL) {
+			drop(w, m, DROP_NO_MBUF);
+			return NULL;
+		}
+		*pkt_of(copy) = *pkt_of(m);
+		rte_pktmbuf_free(m);
+		m = copy;
 	}
-	*pkt_of(copy) = *pkt_of(m);
-	rte_pktmbuf_free(m);
-	return copy;
+	/* Without room for it the parser says what is missing. */
+	mbuf_pull(m, RTE_ETHER_HDR_LEN + WIRE_IP6_HEADER + WIRE_EXT_OCTETS_MAX + BEHIND_IP);
+	return m;
 }
 
-/* The frame's own header: whose it is, and what is in it. Stores DROP_NONE for IP. */
-static enum drop_reason
-ether_check(const struct worker *w, const struct rte_mbuf *m, const struct pkt *p)
+static __rte_noinline enum drop_reason
+not_ip(uint16_t ether_type)
+{
+	return ether_type == RTE_BE16(RTE_ETHER_TYPE_VLAN) ||
+			       ether_type == RTE_BE16(RTE_ETHER_TYPE_QINQ) ||
+			       ether_type == RTE_BE16(RTE_ETHER_TYPE_QINQ1) ?
+		       DROP_VLAN :
+		       DROP_NOT_IP;
+}
+
+static __rte_noinline enum drop_reason
+malformed(enum wire_verdict verdict)
+{
+	return verdict == WIRE_CHECKSUM ? DROP_OUTER_CHECKSUM :
+	       verdict == WIRE_SPLIT	? DROP_BUFFER :
+					  DROP_OUTER_MALFORMED;
+}
+
+/* The frame's own header and the IP header: whose it is, what is in it, whether it may be. Cuts the
+ * Ethernet header off, and Ethernet padding, before anybody looks for a tag at the end.
+ */
+static __rte_always_inline enum drop_reason
+judge(const struct worker *w, struct rte_mbuf *m, struct pkt *p)
 {
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	bool sum_good = (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+	uint16_t contiguous = m->data_len - sizeof(*eth);
+	uint32_t frame = m->pkt_len - sizeof(*eth);
+	enum wire_verdict verdict;
+	struct ip_info info;
+	bool v6;
 
 	if (unlikely(m->data_len < sizeof(*eth)))
 		return DROP_OUTER_MALFORMED;
 	if (unlikely(!port_takes(w->port, p->port, &eth->dst_addr)))
 		return DROP_NOT_OURS;
-	if (likely(eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4) ||
-		   eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6)))
-		return (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0 ? DROP_VLAN : DROP_NONE;
-	if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_VLAN) ||
-	    eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_QINQ) ||
-	    eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_QINQ1))
+	v6 = eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6);
+	if (unlikely(!v6 && eth->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV4)))
+		return not_ip(eth->ether_type);
+	if (unlikely((m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0))
 		return DROP_VLAN;
-	return DROP_NOT_IP;
-}
-
-static enum wire_verdict
-parse(const struct rte_mbuf *m, struct ip_info *info)
-{
-	bool sum_good = (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
-
-	return wire_ip_parse_sum(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len,
-				 sum_good, info);
-}
-
-/* Headers that are split over segments: makes the first segment hold them. */
-static enum wire_verdict
-parse_chain(struct rte_mbuf *m, struct ip_info *info)
-{
-	enum wire_verdict verdict;
-
-	mbuf_pull(m, WIRE_IP6_HEADER);
-	verdict = parse(m, info);
-	if (verdict == WIRE_SPLIT) {
-		mbuf_pull(m, WIRE_IP6_HEADER + WIRE_EXT_OCTETS_MAX);
-		verdict = parse(m, info);
-	}
-	if (verdict == WIRE_OK && m->data_len < info->l4_off + BEHIND_IP)
-		mbuf_pull(m, info->l4_off + BEHIND_IP);
-	return verdict;
-}
-
-/* Cuts the Ethernet header off and fills struct pkt from the IP header. */
-static enum drop_reason
-ip_check(struct rte_mbuf *m, struct pkt *p)
-{
-	bool same = ((rte_pktmbuf_mtod(m, const struct rte_ether_hdr *)->ether_type ==
-		      RTE_BE16(RTE_ETHER_TYPE_IPV6)));
-	enum wire_verdict verdict;
-	struct ip_info info;
-
-	m->data_off += sizeof(struct rte_ether_hdr);
-	m->data_len -= sizeof(struct rte_ether_hdr);
-	m->pkt_len -= sizeof(struct rte_ether_hdr);
-	verdict = likely(m->nb_segs == 1) ? parse(m, &info) : parse_chain(m, &info);
+	verdict = wire_ip_parse_sum((const uint8_t *)(eth + 1), contiguous, frame, sum_good, &info);
 	if (unlikely(verdict != WIRE_OK))
-		return verdict == WIRE_CHECKSUM ? DROP_OUTER_CHECKSUM :
-		       verdict == WIRE_SPLIT	? DROP_BUFFER :
-						  DROP_OUTER_MALFORMED;
-	if (unlikely(((info.flags & IP_INFO_V6) != 0) != same))
+		return malformed(verdict);
+	if (unlikely(((info.flags & IP_INFO_V6) != 0) != v6))
 		return DROP_OUTER_MALFORMED;
-	/* Ethernet padding: away, before anybody looks for a tag at the end. */
-	if (unlikely(info.total < m->pkt_len))
-		mbuf_cut_tail(m, m->pkt_len - info.total);
+	m->data_off += sizeof(*eth);
+	m->data_len = contiguous;
+	m->pkt_len = frame;
+	if (unlikely(info.total < frame))
+		mbuf_cut_tail(m, frame - info.total);
 	pkt_fill(p, &info);
 	return DROP_NONE;
 }
 
 /* All that both sides have in common. NULL: the packet is gone. */
-static struct rte_mbuf *
+static __rte_always_inline struct rte_mbuf *
 take_in(struct worker *w, struct rte_mbuf *m)
 {
 	struct pkt *p = pkt_of(m);
@@ -118,15 +109,13 @@ take_in(struct worker *w, struct rte_mbuf *m)
 	p->sa = SA_NONE;
 	p->policy = POLICY_NONE;
 	p->flags = 0;
-	if (unlikely(!mbuf_is_ours(m))) {
-		m = own_copy(w, m);
+	if (unlikely(!mbuf_is_plain(m))) {
+		m = make_plain(w, m);
 		if (m == NULL)
 			return NULL;
 		p = pkt_of(m);
 	}
-	why = ether_check(w, m, p);
-	if (likely(why == DROP_NONE))
-		why = ip_check(m, p);
+	why = judge(w, m, p);
 	if (unlikely(why != DROP_NONE)) {
 		drop(w, m, why);
 		return NULL;
@@ -134,7 +123,7 @@ take_in(struct worker *w, struct rte_mbuf *m)
 	return m;
 }
 
-static bool
+static __rte_always_inline bool
 is_for_us(const struct worker *w, const struct rte_mbuf *m, const struct pkt *p)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);

@@ -51,13 +51,26 @@ sa_mtu(const struct sa *sa, uint16_t outer_mtu)
 	return tunnel_mtu(&sa->suite, v6, udp, outer_mtu);
 }
 
+static bool
+is_tfc(const struct sa_params *p)
+{
+	return p->pad_to != 0 || p->dummy_rate != 0;
+}
+
+static bool
+is_plain(const struct sa_params *p)
+{
+	return !p->transport && !is_tfc(p) && algs[p->suite.cipher].salt_len == 4 &&
+	       p->suite.iv_len == 8 && p->suite.align == 4;
+}
+
 static uint8_t
 flags_of(const struct sa_params *p)
 {
 	return (p->inbound ? SA_INBOUND : 0) | (p->transport ? SA_TRANSPORT : 0) |
 	       (p->dst.family == 6 ? SA_V6 : 0) | (p->udp ? SA_UDP : 0) | (p->ecn ? SA_ECN : 0) |
-	       (algs[p->suite.cipher].iv_len == 16 ? SA_CBC : 0) |
-	       (p->pad_to != 0 || p->dummy_rate != 0 ? SA_TFC : 0);
+	       (algs[p->suite.cipher].iv_len == 16 ? SA_CBC : 0) | (is_tfc(p) ? SA_TFC : 0) |
+	       (is_plain(p) ? SA_PLAIN : 0);
 }
 
 static uint64_t

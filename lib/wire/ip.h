@@ -69,10 +69,13 @@ wire_is_ext_header(uint8_t nh)
  * behind len is read. sum_good: the port has found the IPv4 checksum good. *out is complete on
  * WIRE_OK and undefined otherwise. What is behind l4_off may be of any length, also none.
  */
-static inline enum wire_verdict
+static __rte_always_inline enum wire_verdict
 wire_ip_parse_sum(const uint8_t *ip, uint32_t len, uint32_t frame, bool sum_good,
 		  struct ip_info *out)
 {
+	enum wire_verdict verdict;
+	struct ip_info slow;
+
 	if (likely(len >= sizeof(struct rte_ipv4_hdr) && ip[0] == RTE_IPV4_VHL_DEF)) {
 		const struct rte_ipv4_hdr *h = (const struct rte_ipv4_hdr *)ip;
 
@@ -105,7 +108,10 @@ wire_ip_parse_sum(const uint8_t *ip, uint32_t len, uint32_t frame, bool sum_good
 		out->ttl = h->hop_limits;
 		return likely(out->total <= frame) ? WIRE_OK : WIRE_MALFORMED;
 	}
-	return wire_ip_parse_slow(ip, len, frame, sum_good, out);
+	/* By way of a copy: *out itself can then stay in registers on the ways above. */
+	verdict = wire_ip_parse_slow(ip, len, frame, sum_good, &slow);
+	*out = slow;
+	return verdict;
 }
 
 /* The same where nobody has looked at the checksum yet. */

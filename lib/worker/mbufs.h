@@ -34,4 +34,13 @@ mbuf_is_ours(const struct rte_mbuf *m)
 	return true;
 }
 
+/* One segment of our own: the same as mbuf_is_ours() and nb_segs == 1, from the mbuf's first line
+ * alone. */
+static inline bool
+mbuf_is_plain(const struct rte_mbuf *m)
+{
+	return ((m->refcnt ^ 1) | (m->nb_segs ^ 1)) == 0 &&
+	       (m->ol_flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)) == 0;
+}
+
 #endif

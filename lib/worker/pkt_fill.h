@@ -27,7 +27,7 @@ pkt_reset(struct pkt *p, uint8_t port)
 /* Describes the IP packet that the data begin with: offsets, protocol, TOS, the flags of
  * PKT_IP_FLAGS. All else stays, also outer_tos.
  */
-static inline void
+static __rte_always_inline void
 pkt_fill(struct pkt *p, const struct ip_info *ip)
 {
 	p->l4_off = ip->l4_off;

@@ -118,19 +118,7 @@ struct worker {
 void audit_note(struct worker *w, const struct rte_mbuf *m, enum drop_reason why);
 
 /* Ends a packet under a name; of its SA too, where one is known. */
-static inline void
-drop(struct worker *w, struct rte_mbuf *m, enum drop_reason why)
-{
-	const struct pkt *p = pkt_of(m);
-
-	assert(why != DROP_NONE);
-	cell_add(&w->drops[why], 1);
-	if (unlikely(w->now >= w->audit_at[why]))
-		audit_note(w, m, why);
-	if (p->sa != SA_NONE)
-		sparse_add(w->sparse, p->sa, p->generation, why);
-	rte_pktmbuf_free(m);
-}
+void drop(struct worker *w, struct rte_mbuf *m, enum drop_reason why) __rte_cold;
 
 static inline void
 consume(struct worker *w, struct rte_mbuf *m, enum consumed_cause cause)
