@@ -35,8 +35,8 @@ enum sa_flag {
 	SA_ECN = 1 << 4, /* RFC 6040 normal mode; else the outer ECN is ignored */
 	SA_CBC = 1 << 5, /* the engine makes the IV */
 	SA_TFC = 1 << 6, /* traffic flow confidentiality: pad_to, or dummies go by it */
-	/* Tunnel, salt of 4, IV of 8 on the wire, alignment of 4, no TFC: GCM, ChaCha20, GMAC, CTR
-	 * as most use them. */
+	/* For the straight ways of lib/esp. Tunnel, salt of 4, IV of 8 on the wire, alignment of 4,
+	 * no TFC: GCM, ChaCha20, GMAC, CTR as most use them. */
 	SA_PLAIN = 1 << 7,
 };
 

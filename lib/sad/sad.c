@@ -178,7 +178,7 @@ sad_find(const struct sad *sad, uint32_t spi, const struct addr *local)
 	return peer_of(sad, &like);
 }
 
-static bool
+static __rte_always_inline bool
 is_at(const struct sa *sa, const struct pkt *p, const uint8_t *ip)
 {
 	if (sa->spi_be != p->spi_be)
@@ -188,7 +188,7 @@ is_at(const struct sa *sa, const struct pkt *p, const uint8_t *ip)
 	return (p->flags & PKT_V6) != 0 && memcmp(sa->in.local, ip + 24, 16) == 0;
 }
 
-static uint32_t
+static __rte_noinline uint32_t
 lookup_rest(const struct sad *sad, const struct pkt *p, const uint8_t *ip)
 {
 	struct sad_key key = { .spi_be = p->spi_be };
