@@ -47,7 +47,8 @@ static int
 pair_check(const struct alg *cipher, const struct alg *auth, struct err *err)
 {
 	if (cipher->kind == ALG_AEAD && auth != NULL)
-		return err_set(err, -EINVAL, "%s authenticates by itself: no auth beside it", cipher->name);
+		return err_set(err, -EINVAL, "%s authenticates by itself: no auth beside it",
+			       cipher->name);
 	if (cipher->kind == ALG_CIPHER && auth == NULL)
 		return err_set(err, -EINVAL, "cipher %s needs an auth, such as hmac-sha256-128",
 			       cipher->name);
@@ -63,15 +64,17 @@ suite_init(struct suite *s, const struct alg *cipher, const struct alg *auth, ui
 
 	if (rc < 0)
 		return rc;
+	if (icv_len == 0 && implicit_iv)
+		icv_len = cipher->iiv_icv_len;
 	if (icv_len == 0)
-		icv_len = implicit_iv && cipher->iiv_icv_len != 0 ? cipher->iiv_icv_len : tag->icv_len;
+		icv_len = tag->icv_len;
 	if (icv_len != tag->icv_len && !(tag->short_icv && (icv_len == 8 || icv_len == 12)))
 		return err_set(err, -EINVAL, "%s has no tag of %u octets: %s", tag->name, icv_len,
 			       tag->short_icv ? "8, 12 or 16" : "leave icv out");
 	if (implicit_iv && cipher->iiv_icv_len != icv_len)
 		return err_set(err, -EINVAL,
-			       "RFC 8750 has no implicit IV for %s with a tag of %u: aes-gcm with 16, "
-			       "aes-ccm with 8, chacha20-poly1305",
+			       "RFC 8750 has no implicit IV for %s with a tag of %u: "
+			       "aes-gcm with 16, aes-ccm with 8, chacha20-poly1305",
 			       cipher->name, icv_len);
 	*s = (struct suite) {
 		.cipher = cipher->id,

@@ -1,4 +1,4 @@
-/* The algorithms of ESP as one table: names as in the configuration, lengths in octets, IANA numbers.
+/* The algorithms of ESP as one table: names of the configuration, lengths in octets, IANA numbers.
  *
  * A new algorithm is a row here, its calls in the engines that have it, and its vectors.
  */
@@ -54,7 +54,7 @@ struct alg {
 	const char *name;
 	uint8_t id; /* enum alg_id; also the row's index in algs[] */
 	uint8_t kind;
-	uint8_t iana; /* IKEv2 transform id, of ENCR_* or AUTH_* by kind; for AEAD that of the 16-octet tag */
+	uint8_t iana; /* IKEv2 transform id, ENCR_* or AUTH_* by kind; AEAD: of the full tag */
 	uint8_t key_len;
 	uint8_t salt_len; /* follows the key in the keying material */
 	uint8_t iv_len;	  /* on the wire */
@@ -85,7 +85,7 @@ struct suite {
 
 /* Fills *s, or says what does not go together. icv_len 0 = the algorithm's own; auth NULL = none.
  *
- * -EINVAL: a cipher without an auth, an AEAD with one, a tag length or an implicit IV that is not defined.
+ * -EINVAL: a cipher without an auth, an AEAD with one, an undefined tag length or implicit IV.
  */
 int suite_init(struct suite *s, const struct alg *cipher, const struct alg *auth, uint8_t icv_len,
 	       bool implicit_iv, bool esn, struct err *err);

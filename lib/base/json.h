@@ -1,4 +1,5 @@
-/* Writes JSON to a stdio stream, one value after the other: commas, nesting and escapes are its work.
+/* Writes JSON to a stdio stream, one value after the other: commas, nesting and escapes are its
+ * work.
  *
  *	struct json j;
  *
@@ -7,8 +8,9 @@
  *	json_u64(&j, "rx", 17);
  *	json_end(&j);
  *
- * key is NULL for an element of an array and for the outermost value. Strings need not be UTF-8: what
- * is not is written as U+FFFD. Nesting is limited to JSON_DEPTH_MAX; deeper is a bug and asserts.
+ * key is NULL for an element of an array and for the outermost value. Strings need not be UTF-8:
+ * what is not is written as U+FFFD. Nesting is limited to JSON_DEPTH_MAX; deeper is a bug and
+ * asserts.
  */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H

@@ -25,7 +25,7 @@
 #include "pipe/handoff.h"
 #include "pipe/loop.h"
 #include "pipe/stages.h"
-#include "port/port_stage.h"
+#include "port/port.h"
 #include "route/route.h"
 #include "sad/sad.h"
 #include "spd/spd.h"

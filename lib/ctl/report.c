@@ -5,7 +5,6 @@
 #include "base/json.h"
 #include "pipe/handoff.h"
 #include "port/port.h"
-#include "port/port_stage.h"
 #include "seq/seq.h"
 #include "worker/mailbox.h"
 

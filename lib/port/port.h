@@ -109,6 +109,16 @@ int port_start(struct port *port, struct err *err);
 /* What is in the device's queues is gone after this. Stopping twice is fine. */
 int port_stop(struct port *port, struct err *err);
 
+/* After the last port is open: sets w->port and adds this worker's queues and rings to its sources.
+ */
+int port_attach(struct ports *ports, struct worker *w, struct err *err);
+
+/* Frames held by this worker: in its buffers and in the rings to it. Any thread. */
+uint64_t port_held(const struct worker *w);
+
+/* The worker has ended: what it still holds is dropped as `stopped`. */
+void port_drop_held(struct worker *w);
+
 struct port *port_by_name(const struct ports *ports, const char *name);
 
 /* Whether a device will replay a capture file; known before it is opened, for the choice of the

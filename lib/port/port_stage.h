@@ -67,10 +67,6 @@ port_takes(const struct port_worker *pw, uint8_t port, const struct rte_ether_ad
 	       s->promiscuous;
 }
 
-/* After the last port is open: sets w->port and adds this worker's queues and rings to its sources.
- */
-int port_attach(struct ports *ports, struct worker *w, struct err *err);
-
 source_fn port_rx;
 /* Frames that other workers send through this one's queues; mbuf.port is already set. */
 source_fn port_ring;
@@ -80,11 +76,5 @@ stage_fn port_tx;
 /* At the end of each loop: sends what is buffered. What the device does not take is held until the
  * next time. */
 void port_flush(struct worker *w);
-
-/* Frames held by this worker: in its buffers and in the rings to it. Any thread. */
-uint64_t port_held(const struct worker *w);
-
-/* The worker has ended: what it still holds is dropped as `stopped`. */
-void port_drop_held(struct worker *w);
 
 #endif

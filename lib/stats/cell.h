@@ -1,4 +1,4 @@
-/* A counter with one writer: a plain add and a relaxed store, so that a reader never sees half of it. */
+/* A counter with one writer: a plain add and a relaxed store, so that no reader sees half of it. */
 #ifndef STATS_CELL_H
 #define STATS_CELL_H
 

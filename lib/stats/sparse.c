@@ -10,7 +10,8 @@
 static uint64_t
 sparse_key(uint32_t sa, uint32_t generation, enum drop_reason why)
 {
-	/* The top bit keeps a key from being 0; 23 bits of generation tell users of one index apart. */
+	/* The top bit keeps a key from being 0; 23 bits of generation tell an index's users apart.
+	 */
 	return 1ull << 63 | (uint64_t)(generation & 0x7fffff) << 40 | (uint64_t)why << 32 | sa;
 }
 

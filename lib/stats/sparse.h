@@ -1,7 +1,7 @@
 /* Drops per SA: a cell exists only for a pair (SA index, reason) that occurred.
  *
- * One table per worker, filled by the worker, read by control at any time. The cells are taken from a
- * fixed pool; when it is used up a drop still counts in the worker's totals, and in `overflow`.
+ * One table per worker, filled by the worker, read by control at any time. The cells are taken from
+ * a fixed pool; when it is used up a drop still counts in the worker's totals, and in `overflow`.
  * The generation tells the users of one index apart; cells of SAs that are gone stay until the end.
  */
 #ifndef STATS_SPARSE_H
@@ -14,7 +14,7 @@
 #define SPARSE_SLOTS 8192 /* power of two */
 
 struct sparse_cell {
-	uint64_t key; /* 0 = free; else the SA index, its generation and the reason: see sparse_key */
+	uint64_t key; /* 0 = free; else SA index, generation and reason: see sparse_key */
 	uint64_t count;
 };
 
