@@ -3,35 +3,10 @@
 
 One run holds an SA pair per combination; each carries payloads of every length from 0 to 64, and some long ones.
 """
-from esp import AEAD_KINDS, AUTHS, CIPHERS
 from gw import Tunnel, aged, from_far, from_lan, run, same_packets, to_lan, to_wan, with_tunnels
 from scapy_peer import SCAPY_AUTH, scapy_cipher, scapy_sa
+from suites import LABELS, LENGTHS, TUNNELS
 from tap import add_case, check, main, once, same
-
-LENGTHS = [*range(65), 127, 512, 1000, 1391]
-
-
-def combinations():
-    """(label, arguments of Tunnel): every row of the algorithm table, in each form it has."""
-    for name, cipher in CIPHERS.items():
-        for esn in (True, False):
-            tail = ", ESN" if esn else ""
-            if cipher.kind not in AEAD_KINDS:
-                for auth in AUTHS:
-                    yield f"{name}+{auth}{tail}", {"cipher": name, "auth": auth, "esn": esn}
-                continue
-            for icv in (16, 12, 8) if cipher.kind in ("gcm", "ccm") else (16,):
-                yield f"{name}, {icv}-octet tag{tail}", {"aead": name, "icv": icv if icv != 16 else None, "esn": esn}
-            if cipher.kind != "gmac":
-                icv = 8 if cipher.kind == "ccm" else None
-                yield (f"{name}, implicit IV{tail}",
-                       {"aead": name, "icv": icv, "implicit_iv": True, "esn": esn})
-
-
-LABELS, TUNNELS = [], []
-for number, (label, arguments) in enumerate(combinations(), 1):
-    LABELS.append(label)
-    TUNNELS.append(Tunnel(number, **arguments))
 
 
 @once
