@@ -3,6 +3,7 @@
 
 One run holds an SA pair per combination; each carries payloads of every length from 0 to 64, and some long ones.
 """
+from esp import AEAD_KINDS, CIPHERS
 from gw import Tunnel, aged, from_far, from_lan, run, same_packets, to_lan, to_wan, with_tunnels
 from scapy_peer import SCAPY_AUTH, scapy_cipher, scapy_sa
 from suites import LABELS, LENGTHS, TUNNELS
