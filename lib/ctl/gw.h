@@ -84,6 +84,7 @@ struct gw {
 	bool running;
 	bool paused;
 	uint64_t last_look;	       /* at lifetimes, in tenths of a second */
+	uint64_t last_watch;	       /* at links, in seconds */
 	uint32_t n_up;		       /* parts */
 	struct gw_totals baseline;     /* at the last `clear` */
 	struct worker_counts *cleared; /* likewise, by worker; NULL: never cleared */

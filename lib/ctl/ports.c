@@ -118,14 +118,85 @@ ports_fini(struct gw *gw)
 	memset(gw->pools, 0, sizeof(gw->pools));
 }
 
+static void
+shut_run(struct worker *w, void *arg)
+{
+	port_shut(w, (uint8_t)(uintptr_t)arg, true);
+}
+
+static void
+open_run(struct worker *w, void *arg)
+{
+	port_shut(w, (uint8_t)(uintptr_t)arg, false);
+}
+
+/* A port whose peer is not there yet is shut, and calls again later. */
+static int
+first_start(struct gw *gw, struct port *port, struct err *err)
+{
+	int rc = port_start(port, err);
+
+	if (rc == 0 || !port->calls)
+		return rc;
+	GW_LOG(NOTICE, "port %s: nobody there yet: it goes on calling\n", port->link.name);
+	port->shut = true;
+	gw_mail_all(gw, shut_run, (void *)(uintptr_t)port->link.index);
+	return 0;
+}
+
 int
 ports_start(struct gw *gw, struct err *err)
 {
 	int rc = 0;
 
 	for (uint8_t i = 0; i < gw->ports->n && rc == 0; i++)
-		rc = port_start(gw->ports->list[i], err);
+		rc = first_start(gw, gw->ports->list[i], err);
 	return rc;
+}
+
+/* The workers keep away from the port: opens it to them once it has started. */
+static void
+call_again(void *ctx, void *obj)
+{
+	struct port *port = obj;
+	struct gw *gw = ctx;
+	struct err err;
+
+	if (!gw->running || !port->shut)
+		return;
+	if (port_call_again(port, &err) < 0)
+		GW_LOG(DEBUG, "%s\n", err.text);
+	else if (gw_mail_all(gw, open_run, (void *)(uintptr_t)port->link.index))
+		port->shut = false;
+}
+
+/* No worker may be inside the driver when the device stops: what is done to it waits until all
+ * have read their mail. */
+static void
+call_prepare(struct gw *gw, struct port *port)
+{
+	if (!port->shut && !gw_mail_all(gw, shut_run, (void *)(uintptr_t)port->link.index))
+		return;
+	port->shut = true;
+	if (defer_give(&gw->defer, 0, call_again, gw, port) < 0)
+		GW_LOG(WARNING, "port %s: no memory to call again\n", port->link.name);
+}
+
+void
+ports_watch(struct gw *gw)
+{
+	for (uint8_t i = 0; i < gw->ports->n; i++) {
+		struct port *port = gw->ports->list[i];
+		char status[RTE_ETH_LINK_MAX_STR_LEN];
+		struct rte_eth_link link;
+
+		if (port_link_changed(port, &link)) {
+			rte_eth_link_to_str(status, sizeof(status), &link);
+			GW_LOG(NOTICE, "port %s: %s\n", port->link.name, status);
+		}
+		if (port->calls && (!port->up || port->shut))
+			call_prepare(gw, port);
+	}
 }
 
 static int

@@ -12,6 +12,10 @@ void routes_fini(struct gw *gw);
 /* Last before the workers run: from then on devices fill their queues. */
 int ports_start(struct gw *gw, struct err *err);
 
+/* About once a second while workers run: says what changed about the links, and lets ports call
+ * again whose peer was not there. */
+void ports_watch(struct gw *gw);
+
 /* Brings routes and neighbours from the running configuration to the next one. */
 int routes_change(struct gw *gw, const struct conf *next, const struct conf_diff *diff,
 		  struct err *err);

@@ -6,6 +6,7 @@
 
 #include "base/addr.h"
 #include "ctl/log.h"
+#include "ctl/ports.h"
 #include "ctl/timers.h"
 #include "seq/seq.h"
 #include "spd/spd.h"
@@ -105,6 +106,10 @@ gw_tick(struct gw *gw)
 	if (now / (NS_PER_SECOND / 10) == gw->last_look)
 		return;
 	gw->last_look = now / (NS_PER_SECOND / 10);
+	if (gw->running && now / NS_PER_SECOND != gw->last_watch) {
+		gw->last_watch = now / NS_PER_SECOND;
+		ports_watch(gw);
+	}
 	for (uint32_t i = 0; i < gw->conf->n_sas; i++) {
 		lifetime_check(gw, gw->sa_books[i].index, now);
 		timers_keepalive(gw, i, now);

@@ -1,6 +1,7 @@
 #include "port/device.h"
 
 #include <rte_dev.h>
+#include <rte_devargs.h>
 #include <rte_errno.h>
 
 /* Seen with the drivers of 22.11; nothing here depends on it but where it says so:
@@ -9,7 +10,8 @@
  *	net_af_packet	One queue unless qpairs=N.
  *	net_af_xdp	As many RX as TX queues. Does not give its buffers back when it is closed.
  *	net_tap		As many RX as TX queues.
- *	net_memif	Takes frames once the peer has read for the first time. Both ends want the
+ *	net_memif	A client connects when it is started, then or never (calls_of). Takes
+ *			frames once the peer has read for the first time. Both ends want the
  *			same number of queues: what goes into a queue nobody reads is lost there.
  *	net_ring	Its MAC is 00:00:00:00:00:00.
  */
@@ -59,6 +61,18 @@ probe_reason(int rc)
 	return rte_strerror(-rc);
 }
 
+/* A client is what is not told to be a server; "master" is the old word. */
+static bool
+calls_of(const struct rte_eth_dev_info *info)
+{
+	const struct rte_devargs *args = rte_dev_devargs(info->device);
+
+	return strcmp(info->driver_name, "net_memif") == 0 &&
+	       (args == NULL || args->args == NULL ||
+		(strstr(args->args, "role=server") == NULL &&
+		 strstr(args->args, "role=master") == NULL));
+}
+
 int
 device_find(struct port *port, struct rte_eth_dev_info *info, struct err *err)
 {
@@ -80,6 +94,7 @@ device_find(struct port *port, struct rte_eth_dev_info *info, struct err *err)
 		return err_set(err, rc, "port %s: device %s tells nothing of itself: %s",
 			       port->link.name, port->device, rte_strerror(-rc));
 	snprintf(port->driver, sizeof(port->driver), "%s", info->driver_name);
+	port->calls = calls_of(info);
 	return 0;
 }
 

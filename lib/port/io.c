@@ -38,7 +38,7 @@ port_rx(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
 	uint64_t bytes = 0;
 	uint16_t n;
 
-	if (unlikely(w->paused))
+	if (unlikely(w->paused || q->shut))
 		return 0;
 	n = rte_eth_rx_burst(q->dpdk_id, q->queue, pkts, max);
 	if (n == 0)
@@ -75,6 +75,8 @@ tx_send(struct worker *w, struct port_tx *tx, struct rte_mbuf **pkts, uint16_t n
 	/* Who owns the queue counts. */
 	if (unlikely(tx->ring != NULL))
 		return (uint16_t)rte_ring_sp_enqueue_burst(tx->ring, (void *const *)pkts, n, NULL);
+	if (unlikely(tx->shut))
+		return 0;
 	sent = rte_eth_tx_burst(tx->dpdk_id, tx->queue, pkts, n);
 	for (uint16_t i = sent; i < n; i++)
 		bytes -= pkts[i]->pkt_len;

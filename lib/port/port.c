@@ -138,6 +138,7 @@ port_new(const struct ports *ports, const struct port_params *p)
 	port->link.side = p->side;
 	port->link.mtu = p->mtu != 0 ? p->mtu : MTU_DEFAULT;
 	port->promiscuous = p->promiscuous;
+	port->up = true;
 	port->link.n_addresses = p->n_addresses;
 	memcpy(port->link.addresses, p->addresses, sizeof(port->link.addresses));
 	snprintf(port->link.name, sizeof(port->link.name), "%s", p->name);

@@ -71,6 +71,9 @@ struct port {
 	bool promiscuous;
 	bool replays; /* its packets bring the time with them (CLOCK_STAMPS) */
 	bool started;
+	bool up;      /* its link, when port_link_changed() last looked; at first true */
+	bool calls;   /* connects to a peer, and must be started again when that was not there */
+	bool shut;    /* control's note: the workers keep away from it */
 	bool plugged; /* plugged in by port_open, so port_close takes it out */
 	struct port_map map;
 	char device[PORT_DEVICE_SIZE];
@@ -133,6 +136,17 @@ void ports_clear(struct ports *ports);
 
 /* Link state as the device has it now; does not wait. */
 struct rte_eth_link port_link(const struct port *port);
+
+/* Whether the link is another than at the last call; stores it in *link. */
+bool port_link_changed(struct port *port, struct rte_eth_link *link);
+
+/* Keeps a worker away from a device, which control may then stop and start: nothing is read, and
+ * what is to be sent waits. In the worker's thread, or while it does not run.
+ */
+void port_shut(struct worker *w, uint8_t port, bool shut);
+
+/* Stops a port that calls, if it was started, and starts it. The workers keep away from it. */
+int port_call_again(struct port *port, struct err *err);
 
 /* "show port": a table for people, or the same as members of an open JSON object. */
 void port_print(const struct ports *ports, FILE *f);

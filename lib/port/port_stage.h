@@ -23,6 +23,7 @@ struct port_rx_queue {
 	uint16_t dpdk_id, queue;
 	uint8_t port;
 	struct port_counters *count;
+	bool shut;	     /* see port_shut() */
 	struct clock *clock; /* NULL unless the packets move it */
 	int stamp_offset;
 	uint64_t stamp_flag;
@@ -32,6 +33,7 @@ struct port_rx_queue {
 struct port_tx {
 	uint16_t dpdk_id, queue;
 	uint16_t first, n;     /* of the buffer: n packets from first on */
+	bool shut;	       /* see port_shut() */
 	struct rte_ring *ring; /* instead of a queue: to the worker that has one */
 	struct port_counters *count;
 	struct rte_mbuf **pkts; /* PORT_TX_BUFFER */

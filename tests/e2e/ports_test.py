@@ -1,9 +1,7 @@
 #!/usr/bin/python3
 """Every kind of port that needs no NIC: numbered packets through two gateways, octet for octet, ledgers balanced."""
-import os
 import subprocess
 import tempfile
-import time
 
 from lab import Lab, sh, wait_for
 import gw
@@ -29,9 +27,6 @@ def through_two(count, black, red, wires, ends=("host-a", "eth0", "host-b", "eth
         gateways = []
         for side, name in enumerate(("gw-a", "gw-b")):
             gateways.append(lab.gateway(name, site(side, black(side, folder), red(side)), ns=lab.ns(name)))
-            if side == 0 and "memif" in black(side, folder):
-                wait_for("the memif server listens", lambda: os.path.exists(f"{folder}/memif.sock"))
-                time.sleep(1 * gw.SLOWER)  # a client that finds it not started yet does not come again
         if "tap" in red(0):
             wait_for_taps(lab, gateways)
         stream = Stream(count)
@@ -67,12 +62,41 @@ def xdp_ports():
     through_two(MANY, lambda side, folder: af_xdp(0, "black"), lambda side: af_xdp(1, "red"), both_veths)
 
 
+def memif(side, folder):
+    return (f"net_memif0,role={'server' if side == 0 else 'client'},id=7,socket={folder}/memif.sock,"
+            f"socket-abstract=no,mac={BLACK_MAC[side]}")
+
+
 @case(f"memif between two gateways: {MANY} packets")
 def memif_ports():
-    def black(side, folder):
-        return (f"net_memif0,role={'server' if side == 0 else 'client'},id=7,socket={folder}/memif.sock,"
-                f"socket-abstract=no,mac={BLACK_MAC[side]}")
-    through_two(MANY, black, lambda side: af_packet(1, "red"), red_veths)
+    through_two(MANY, memif, lambda side: af_packet(1, "red"), red_veths)
+
+
+@case(f"a memif client that is there before its server, and after it: {SOME} packets each time")
+def memif_calls():
+    with tempfile.TemporaryDirectory(prefix="espgw-e2e-") as folder, Lab("espgw-e2e", folder) as lab:
+        quiet_namespaces(lab)
+        red_veths(lab)
+
+        def start(side, name):
+            config = site(side, memif(side, folder), af_packet(1, "red"))
+            return lab.gateway(name, config, ns=lab.ns(f"gw-{'ab'[side]}"))
+        client = start(1, "client")
+        wait_for("the client says that nobody is there", lambda: client.alive() or "port wan: nobody there yet" in client.said())
+        wait_for("its link is down", lambda: client.alive() or "port wan: Link down" in client.said())
+        ends = socket_on(lab, "host-b", "eth0"), socket_on(lab, "host-a", "eth0")
+        # From the client to the server: a server that comes again with the same keys has no number to begin with.
+        for turn in (1, 2):
+            server = start(0, f"server{turn}")
+            stream = Stream(SOME, side=1)
+            reach(*ends, stream, [server, client])
+            transfer(*ends, stream)
+            wait_for("the client says that its link is up",
+                     lambda turn=turn: client.said().count("port wan: Link up") == turn)
+            same(server.stop().drops, {}, "drops of the server")
+            wait_for("the client's link is down again",
+                     lambda turn=turn: client.said().count("port wan: Link down") == turn + 1)
+        same(client.stop().drops, {}, "drops of the client")
 
 
 @case(f"tap on the red side: {SOME} packets")
