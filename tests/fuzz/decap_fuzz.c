@@ -208,7 +208,10 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	small = pool_make("small", SMALL_ROOM, RED_ZONE);
 	/* Without a zone: DPDK writes buf_len anew when a clone ends. */
 	clones = pool_make("clones", 0, 0);
-	path_rig_make(&rig, engines, RTE_DIM(engines), packets, sink);
+	path_rig_make(&rig, &(struct rig_params) { .engines = engines,
+						   .n_engines = RTE_DIM(engines),
+						   .pool = packets,
+						   .sink = sink });
 	for (size_t i = 0; i < RTE_DIM(special); i++) {
 		rig_policy_add(&rig, 0, false, SPD_OUT, &special[i]);
 		rig_policy_add(&rig, 0, false, SPD_IN, &special[i]);

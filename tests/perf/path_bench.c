@@ -1,31 +1,33 @@
 /* The whole way of a packet on one core, against the bare cipher on the same buffers.
  *
  * Frames lie in memory as a device would have left them; the pipeline of the product runs over
- *them, all stages on, to frames ready to be sent. Three loops over the same buffers are timed in
- *turns, window by window: source and sink alone				what the traffic
- *costs source, headers and IVs written, sink		what the bare cipher needs beforehand the
- *same with the cipher			bare = the difference of these two source, pipeline, sink
- *path = the difference to the first Figures are TSC cycles per packet, medians.
+ * them, all stages on, to frames ready to be sent. Loops over the same buffers are timed in turns,
+ * window by window:
+ *
+ *	source and sink alone			what the traffic costs
+ *	source, headers and IVs written, sink	what the bare cipher needs beforehand
+ *	the same with the cipher		bare = the difference of these two
+ *	source, pipeline, sink			path = the difference to the first
+ *
+ * Figures are TSC cycles per packet, medians.
  */
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <rte_eal.h>
 #include <rte_ether.h>
+#include <rte_ip.h>
 #include <rte_memcpy.h>
 #include <rte_prefetch.h>
+#include <rte_udp.h>
 
-#include "crypto/crypto.h"
+#include "../unit/path_rig.h"
 #include "drivers.h"
 #include "perf.h"
-#include "pipe/pipe.h"
-#include "port/port_stage.h"
-#include "replay/replay.h"
 #include "raw_cbc.h"
-#include "rig.h"
-#include "seq/seq.h"
 
 #define WINDOWS	    301
 #define BURSTS	    16 /* per window */
@@ -40,7 +42,7 @@ struct frame {
 };
 
 struct bench {
-	struct rig rig;
+	struct path_rig rig;
 	uint32_t n; /* buffers */
 	uint32_t at;
 	struct rte_mbuf **mbufs;
@@ -60,7 +62,9 @@ source(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
 
 	if (b->decap && b->at == 0) {
 		/* The same packets again: all their numbers are new once more. */
-		replay_init(b->rig.window, b->rig.window->window, b->rig.window->esn, 0);
+		struct replay *window = b->rig.sa[0].window;
+
+		replay_init(window, window->window, window->esn, 0);
 	}
 	for (uint16_t i = 0; i < max; i++) {
 		struct rte_mbuf *m = b->mbufs[b->at];
@@ -113,7 +117,7 @@ run_path(struct bench *b)
 static void
 bare_prepare(struct bench *b, struct rte_mbuf *m, struct crypto_op *op, uint64_t seq)
 {
-	const struct sa *sa = sa_at(&b->rig.sas, b->decap ? b->rig.in : b->rig.out);
+	const struct sa *sa = sa_at(&b->rig.sas, b->decap ? b->rig.sa[0].in : b->rig.sa[0].out);
 	uint16_t inner = m->data_len - RTE_ETHER_HDR_LEN;
 	uint64_t seq_be = rte_cpu_to_be_64(seq);
 	uint16_t head = RTE_ETHER_HDR_LEN + 20 + 8 + sa->suite.iv_len;
@@ -196,7 +200,7 @@ measure(struct bench *b)
 }
 
 struct shape {
-	const char *cipher, *auth;
+	uint8_t cipher, auth; /* enum alg_id */
 	bool decap, v6, outer_v6;
 	uint16_t size, burst;
 	uint32_t n_mbufs, n_flows;
@@ -226,6 +230,57 @@ keep_frames(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	return 0;
 }
 
+static uint16_t
+udp_write(struct rte_udp_hdr *udp, uint16_t len, uint32_t flow)
+{
+	*udp = (struct rte_udp_hdr) {
+		.src_port = rte_cpu_to_be_16(1024 + (flow & 0x3fff)),
+		.dst_port = RTE_BE16(2000),
+		.dgram_len = rte_cpu_to_be_16(len),
+	};
+	return sizeof(*udp);
+}
+
+/* An Ethernet frame as the red host sends it: UDP of size octets (IP total length) by SA 0; flow
+ * chooses the source port. Writes only the headers. Returns their length.
+ */
+static uint16_t
+frame_write(const struct path_rig *r, uint8_t *at, bool v6, uint16_t size, uint32_t flow)
+{
+	struct rte_ether_hdr *eth = (struct rte_ether_hdr *)at;
+	struct rte_ipv4_hdr *v4 = (struct rte_ipv4_hdr *)(eth + 1);
+	struct rte_ipv6_hdr *ip6 = (struct rte_ipv6_hdr *)(eth + 1);
+
+	eth->dst_addr = r->port->stations[RIG_RED].mac;
+	eth->src_addr = (struct rte_ether_addr) { { 2, 0, 0, 0, 1, RIG_RED } };
+	eth->ether_type = v6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6) : RTE_BE16(RTE_ETHER_TYPE_IPV4);
+	if (v6) {
+		struct addr src = rig_addr("fd01::5"), dst = rig_addr("fd02::5");
+
+		memset(ip6, 0, sizeof(*ip6));
+		ip6->vtc_flow = RTE_BE32(6u << 28);
+		ip6->payload_len = rte_cpu_to_be_16(size - sizeof(*ip6));
+		ip6->proto = IPPROTO_UDP;
+		ip6->hop_limits = 64;
+		memcpy(ip6->src_addr, src.octets, 16);
+		memcpy(ip6->dst_addr, dst.octets, 16);
+		return sizeof(*eth) + sizeof(*ip6) +
+		       udp_write((struct rte_udp_hdr *)(ip6 + 1), size - sizeof(*ip6), flow);
+	}
+	*v4 = (struct rte_ipv4_hdr) {
+		.version_ihl = RTE_IPV4_VHL_DEF,
+		.total_length = rte_cpu_to_be_16(size),
+		.fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG),
+		.time_to_live = 64,
+		.next_proto_id = IPPROTO_UDP,
+		.src_addr = RTE_BE32(RTE_IPV4(10, 1, 0, 5)),
+		.dst_addr = RTE_BE32(RTE_IPV4(10, 2, 0, 5)),
+	};
+	v4->hdr_checksum = rte_ipv4_cksum(v4);
+	return sizeof(*eth) + sizeof(*v4) +
+	       udp_write((struct rte_udp_hdr *)(v4 + 1), size - sizeof(*v4), flow);
+}
+
 static void
 frames_make(struct bench *b, const struct shape *s)
 {
@@ -234,16 +289,15 @@ frames_make(struct bench *b, const struct shape *s)
 		uint32_t flow = s->n_flows == FLOWS_NEW ? 0 : i % s->n_flows;
 
 		f->len = RTE_ETHER_HDR_LEN + size_of(s, i);
-		f->head = rig_frame(&b->rig, f->octets, s->v6, size_of(s, i), flow);
+		f->head = frame_write(&b->rig, f->octets, s->v6, size_of(s, i), flow);
 	}
 	if (!s->decap)
 		return;
-	b->rig.rows[STAGE_PORT_TX_OUT].run = keep_frames;
-	pipe_build(&b->rig.pipe, b->rig.rows,
-		   UINT64_C(1) << STAGE_HANDOFF_OUT | UINT64_C(1) << STAGE_HANDOFF_IN);
+	path_rig_sink(&b->rig, keep_frames);
 	b->flow = 0;
 	for (uint32_t i = 0; i < b->n; i += s->burst)
 		run_path(b);
+	path_rig_sink(&b->rig, sink);
 	b->decap = true;
 	b->at = 0;
 }
@@ -251,22 +305,33 @@ frames_make(struct bench *b, const struct shape *s)
 static void
 bench_make(struct bench *b, const struct shape *s)
 {
-	const struct rig_params p = {
-		.engine = &engine_ipsec_mb,
+	static const struct engine *const engines[] = { &engine_ipsec_mb };
+	const struct rig_suite suite = {
 		.cipher = s->cipher,
 		.auth = s->auth,
 		.esn = true,
-		.outer_v6 = s->outer_v6,
+		.v6 = s->outer_v6,
 		.window = 1024,
-		.n_mbufs = s->n_mbufs,
+		.loop = true,
+	};
+	struct rig_params p = {
+		.engines = engines,
+		.n_engines = 1,
 		.burst = s->burst,
+		.flows = SPD_FLOWS_V4,
 		.key_cache = 16 << 20,
 		.sink = sink,
 	};
+	struct err err = { "" };
 
 	memset(b, 0, sizeof(*b));
 	the_bench = b;
-	rig_make(&b->rig, &p);
+	rig_must(port_pool_create("bench", s->n_mbufs, RIG_PATH_MTU, SOCKET_ID_ANY, &p.pool,
+				  &err) == 0,
+		 err.text);
+	path_rig_make(&b->rig, &p);
+	path_rig_sa(&b->rig, &suite);
+	rig_must(spd_maintain(b->rig.spd, true, &err) >= 0, err.text);
 	b->n = s->n_mbufs / s->burst * s->burst;
 	b->mbufs = calloc(b->n, sizeof(b->mbufs[0]));
 	b->frames = calloc(b->n, sizeof(b->frames[0]));
@@ -285,7 +350,8 @@ bench_free(struct bench *b)
 	rte_pktmbuf_free_bulk(b->mbufs, b->n);
 	free(b->mbufs);
 	free(b->frames);
-	rig_free(&b->rig);
+	path_rig_free(&b->rig);
+	rte_mempool_free(b->rig.pool);
 }
 
 /* A figure of a gateway that drops is none. */
@@ -355,7 +421,7 @@ head_print(void)
 static const uint16_t sizes[] = { 64, 256, 1024, 1400, IMIX };
 
 static void
-family(const char *cipher, const char *auth, bool decap, bool v6, bool outer_v6, int budget,
+family(uint8_t cipher, uint8_t auth, bool decap, bool v6, bool outer_v6, int budget,
        const char *what)
 {
 	for (size_t i = 0; i < RTE_DIM(sizes); i++) {
@@ -394,7 +460,7 @@ static void
 variations(void)
 {
 	const struct shape base = {
-		.cipher = "aes-gcm-128", .size = 64, .burst = 32, .n_mbufs = 512, .n_flows = 1
+		.cipher = ALG_AES_GCM_128, .size = 64, .burst = 32, .n_mbufs = 512, .n_flows = 1
 	};
 	struct shape s = base;
 
@@ -418,8 +484,8 @@ raw_lines(void)
 {
 	for (int decap = 0; decap < 2; decap++) {
 		for (int large = 0; large < 2; large++) {
-			struct shape s = { .cipher = "aes-cbc-128",
-					   .auth = "hmac-sha256-128",
+			struct shape s = { .cipher = ALG_AES_CBC_128,
+					   .auth = ALG_HMAC_SHA256_128,
 					   .decap = decap,
 					   .size = large ? 1400 : 64,
 					   .burst = 32,
@@ -445,15 +511,15 @@ static void
 all(void)
 {
 	head_print();
-	family("aes-gcm-128", NULL, false, false, false, 50, "encap v4 in v4");
-	family("aes-gcm-128", NULL, true, false, false, 60, "decap v4 in v4");
-	family("aes-gcm-128", NULL, false, true, true, 60, "encap v6 in v6");
-	family("aes-gcm-128", NULL, true, true, true, 75, "decap v6 in v6");
-	family("aes-gcm-128", NULL, false, false, true, 60, "encap v4 in v6");
-	family("aes-gcm-128", NULL, true, false, true, 75, "decap v4 in v6");
+	family(ALG_AES_GCM_128, ALG_NONE, false, false, false, 50, "encap v4 in v4");
+	family(ALG_AES_GCM_128, ALG_NONE, true, false, false, 60, "decap v4 in v4");
+	family(ALG_AES_GCM_128, ALG_NONE, false, true, true, 60, "encap v6 in v6");
+	family(ALG_AES_GCM_128, ALG_NONE, true, true, true, 75, "decap v6 in v6");
+	family(ALG_AES_GCM_128, ALG_NONE, false, false, true, 60, "encap v4 in v6");
+	family(ALG_AES_GCM_128, ALG_NONE, true, false, true, 75, "decap v4 in v6");
 	variations();
-	family("aes-cbc-128", "hmac-sha256-128", false, false, false, 0, "encap CBC+SHA256");
-	family("aes-cbc-128", "hmac-sha256-128", true, false, false, 0, "decap CBC+SHA256");
+	family(ALG_AES_CBC_128, ALG_HMAC_SHA256_128, false, false, false, 0, "encap CBC+SHA256");
+	family(ALG_AES_CBC_128, ALG_HMAC_SHA256_128, true, false, false, 0, "decap CBC+SHA256");
 	raw_lines();
 }
 
@@ -461,7 +527,7 @@ static void
 short_run(void)
 {
 	struct shape s = {
-		.cipher = "aes-gcm-128", .size = 64, .burst = 32, .n_mbufs = 512, .n_flows = 1
+		.cipher = ALG_AES_GCM_128, .size = 64, .burst = 32, .n_mbufs = 512, .n_flows = 1
 	};
 
 	head_print();

@@ -44,7 +44,10 @@ setup(void **state)
 	struct err err;
 
 	assert_int_equal(port_pool_create("packets", MBUFS, 1500, SOCKET_ID_ANY, &pool, &err), 0);
-	path_rig_make(&rig, engines, RTE_DIM(engines), pool, catch);
+	path_rig_make(&rig, &(struct rig_params) { .engines = engines,
+						   .n_engines = RTE_DIM(engines),
+						   .pool = pool,
+						   .sink = catch });
 	for (size_t i = 0; i < RTE_DIM(suites); i++)
 		path_rig_sa(&rig, &suites[i]);
 	return 0;

@@ -4,7 +4,8 @@
  *
  * The laboratory: port 0 is black (192.0.2.1, 2001:db8::1), port 1 red (10.254.0.1, fd00::1). SA
  * number n carries 10.1.n.0/24 and fd01:0:0:n::/64 here to 10.2.n.0/24 and fd02:0:0:n::/64 there,
- * its peer is 198.51.100.n or 2001:db8:ffff::n.
+ * its peer is 198.51.100.n or 2001:db8:ffff::n. A pair that is a loop is both ends at once: what
+ * goes out by it can come in by it again, and comes to the red side.
  */
 #ifndef TESTS_PATH_RIG_H
 #define TESTS_PATH_RIG_H
@@ -30,12 +31,11 @@
 #include "worker/mailbox.h"
 #include "worker/worker.h"
 
-#define RIG_SAS_MAX   32
-#define RIG_BLACK     0
-#define RIG_RED	      1
-#define RIG_SPI	      0x1000 /* of SA 0 */
-#define RIG_PATH_MTU  1500
-#define RIG_KEY_CACHE (1u << 20)
+#define RIG_SAS_MAX  32
+#define RIG_BLACK    0
+#define RIG_RED	     1
+#define RIG_SPI	     0x1000 /* of SA 0 */
+#define RIG_PATH_MTU 1500
 
 /* One end of a tunnel: an inbound and an outbound SA of the same number. */
 struct rig_sa {
@@ -64,11 +64,23 @@ struct path_rig {
 	uint64_t order; /* of the last policy */
 };
 
+/* What is 0 or NULL is a small laboratory's. */
+struct rig_params {
+	const struct engine *const *engines;
+	uint16_t n_engines;
+	uint16_t burst;
+	uint32_t flows; /* of each family, in the flow cache */
+	size_t key_cache;
+	struct rte_mempool *pool;
+	stage_fn *sink; /* in the place of both rows that would send */
+};
+
 /* What an SA of the rig is made of. */
 struct rig_suite {
 	uint8_t cipher, auth; /* enum alg_id */
 	uint8_t icv_len;      /* 0 = the algorithm's */
 	bool implicit_iv, esn, transport, v6, udp;
+	bool loop;
 	uint32_t window;
 	uint16_t pad_to;
 	bool dummies; /* out: may be sent */
@@ -101,15 +113,17 @@ rig_prefix(const char *text, uint8_t len)
 }
 
 static inline void
-rig_worker_make(struct path_rig *r, const struct engine *const *engines, uint16_t n)
+rig_worker_make(struct path_rig *r, const struct rig_params *p)
 {
+	uint32_t flows = p->flows != 0 ? p->flows : 1024;
+	size_t key_cache = p->key_cache != 0 ? p->key_cache : 1u << 20;
 	struct worker *w = rte_zmalloc("worker", sizeof(*w), RTE_CACHE_LINE_SIZE);
 	struct err err = { "" };
 
 	rig_must(w != NULL, "no memory");
 	r->w = w;
 	w->n_workers = 1;
-	w->burst = 32;
+	w->burst = p->burst != 0 ? p->burst : 32;
 	w->socket = SOCKET_ID_ANY;
 	w->pool = r->pool;
 	w->pipe = &r->pipe;
@@ -119,10 +133,11 @@ rig_worker_make(struct path_rig *r, const struct engine *const *engines, uint16_
 	w->port = r->port;
 	rig_must(w->sparse != NULL && w->port != NULL, "no memory");
 	rig_must(mailbox_init(w, &err) == 0, err.text);
-	rig_must(crypto_worker_init(engines, n, RIG_KEY_CACHE, w->socket, &w->crypto, &err) == 0,
+	rig_must(crypto_worker_init(p->engines, p->n_engines, key_cache, w->socket, &w->crypto,
+				    &err) == 0,
 		 err.text);
 	rig_must(esp_worker_init(0, w->socket, &w->esp, &err) == 0, err.text);
-	rig_must(spd_worker_init(1024, 1024, w->socket, &w->spd, &err) == 0, err.text);
+	rig_must(spd_worker_init(flows, flows, w->socket, &w->spd, &err) == 0, err.text);
 	rig_must(icmp_worker_init(NULL, w->socket, &w->icmp, &err) == 0, err.text);
 }
 
@@ -201,28 +216,56 @@ rig_view_make(struct path_rig *r)
 	r->w->next_view = &r->view;
 }
 
-/* sink takes the place of both rows that would send: it frees and counts in w->tx_packets. */
+/* Both rows that send end in sink, which counts in w->tx_packets and may free. */
 static inline void
-path_rig_make(struct path_rig *r, const struct engine *const *engines, uint16_t n_engines,
-	      struct rte_mempool *pool, stage_fn *sink)
+path_rig_sink(struct path_rig *r, stage_fn *sink)
+{
+	memcpy(r->rows, stage_rows, sizeof(r->rows));
+	r->rows[STAGE_PORT_TX].run = sink;
+	r->rows[STAGE_PORT_TX_OUT].run = sink;
+	pipe_build(&r->pipe, r->rows,
+		   UINT64_C(1) << STAGE_HANDOFF_OUT | UINT64_C(1) << STAGE_HANDOFF_IN);
+}
+
+static inline void
+path_rig_make(struct path_rig *r, const struct rig_params *p)
 {
 	const struct spd_params spd = { .max_policies = 256, .socket = SOCKET_ID_ANY };
 	struct err err = { "" };
 
-	*r = (struct path_rig) { .pool = pool };
+	*r = (struct path_rig) { .pool = p->pool };
 	clock_init(&r->clock, CLOCK_MANUAL);
-	rig_worker_make(r, engines, n_engines);
+	rig_worker_make(r, p);
 	rig_routes_make(r);
 	rig_must(sa_table_init(&r->sas, 2 * RIG_SAS_MAX, SOCKET_ID_ANY, &err) == 0, err.text);
 	rig_must(sad_create(&r->sas, 2 * RIG_SAS_MAX, SOCKET_ID_ANY, NULL, &r->sad, &err) == 0,
 		 err.text);
 	rig_must(spd_create(&spd, &r->spd, &err) == 0, err.text);
 	rig_view_make(r);
-	memcpy(r->rows, stage_rows, sizeof(r->rows));
-	r->rows[STAGE_PORT_TX].run = sink;
-	r->rows[STAGE_PORT_TX_OUT].run = sink;
-	pipe_build(&r->pipe, r->rows,
-		   UINT64_C(1) << STAGE_HANDOFF_OUT | UINT64_C(1) << STAGE_HANDOFF_IN);
+	path_rig_sink(r, p->sink);
+}
+
+/* The pool stays the caller's. */
+static inline void
+path_rig_free(struct path_rig *r)
+{
+	struct worker *w = r->w;
+
+	icmp_worker_fini(w->icmp);
+	spd_worker_fini(w->spd);
+	esp_worker_fini(w->esp);
+	crypto_worker_fini(w->crypto);
+	mailbox_fini(w);
+	rte_free(w->sparse);
+	rte_free(w);
+	icmp_sources_free(r->sources);
+	spd_free(r->spd);
+	sad_free(r->sad);
+	sa_table_fini(&r->sas);
+	route_free(r->route);
+	rte_free(r->port);
+	for (uint32_t n = 0; n < r->n_sas; n++)
+		rte_free(r->sa[n].window);
 }
 
 static inline struct addr
@@ -242,14 +285,15 @@ rig_sa_make(struct path_rig *r, const struct rig_suite *s, uint32_t n, bool inbo
 	static const uint8_t key[ALG_KEY_MAX + ALG_AUTH_KEY_MAX] = "a key that nobody else has";
 	struct rig_sa *sa = &r->sa[n];
 	struct addr here = rig_end(s->v6, false, n), peer = rig_end(s->v6, true, n);
+	bool from_peer = inbound && !s->loop;
 	struct sa_params p = {
 		.name = "rig",
 		.inbound = inbound,
 		.transport = s->transport,
 		.ecn = true,
 		.spi = sa->spi,
-		.src = inbound ? peer : here,
-		.dst = inbound ? here : peer,
+		.src = from_peer ? peer : here,
+		.dst = from_peer ? here : peer,
 		.key = key,
 		.salt = key + 1,
 		.auth_key = key + 2,
@@ -275,6 +319,7 @@ rig_sa_make(struct path_rig *r, const struct rig_suite *s, uint32_t n, bool inbo
 		.proto = IPPROTO_ESP,
 		.ttl = 64,
 		.ecn = true,
+		.label = TUNNEL_LABEL_HASH,
 	};
 	rig_must(suite_init(&p.suite, &algs[s->cipher], s->auth != ALG_NONE ? &algs[s->auth] : NULL,
 			    s->icv_len, s->implicit_iv, s->esn, &err) == 0,
@@ -309,10 +354,12 @@ rig_side(struct spd_range range[2], bool ends, bool peer, uint32_t n)
 	spd_prefix(&range[1], v6.octets, ends ? 128 : 64, true);
 }
 
-/* Stages a policy; p says what it is beside its addresses, order and direction. */
+/* Stages a policy between the nets or the ends of SA n; like says what else it is. Its source is
+ * here, unless that is said to be there.
+ */
 static inline void
-rig_policy_add(struct path_rig *r, uint32_t n, bool ends, enum spd_direction direction,
-	       const struct policy_params *like)
+rig_policy_from(struct path_rig *r, uint32_t n, bool ends, enum spd_direction direction,
+		bool from_there, const struct policy_params *like)
 {
 	struct spd_range here[2], there[2];
 	const struct spd_addrs near = { .n_v4 = 1, .n_v6 = 1, .v4 = &here[0], .v6 = &here[1] };
@@ -325,14 +372,33 @@ rig_policy_add(struct path_rig *r, uint32_t n, bool ends, enum spd_direction dir
 	rig_side(there, ends, true, n);
 	p.direction = direction;
 	p.order = ++r->order;
-	p.src = direction == SPD_OUT ? near : far;
-	p.dst = direction == SPD_OUT ? far : near;
+	p.src = from_there ? far : near;
+	p.dst = from_there ? near : far;
 	p.dscp = SPD_ANY_DSCP;
 	if (p.src_port.hi == 0)
 		p.src_port.hi = UINT16_MAX;
 	if (p.dst_port.hi == 0)
 		p.dst_port.hi = UINT16_MAX;
 	rig_must(spd_add(r->spd, &p, &index, &err) == 0, err.text);
+}
+
+static inline void
+rig_policy_add(struct path_rig *r, uint32_t n, bool ends, enum spd_direction direction,
+	       const struct policy_params *like)
+{
+	rig_policy_from(r, n, ends, direction, direction == SPD_IN, like);
+}
+
+/* What a loop needs beside its SAs: the peer's address is ours, and its nets are behind red. */
+static inline void
+rig_loop_close(struct path_rig *r, const struct rig_suite *s, uint32_t n)
+{
+	struct addr peer = rig_end(s->v6, true, n);
+	struct err err = { "" };
+
+	rig_must(route_own_add(r->route, &peer, &err) == 0, err.text);
+	rig_gateway(r, RIG_RED, "10.254.0.2", "10.2.0.0", 16);
+	rig_gateway(r, RIG_RED, "fd00::2", "fd02::", 16);
 }
 
 /* An SA each way and the policies of its nets. Returns its number. */
@@ -356,7 +422,9 @@ path_rig_sa(struct path_rig *r, const struct rig_suite *s)
 	replay_init(sa->window, s->window, s->esn, 0);
 	sa->in = rig_sa_make(r, s, n, true);
 	sa->out = rig_sa_make(r, s, n, false);
-	rig_policy_add(r, n, s->transport, SPD_IN, &p);
+	rig_policy_from(r, n, s->transport, SPD_IN, !s->loop, &p);
+	if (s->loop)
+		rig_loop_close(r, s, n);
 	p.sa = sa->out;
 	p.sa_generation = sa_at(&r->sas, sa->out)->generation;
 	rig_policy_add(r, n, false, SPD_OUT, &p);
