@@ -86,14 +86,10 @@ label_print(FILE *f, enum conf_kind kind, const char *item)
 static void
 side_print(FILE *f, const struct conf_key *k, const void *base)
 {
-	const char *field = (const char *)base + k->at;
-
-	if (value_absent(k, field))
+	if (value_absent(k, (const char *)base + k->at))
 		fputs("none", f);
-	else if (k->type == TYPE_OPTION)
-		block_print(f, k->sub, base);
 	else
-		value_print(f, k, field);
+		field_print(f, k, base);
 }
 
 static void block_compare(struct found *to, enum conf_block block, const char *path, uint16_t flags,

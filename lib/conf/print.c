@@ -305,6 +305,15 @@ value_same(const struct conf_key *k, const void *a, const void *b)
 }
 
 void
+field_print(FILE *f, const struct conf_key *k, const void *base)
+{
+	if (k->type == TYPE_MAP || k->type == TYPE_OPTION)
+		block_print(f, k->sub, base);
+	else
+		value_print(f, k, (const char *)base + k->at);
+}
+
+void
 block_print(FILE *f, enum conf_block block, const void *base)
 {
 	const char *lead = "{";
@@ -312,16 +321,11 @@ block_print(FILE *f, enum conf_block block, const void *base)
 	const struct conf_key *k = schema_block(block, &n);
 
 	for (; n > 0; n--, k++) {
-		const char *field = (const char *)base + k->at;
-
-		if (value_absent(k, field))
+		if (value_absent(k, (const char *)base + k->at))
 			continue;
 		fprintf(f, "%s%s: ", lead, k->name);
 		lead = ", ";
-		if (k->type == TYPE_MAP || k->type == TYPE_OPTION)
-			block_print(f, k->sub, base);
-		else
-			value_print(f, k, field);
+		field_print(f, k, base);
 	}
 	fputc('}', f);
 }

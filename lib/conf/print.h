@@ -11,5 +11,7 @@ bool value_absent(const struct conf_key *k, const void *field);
 bool value_same(const struct conf_key *k, const void *a, const void *b);
 /* The keys of a block as a map in braces. */
 void block_print(FILE *f, enum conf_block block, const void *base);
+/* One key of an item: a value, or such a map. */
+void field_print(FILE *f, const struct conf_key *k, const void *base);
 
 #endif

@@ -10,16 +10,11 @@ item_print(FILE *f, enum conf_block block, const void *base, const char *first, 
 	const struct conf_key *k = schema_block(block, &n);
 
 	for (; n > 0; n--, k++) {
-		const char *field = (const char *)base + k->at;
-
-		if (value_absent(k, field))
+		if (value_absent(k, (const char *)base + k->at))
 			continue;
 		fprintf(f, "%*s%s: ", indent, first, k->name);
 		first = "";
-		if (k->type == TYPE_MAP || k->type == TYPE_OPTION)
-			block_print(f, k->sub, base);
-		else
-			value_print(f, k, field);
+		field_print(f, k, base);
 		fputc('\n', f);
 	}
 }

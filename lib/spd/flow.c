@@ -173,7 +173,7 @@ rest_of(const struct rte_mbuf *m, const struct pkt *p, const uint8_t *ip, uint32
 static inline void
 key4_set(const struct spd_worker *sw, struct keys *k, uint16_t i, const uint8_t *ip, uint64_t rest)
 {
-	uint64_t addrs = load64(ip + offsetof(struct rte_ipv4_hdr, src_addr));
+	uint64_t addrs = wire_load64(ip + offsetof(struct rte_ipv4_hdr, src_addr));
 	uint32_t tag = hash64(rest, hash64(addrs, 0));
 
 	k->set[i] = &sw->v4[tag & (sw->v4_entries - WAYS)];
@@ -187,8 +187,8 @@ static inline void
 key6_set(const struct spd_worker *sw, struct keys *k, uint16_t i, const uint8_t *ip, uint64_t rest)
 {
 	const uint8_t *from = ip + offsetof(struct rte_ipv6_hdr, src_addr);
-	uint64_t a = load64(from), b = load64(from + 8), c = load64(from + 16),
-		 d = load64(from + 24);
+	uint64_t a = wire_load64(from), b = wire_load64(from + 8), c = wire_load64(from + 16),
+		 d = wire_load64(from + 24);
 	/* Two chains, as a step waits three cycles for the one before. */
 	uint32_t tag = hash64(c, hash64(a, 0)) ^ hash64(rest, hash64(d, hash64(b, 1))) * HASH_ODD;
 	struct flow6 *set = &sw->v6[tag & (sw->v6_entries - WAYS)];

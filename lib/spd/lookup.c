@@ -65,10 +65,10 @@ probes_start(const struct spd_tables *t, const struct pair *pair, uint32_t shape
 
 		if (found[i].precedence <= pair->best)
 			continue;
-		p->src[0] = load64(keys[i].src) & pair->src_mask[0];
-		p->src[1] = load64(keys[i].src + 8) & pair->src_mask[1];
-		p->dst[0] = load64(keys[i].dst) & pair->dst_mask[0];
-		p->dst[1] = load64(keys[i].dst + 8) & pair->dst_mask[1];
+		p->src[0] = wire_load64(keys[i].src) & pair->src_mask[0];
+		p->src[1] = wire_load64(keys[i].src + 8) & pair->src_mask[1];
+		p->dst[0] = wire_load64(keys[i].dst) & pair->dst_mask[0];
+		p->dst[1] = wire_load64(keys[i].dst + 8) & pair->dst_mask[1];
 		p->hash = prefixes_hash(shape, p->src, p->dst);
 		p->key = i;
 		rte_prefetch0(&t->buckets[p->hash & t->bucket_mask]);

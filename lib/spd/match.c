@@ -81,7 +81,8 @@ prefix_holds(const uint64_t prefix[2], uint8_t length, const uint8_t addr[16])
 	uint64_t mask[2];
 
 	prefix_mask(length, mask);
-	return (load64(addr) & mask[0]) == prefix[0] && (load64(addr + 8) & mask[1]) == prefix[1];
+	return (wire_load64(addr) & mask[0]) == prefix[0] &&
+	       (wire_load64(addr + 8) & mask[1]) == prefix[1];
 }
 
 enum match

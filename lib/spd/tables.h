@@ -24,6 +24,7 @@
 #include <rte_vect.h>
 
 #include "spd/spd.h"
+#include "wire/bytes.h"
 
 #define CHAIN_MAX    4
 #define RULE_NONE    0
@@ -167,16 +168,6 @@ static inline struct rule_extra *
 extra_at(const struct spd_tables *t, uint32_t index)
 {
 	return slab_at(&t->extras, index);
-}
-
-/* Octets as they lie in memory. */
-static inline uint64_t
-load64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
 }
 
 static inline uint32_t

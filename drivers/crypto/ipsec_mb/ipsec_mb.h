@@ -11,6 +11,7 @@
 
 #include "crypto/engine.h"
 #include "stats/cell.h"
+#include "wire/bytes.h"
 #include "key_cache.h"
 
 /* Index of the calls below. */
@@ -145,24 +146,15 @@ IMB_MGR *auth_manager(struct engine_worker *ew, enum alg_id auth, uint16_t n, si
 /* Jobs from a manager's own ring, filled and in order: done on return, or false. */
 bool ring_run(IMB_MGR *mgr, IMB_JOB **jobs, uint16_t n);
 
-static inline uint64_t
-octets8(const uint8_t *at)
-{
-	uint64_t octets;
-
-	memcpy(&octets, at, sizeof(octets));
-	return octets;
-}
-
 /* In constant time; len is 8 at least, as of every tag. The last 8 octets may overlap those before.
  */
 static inline bool
 tags_equal(const uint8_t *a, const uint8_t *b, size_t len)
 {
-	uint64_t diff = octets8(a + len - 8) ^ octets8(b + len - 8);
+	uint64_t diff = wire_load64(a + len - 8) ^ wire_load64(b + len - 8);
 
 	for (size_t i = 0; i + 8 < len; i += 8)
-		diff |= octets8(a + i) ^ octets8(b + i);
+		diff |= wire_load64(a + i) ^ wire_load64(b + i);
 	return diff == 0;
 }
 
