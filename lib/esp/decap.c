@@ -7,6 +7,7 @@
 
 #include "crypto/crypto.h"
 #include "esp/esp.h"
+#include "esp/plain.h"
 #include "replay/replay.h"
 #include "sa/sa.h"
 #include "worker/mbufs.h"
@@ -79,25 +80,12 @@ op_fill(struct worker *w, struct rte_mbuf *m, const struct pkt *p, const struct 
 static __rte_always_inline void
 op_fill_plain(struct rte_mbuf *m, const struct pkt *p, const struct sa *sa, struct crypto_op *op)
 {
-	uint8_t *esp = rte_pktmbuf_mtod_offset(m, uint8_t *, p->esp_off);
-	uint64_t seq_be = rte_cpu_to_be_64(p->seq), words[2], iv;
-	uint32_t salt, spi = p->spi_be;
+	uint8_t *text =
+		rte_pktmbuf_mtod_offset(m, uint8_t *, p->esp_off + sizeof(struct rte_esp_hdr) + 8);
+	uint64_t iv;
 
-	memcpy(&iv, esp + sizeof(struct rte_esp_hdr), sizeof(iv));
-	memcpy(&salt, sa->salt, sizeof(salt));
-	words[0] = salt | iv << 32;
-	words[1] = iv >> 32;
-	memcpy(op->nonce, words, sizeof(words));
-	words[0] =
-		sa->suite.esn ? spi | seq_be << 32 : spi | (seq_be & UINT64_C(0xffffffff00000000));
-	memcpy(op->aad, words, 8);
-	memcpy(op->aad + 8, (const uint8_t *)&seq_be + 4, 4);
-	op->session = sa_session(sa);
-	op->engine = sa->engine;
-	op->chain = NULL;
-	op->text = esp + sizeof(struct rte_esp_hdr) + 8;
-	op->text_len = p->text_len;
-	op->tag = op->text + p->text_len;
+	memcpy(&iv, text - sizeof(iv), sizeof(iv));
+	plain_op_fill(op, sa, rte_cpu_to_be_64(p->seq), iv, text, p->text_len);
 }
 
 uint16_t

@@ -12,6 +12,7 @@
 
 #include "crypto/crypto.h"
 #include "esp/esp.h"
+#include "esp/plain.h"
 #include "esp/transport.h"
 #include "sa/sa.h"
 #include "worker/mbufs.h"
@@ -282,31 +283,18 @@ encap_plain(struct worker *w, struct rte_mbuf *m, struct pkt *p, const struct sa
 	    struct crypto_op *op)
 {
 	uint8_t *text = rte_pktmbuf_mtod(m, uint8_t *);
-	uint64_t seq_be = rte_cpu_to_be_64(p->seq), spi = sa->spi_be;
+	uint64_t seq_be = rte_cpu_to_be_64(p->seq);
 	uint16_t outer = tunnel_out_size(&sa->out), head = outer + sizeof(struct rte_esp_hdr) + 8;
 	uint16_t text_len =
 		plain_trailer_write(text + m->data_len, m->data_len,
 				    (p->flags & PKT_V6) != 0 ? IPPROTO_IPV6 : IPPROTO_IPIP);
-	uint32_t total = head + text_len + sa->suite.icv_len, salt;
-	uint8_t *esp = text - sizeof(struct rte_esp_hdr) - 8;
-	uint64_t words[2] = { spi | (seq_be & UINT64_C(0xffffffff00000000)), seq_be };
+	uint32_t total = head + text_len + sa->suite.icv_len;
+	/* SPI, low half; IV */
+	uint64_t words[2] = { sa->spi_be | (seq_be & UINT64_C(0xffffffff00000000)), seq_be };
 
 	outer_write(w, sa, p, text - head, text, total);
-	memcpy(esp, words, sizeof(words)); /* SPI, low half; IV */
-	memcpy(&salt, sa->salt, sizeof(salt));
-	words[0] = salt | seq_be << 32;
-	words[1] = seq_be >> 32;
-	memcpy(op->nonce, words, sizeof(words));
-	words[0] =
-		sa->suite.esn ? spi | seq_be << 32 : spi | (seq_be & UINT64_C(0xffffffff00000000));
-	memcpy(op->aad, words, 8);
-	memcpy(op->aad + 8, (const uint8_t *)&seq_be + 4, 4);
-	op->session = sa_session(sa);
-	op->engine = sa->engine;
-	op->chain = NULL;
-	op->text = text;
-	op->text_len = text_len;
-	op->tag = text + text_len;
+	memcpy(text - sizeof(words), words, sizeof(words));
+	plain_op_fill(op, sa, seq_be, seq_be, text, text_len);
 	p->esp_off = outer;
 	m->data_off -= head;
 	m->data_len = total;

@@ -10,6 +10,7 @@
 #include <rte_malloc.h>
 #include <rte_prefetch.h>
 
+#include "wire/bytes.h"
 #include "worker/worker.h"
 
 #define SLOTS_MIN 4096
@@ -209,6 +210,38 @@ is_encap_of(const struct sa *sa, const struct pkt *p)
 	       (sa->in.udp_remote_be == 0 || sa->in.udp_remote_be == p->udp_src_be);
 }
 
+/* All that nearly every packet needs in one comparison: IPv4, ESP without UDP, SPI and address. */
+static __rte_always_inline bool
+is_plainly_of(const struct sa *sa, const struct pkt *p, const uint8_t *ip)
+{
+	return ((sa->spi_be ^ p->spi_be) | (wire_load32(sa->in.local) ^ wire_load32(ip + 16)) |
+		(sa->flags & (SA_V6 | SA_UDP)) | (p->flags & (PKT_V6 | PKT_UDP_ENCAP))) == 0;
+}
+
+/* The SA, where more has to be asked. Drops the packet and returns false when there is none. */
+static __rte_noinline bool
+lookup_one(struct worker *w, struct rte_mbuf *m, struct pkt *p, uint32_t *index)
+{
+	const struct sad *sad = w->view->sad;
+	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
+	const struct sa *sa;
+
+	if (*index == SA_NONE || !is_at(sa_at(sad->sas, *index), p, ip))
+		*index = lookup_rest(sad, p, ip);
+	if (*index == SA_NONE) {
+		drop(w, m, DROP_NO_SA);
+		return false;
+	}
+	sa = sa_at(sad->sas, *index);
+	if (((sa->flags & SA_UDP) != 0) == ((p->flags & PKT_UDP_ENCAP) != 0) &&
+	    ((sa->flags & SA_UDP) == 0 || is_encap_of(sa, p)))
+		return true;
+	p->sa = *index;
+	p->generation = sa->generation;
+	drop(w, m, DROP_ENCAP_MISMATCH);
+	return false;
+}
+
 uint16_t
 sad_lookup(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -225,23 +258,16 @@ sad_lookup(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		struct rte_mbuf *m = pkts[i];
 		struct pkt *p = pkt_of(m);
 		const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
-		struct sa *sa;
+		struct sa *sa = likely(found[i] != SA_NONE) ? sa_at(sad->sas, found[i]) : NULL;
 
-		if (found[i] == SA_NONE || unlikely(!is_at(sa_at(sad->sas, found[i]), p, ip)))
-			found[i] = lookup_rest(sad, p, ip);
-		if (unlikely(found[i] == SA_NONE)) {
-			drop(w, m, DROP_NO_SA);
-			continue;
+		if (unlikely(sa == NULL || !is_plainly_of(sa, p, ip))) {
+			if (!lookup_one(w, m, p, &found[i]))
+				continue;
+			sa = sa_at(sad->sas, found[i]);
 		}
-		sa = sa_at(sad->sas, found[i]);
 		p->sa = found[i];
 		p->generation = sa->generation;
 		p->hot = sa;
-		if (unlikely(((sa->flags & SA_UDP) != 0) != ((p->flags & PKT_UDP_ENCAP) != 0) ||
-			     ((sa->flags & SA_UDP) != 0 && !is_encap_of(sa, p)))) {
-			drop(w, m, DROP_ENCAP_MISMATCH);
-			continue;
-		}
 		pkts[kept++] = m;
 	}
 	return kept;

@@ -1,0 +1,37 @@
+/* What both straight ways (SA_PLAIN) tell the cipher. */
+#ifndef ESP_PLAIN_H
+#define ESP_PLAIN_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "crypto/engine.h"
+#include "sa/sa.h"
+
+/* Salt of 4 and IV of 8 octets (RFC 4106 section 4, RFC 7634 section 2); AAD by RFC 4106 section 5.
+ * seq_be and iv are as they lie on the wire; text is in one piece, its tag behind it.
+ */
+static __rte_always_inline void
+plain_op_fill(struct crypto_op *op, const struct sa *sa, uint64_t seq_be, uint64_t iv,
+	      uint8_t *text, uint16_t text_len)
+{
+	uint64_t spi = sa->spi_be, words[2];
+	uint32_t salt;
+
+	memcpy(&salt, sa->salt, sizeof(salt));
+	words[0] = salt | iv << 32;
+	words[1] = iv >> 32;
+	memcpy(op->nonce, words, sizeof(words));
+	/* With ESN: SPI, high half, low half; without: SPI, low half. */
+	words[0] = spi | (sa->suite.esn ? seq_be << 32 : seq_be & UINT64_C(0xffffffff00000000));
+	memcpy(op->aad, words, 8);
+	memcpy(op->aad + 8, (const uint8_t *)&seq_be + 4, 4);
+	op->session = sa_session(sa);
+	op->engine = sa->engine;
+	op->chain = NULL;
+	op->text = text;
+	op->text_len = text_len;
+	op->tag = text + text_len;
+}
+
+#endif
