@@ -19,6 +19,7 @@
 #include "drivers.h"
 #include "options.h"
 #include "secure.h"
+#include "telem/telem.h"
 
 #define TICK_MS	     1
 #define TICK_IDLE_MS 20
@@ -168,6 +169,7 @@ run(struct watch *w, struct gw *gw)
 			signals_read(w, gw);
 		prompt_look(w);
 		gw_tick(gw);
+		telem_tick(gw);
 		stats_print(w, gw);
 		w->quit |= is_idle(w, gw);
 	}
@@ -194,7 +196,7 @@ gateway_run(struct watch *w, const struct options *o, struct conf *conf)
 		conf_free(conf);
 		return EXIT_RUN_TIME;
 	}
-	if (prompt_begin(w, &gw, &err) < 0) {
+	if (telem_init(&err) < 0 || prompt_begin(w, &gw, &err) < 0) {
 		fprintf(stderr, "espgw: %s\n", err.text);
 		rc = EXIT_RUN_TIME;
 	} else {

@@ -80,8 +80,8 @@ sa_counts_read(const struct gw *gw, uint32_t book, struct sa_counts *c)
 	sa_drops_add(gw, b->index, sa->generation, c->drops);
 }
 
-static uint64_t
-total(const uint64_t *cells, unsigned int n)
+uint64_t
+cells_total(const uint64_t *cells, unsigned int n)
 {
 	uint64_t all = 0;
 
@@ -93,9 +93,9 @@ total(const uint64_t *cells, unsigned int n)
 bool
 totals_balance(const struct gw_totals *t)
 {
-	return t->rx + total(t->generated, GENERATED_MAX) + t->split ==
-	       t->tx + total(t->consumed, CONSUMED_MAX) + t->held + total(t->drops, DROP_MAX) +
-		       t->merged;
+	return t->rx + cells_total(t->generated, GENERATED_MAX) + t->split ==
+	       t->tx + cells_total(t->consumed, CONSUMED_MAX) + t->held +
+		       cells_total(t->drops, DROP_MAX) + t->merged;
 }
 
 static void
@@ -168,12 +168,12 @@ report_json(const struct gw *gw, FILE *f)
 	drops_json(&j, t.drops);
 	json_u64(&j, "rx", t.rx);
 	json_u64(&j, "tx", t.tx);
-	json_u64(&j, "generated", total(t.generated, GENERATED_MAX));
+	json_u64(&j, "generated", cells_total(t.generated, GENERATED_MAX));
 	json_u64(&j, "split", t.split);
 	json_u64(&j, "merged", t.merged);
-	json_u64(&j, "consumed", total(t.consumed, CONSUMED_MAX));
+	json_u64(&j, "consumed", cells_total(t.consumed, CONSUMED_MAX));
 	json_u64(&j, "held", t.held);
-	json_u64(&j, "dropped", total(t.drops, DROP_MAX));
+	json_u64(&j, "dropped", cells_total(t.drops, DROP_MAX));
 	causes_json(&j, "generated_by", t.generated, generated_names, GENERATED_MAX);
 	causes_json(&j, "consumed_by", t.consumed, consumed_names, CONSUMED_MAX);
 	json_end(&j);
@@ -222,9 +222,9 @@ report_print(const struct gw *gw, FILE *f)
 		"rx %" PRIu64 " + generated %" PRIu64 " + split %" PRIu64 " = tx %" PRIu64
 		" + consumed %" PRIu64 " + held %" PRIu64 " + dropped %" PRIu64 " + merged %" PRIu64
 		"%s\n",
-		t.rx, total(t.generated, GENERATED_MAX), t.split, t.tx,
-		total(t.consumed, CONSUMED_MAX), t.held, total(t.drops, DROP_MAX), t.merged,
-		totals_balance(&t) ? "" : "  (moving)");
+		t.rx, cells_total(t.generated, GENERATED_MAX), t.split, t.tx,
+		cells_total(t.consumed, CONSUMED_MAX), t.held, cells_total(t.drops, DROP_MAX),
+		t.merged, totals_balance(&t) ? "" : "  (moving)");
 	causes_print(f, "dropped", t.drops, drop_names, DROP_MAX);
 	causes_print(f, "consumed", t.consumed, consumed_names, CONSUMED_MAX);
 	causes_print(f, "generated", t.generated, generated_names, GENERATED_MAX);
@@ -240,6 +240,7 @@ report_line(const struct gw *gw, FILE *f)
 	fprintf(f,
 		"rx %" PRIu64 " tx %" PRIu64 " dropped %" PRIu64 " consumed %" PRIu64
 		" held %" PRIu64 "\n",
-		t.rx, t.tx, total(t.drops, DROP_MAX), total(t.consumed, CONSUMED_MAX), t.held);
+		t.rx, t.tx, cells_total(t.drops, DROP_MAX), cells_total(t.consumed, CONSUMED_MAX),
+		t.held);
 	fflush(f);
 }

@@ -11,6 +11,8 @@ void totals_read(const struct gw *gw, struct gw_totals *t);
 /* The same since the last gw_clear(); held stays what it is. */
 void totals_since_clear(const struct gw *gw, struct gw_totals *t);
 
+uint64_t cells_total(const uint64_t *cells, unsigned int n);
+
 /* One SA of the file: packets and bytes of its key, and drops by reason, of all that had its name.
  */
 struct sa_counts {

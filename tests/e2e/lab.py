@@ -51,13 +51,15 @@ def memory(huge=False):
 class Gateway:
     """One running espgw: configured by a dictionary, stopped by SIGTERM, judged by its exit report."""
 
-    def __init__(self, folder, name, config, ns=None, huge=False, arguments=()):
+    def __init__(self, folder, name, config, ns=None, huge=False, telemetry=False, arguments=()):
         self.name, self.folder = name, folder
+        self.prefix = f"espgw-{os.path.basename(folder)}-{name}"
         self.file, self.socket = f"{folder}/{name}.yaml", f"{folder}/{name}.sock"
         self.write(config)
         argv = ["ip", "netns", "exec", ns] if ns else []
-        argv += [ESPGW, "--lcores", f"0@({cpus()}),1@({cpus()})", "--no-pci", "--no-telemetry", *memory(huge),
-                 "--file-prefix", f"espgw-{os.path.basename(folder)}-{name}", "--", "--config", self.file,
+        argv += [ESPGW, "--lcores", f"0@({cpus()}),1@({cpus()})", "--no-pci",
+                 *([] if telemetry else ["--no-telemetry"]), *memory(huge),
+                 "--file-prefix", self.prefix, "--", "--config", self.file,
                  "--control-socket", self.socket, "--json", *arguments]
         with open(f"{folder}/{name}.out", "wb") as out, open(f"{folder}/{name}.err", "wb") as err:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,

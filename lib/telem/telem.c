@@ -1,0 +1,195 @@
+#include "telem/telem.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+#include <rte_telemetry.h>
+
+#include "ctl/report.h"
+#include "port/port.h"
+
+struct port_copy {
+	char name[PORT_NAME_SIZE];
+	struct port_counters counters;
+	bool up;
+};
+
+struct sa_copy {
+	char name[SA_NAME_MAX];
+	uint64_t packets, bytes, dropped;
+};
+
+/* Telemetry's callbacks are given no argument of ours, and the commands outlive any gateway. */
+static struct {
+	pthread_mutex_t lock;
+	time_t made; /* second of the monotonic clock; control's alone */
+	struct gw_totals totals;
+	uint32_t n_ports, n_sas, n_sas_all;
+	struct port_copy ports[PORTS_MAX];
+	struct sa_copy sas[TELEM_SAS_MAX];
+} copy = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void
+ports_copy(const struct gw *gw)
+{
+	copy.n_ports = gw->ports->n;
+	for (uint8_t i = 0; i < gw->ports->n; i++) {
+		const struct port *port = gw->ports->list[i];
+		struct port_copy *c = &copy.ports[i];
+
+		snprintf(c->name, sizeof(c->name), "%s", port->link.name);
+		c->counters = port_counters(gw->ports, i);
+		c->up = port->up;
+	}
+}
+
+static void
+sas_copy(const struct gw *gw)
+{
+	copy.n_sas_all = gw->conf->n_sas;
+	copy.n_sas = RTE_MIN(gw->conf->n_sas, (uint32_t)TELEM_SAS_MAX);
+	for (uint32_t i = 0; i < copy.n_sas; i++) {
+		struct sa_copy *c = &copy.sas[i];
+		struct sa_counts counts;
+
+		sa_counts_read(gw, i, &counts);
+		snprintf(c->name, sizeof(c->name), "%s", gw->conf->sas[i].name);
+		c->packets = counts.packets;
+		c->bytes = counts.bytes;
+		c->dropped = cells_total(counts.drops, DROP_MAX);
+	}
+}
+
+void
+telem_tick(const struct gw *gw)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	if (t.tv_sec == copy.made)
+		return;
+	copy.made = t.tv_sec;
+	pthread_mutex_lock(&copy.lock);
+	totals_read(gw, &copy.totals);
+	ports_copy(gw);
+	sas_copy(gw);
+	pthread_mutex_unlock(&copy.lock);
+}
+
+static void
+totals_tell(struct rte_tel_data *d)
+{
+	const struct gw_totals *t = &copy.totals;
+
+	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_u64(d, "rx", t->rx);
+	rte_tel_data_add_dict_u64(d, "tx", t->tx);
+	rte_tel_data_add_dict_u64(d, "generated", cells_total(t->generated, GENERATED_MAX));
+	rte_tel_data_add_dict_u64(d, "split", t->split);
+	rte_tel_data_add_dict_u64(d, "merged", t->merged);
+	rte_tel_data_add_dict_u64(d, "consumed", cells_total(t->consumed, CONSUMED_MAX));
+	rte_tel_data_add_dict_u64(d, "held", t->held);
+	rte_tel_data_add_dict_u64(d, "dropped", cells_total(t->drops, DROP_MAX));
+	rte_tel_data_add_dict_u64(d, "sas", copy.n_sas_all);
+}
+
+static void
+drops_tell(struct rte_tel_data *d)
+{
+	rte_tel_data_start_dict(d);
+	for (unsigned int why = DROP_NONE + 1; why < DROP_MAX; why++)
+		rte_tel_data_add_dict_u64(d, drop_names[why].name, copy.totals.drops[why]);
+}
+
+/* A new entry, known by its number: as a key a name may have neither dots nor dashes, and 22.11
+ * knows no list of such entries. NULL: no room, the answer ends here.
+ */
+static struct rte_tel_data *
+entry_add(struct rte_tel_data *d, uint32_t number, const char *name)
+{
+	struct rte_tel_data *entry = rte_tel_data_alloc();
+	char key[16];
+
+	if (entry == NULL)
+		return NULL;
+	snprintf(key, sizeof(key), "%u", number);
+	rte_tel_data_start_dict(entry);
+	rte_tel_data_add_dict_string(entry, "name", name);
+	if (rte_tel_data_add_dict_container(d, key, entry, 0) == 0)
+		return entry;
+	rte_tel_data_free(entry);
+	return NULL;
+}
+
+static void
+ports_tell(struct rte_tel_data *d)
+{
+	rte_tel_data_start_dict(d);
+	for (uint32_t i = 0; i < copy.n_ports; i++) {
+		const struct port_copy *c = &copy.ports[i];
+		struct rte_tel_data *entry = entry_add(d, i, c->name);
+
+		if (entry == NULL)
+			return;
+		rte_tel_data_add_dict_u64(entry, "rx_packets", c->counters.rx_packets);
+		rte_tel_data_add_dict_u64(entry, "rx_bytes", c->counters.rx_bytes);
+		rte_tel_data_add_dict_u64(entry, "tx_packets", c->counters.tx_packets);
+		rte_tel_data_add_dict_u64(entry, "tx_bytes", c->counters.tx_bytes);
+		rte_tel_data_add_dict_int(entry, "link", c->up);
+	}
+}
+
+static void
+sas_tell(struct rte_tel_data *d)
+{
+	rte_tel_data_start_dict(d);
+	for (uint32_t i = 0; i < copy.n_sas; i++) {
+		const struct sa_copy *c = &copy.sas[i];
+		struct rte_tel_data *entry = entry_add(d, i, c->name);
+
+		if (entry == NULL)
+			return;
+		rte_tel_data_add_dict_u64(entry, "packets", c->packets);
+		rte_tel_data_add_dict_u64(entry, "bytes", c->bytes);
+		rte_tel_data_add_dict_u64(entry, "dropped", c->dropped);
+	}
+}
+
+static const struct command {
+	const char *name;
+	void (*tell)(struct rte_tel_data *d);
+	const char *help;
+} commands[] = {
+	{ "/espgw/totals", totals_tell, "Packets in, out and between. Takes no parameters" },
+	{ "/espgw/drops", drops_tell, "Packets dropped, by reason. Takes no parameters" },
+	{ "/espgw/ports", ports_tell, "Counters and links of the ports. Takes no parameters" },
+	{ "/espgw/sas", sas_tell, "Counters of the file's first 64 SAs. Takes no parameters" },
+};
+
+static int
+answer(const char *name, const char *params, struct rte_tel_data *d)
+{
+	for (size_t i = 0; i < RTE_DIM(commands); i++) {
+		if (strcmp(name, commands[i].name) != 0)
+			continue;
+		pthread_mutex_lock(&copy.lock);
+		commands[i].tell(d);
+		pthread_mutex_unlock(&copy.lock);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int
+telem_init(struct err *err)
+{
+	for (size_t i = 0; i < RTE_DIM(commands); i++) {
+		int rc = rte_telemetry_register_cmd(commands[i].name, answer, commands[i].help);
+
+		if (rc < 0)
+			return err_set(err, rc, "telemetry command %s: %s", commands[i].name,
+				       strerror(-rc));
+	}
+	return 0;
+}
