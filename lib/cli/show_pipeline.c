@@ -25,10 +25,12 @@ worker_print(FILE *out, const struct worker *w, const struct worker_counts *c)
 {
 	fprintf(out,
 		"worker %u: lcore %u, loops %" PRIu64 ", busy %" PRIu64 " (%.1f%%), rx %" PRIu64
-		", tx %" PRIu64 ", handoff given %" PRIu64 ", taken %" PRIu64 "\n  sources:",
+		", tx %" PRIu64 ", handoff given %" PRIu64 ", taken %" PRIu64 "\n"
+		"  flows known %" PRIu64 ", new %" PRIu64 "; to the cipher by a copy %" PRIu64
+		"\n  sources:",
 		w->index, w->lcore, c->loops, c->busy_loops,
 		c->loops > 0 ? 100.0 * c->busy_loops / c->loops : 0.0, c->rx, c->tx, c->given,
-		c->taken);
+		c->taken, c->flow_hits, c->flow_misses, c->bounced);
 	for (uint16_t i = 0; i < w->n_sources; i++)
 		fprintf(out, " %s", w->sources[i].name);
 	fputc('\n', out);
@@ -46,6 +48,9 @@ worker_json(struct json *j, const struct worker *w, const struct worker_counts *
 	json_u64(j, "tx", c->tx);
 	json_u64(j, "handoff_given", c->given);
 	json_u64(j, "handoff_taken", c->taken);
+	json_u64(j, "flow_hits", c->flow_hits);
+	json_u64(j, "flow_misses", c->flow_misses);
+	json_u64(j, "bounced", c->bounced);
 	json_array(j, "sources");
 	for (uint16_t i = 0; i < w->n_sources; i++)
 		json_string(j, NULL, w->sources[i].name);

@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "crypto/crypto.h"
 #include "ctl/report.h"
 #include "pipe/handoff.h"
 #include "port/port.h"
+#include "spd/spd.h"
 
 /* A row a cell, or an array of cells. */
 #define CELLS(X)                                    \
@@ -24,11 +26,17 @@
 static void
 read_all(const struct worker *w, struct worker_counts *c)
 {
+	struct spd_flow_counts flows;
+
 #define X(field, n, cells)                   \
 	for (unsigned int i = 0; i < n; i++) \
 		((uint64_t *)&c->field)[i] = cell_get(&(cells)[i]);
 	CELLS(X)
 #undef X
+	spd_worker_counts(w->spd, &flows);
+	c->flow_hits = flows.hits;
+	c->flow_misses = flows.misses;
+	c->bounced = crypto_bounced(w->crypto);
 }
 
 void

@@ -11,7 +11,7 @@
 
 #include "worker/worker.h"
 
-#define DEFER_BACKLOG_MAX (1u << 20) /* adds are refused beyond: a worker stands still */
+#define DEFER_BACKLOG_MAX (1u << 20) /* changes are refused beyond: a worker stands still */
 
 struct rte_rcu_qsbr;
 

@@ -173,8 +173,13 @@ swap(struct gw *gw, struct next *n)
 static int
 apply(struct gw *gw, struct next *n, struct err *err)
 {
-	int rc = next_alloc(n, err);
+	int rc;
 
+	if (gw->defer.backlog >= DEFER_BACKLOG_MAX)
+		return err_set(err, -ENOBUFS,
+			       "a worker stands still, and %u things wait for it to be freed",
+			       gw->defer.backlog);
+	rc = next_alloc(n, err);
 	if (rc < 0)
 		return rc;
 	leaving_set(gw, n, true);

@@ -43,7 +43,6 @@ struct trie {
 	uint32_t n_groups; /* ever taken */
 	uint32_t n_free, n_used;
 	uint32_t *free; /* stack */
-	uint32_t free_size;
 	trie_defer *defer;
 	void *defer_ctx;
 };

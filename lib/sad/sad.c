@@ -169,16 +169,6 @@ sad_del(struct sad *sad, uint32_t index)
 		__atomic_store_n(&sad->n_rest, sad->n_rest - 1, __ATOMIC_RELEASE);
 }
 
-uint32_t
-sad_find(const struct sad *sad, uint32_t spi, const struct addr *local)
-{
-	struct sa like = { .spi_be = rte_cpu_to_be_32(spi),
-			   .flags = local->family == 6 ? SA_V6 : 0 };
-
-	memcpy(like.in.local, local->octets, local->family == 6 ? 16 : 4);
-	return peer_of(sad, &like);
-}
-
 static __rte_always_inline bool
 is_at(const struct sa *sa, const struct pkt *p, const uint8_t *ip)
 {

@@ -27,7 +27,5 @@ void sad_free(struct sad *sad);
  */
 int sad_add(struct sad *sad, uint32_t index, uint32_t replaces, struct err *err);
 void sad_del(struct sad *sad, uint32_t index);
-/* The SA of that SPI (host order) and local address, or SA_NONE. */
-uint32_t sad_find(const struct sad *sad, uint32_t spi, const struct addr *local);
 
 #endif

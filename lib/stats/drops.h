@@ -1,5 +1,5 @@
 /* Where a packet can end, each place with its name: one table, from which the counters, the exit
- *report, the prompt and the manual come.
+ * report, the prompt and the manual come.
  *
  * Of every packet that enters or is made here it holds at any time:
  *	rx + generated + split = tx + consumed + held + dropped + merged

@@ -64,15 +64,6 @@ wire_checksum_update16(uint16_t checksum, uint16_t old, uint16_t new)
 	return (uint16_t) ~((sum >> 16) + sum);
 }
 
-/* The same for a 32-bit word on an even offset. */
-static inline uint16_t
-wire_checksum_update32(uint16_t checksum, uint32_t old, uint32_t new)
-{
-	uint64_t sum = (uint64_t)(uint16_t)~checksum + (uint32_t)~old + new;
-
-	return (uint16_t)~wire_sum_fold(sum);
-}
-
 /* What belongs in the checksum field of an IPv4 header of n octets, whatever stands there now. */
 uint16_t wire_ip4_checksum(const void *ip, uint32_t n);
 

@@ -247,11 +247,16 @@ def counters():
             before = s.until("show pipeline json", lambda p: p["workers"][0]["tx"] == 5)
             stages = {(x["line"], x["stage"]): x["packets"] for x in before["stages"]}
             same([stages["out", x] for x in ("classify", "ttl_check", "esp_seal", "port_tx")], [8, 5, 5, 5], "stages")
+            worker = before["workers"][0]
+            same((worker["flow_hits"] + worker["flow_misses"], worker["flow_misses"] > 0, worker["bounced"]), (5, True, 0),
+                 "packets looked up in the flow cache, the first of them new; packets copied for a cipher")
             same(s.ask("show drops json")["drops"], {"outer_malformed": {"total": 3, "workers": [3]}}, "drops")
             same(s.ask("show port json")["ports"]["lan"]["rx_packets"], 8, "rx of lan")
             same(s.ask("show sa t1.out json")["last_number"], 5, "last number")
             s.send("clear\n")
             same({x["packets"] for x in s.ask("show pipeline json")["stages"]}, {0}, "packets of stages after clear")
+            worker = s.ask("show pipeline json")["workers"][0]
+            same((worker["flow_hits"], worker["flow_misses"]), (0, 0), "flows after clear")
             same(s.ask("show drops json")["drops"], {}, "drops after clear")
             same(s.ask("show port json")["ports"]["lan"]["rx_packets"], 0, "rx of lan after clear")
             same(s.ask("show sa t1.out json")["packets"], 5, "packets of the SA after clear")
