@@ -15,31 +15,21 @@ defer_init(struct defer *d, struct rte_rcu_qsbr *qsbr, struct worker *const *wor
 	d->last = &d->first;
 }
 
-static uint64_t
-mails_posted(const struct defer *d)
+/* Worker by worker: one that runs much mail does not make up for another that stands still. */
+static bool
+mails_are_run(const struct defer *d, const struct defer_entry *e)
 {
-	uint64_t n = 0;
-
-	for (uint16_t i = 0; i < d->n_workers; i++)
-		n += mailbox_posted(d->workers[i]);
-	return n;
-}
-
-static uint64_t
-mails_run(const struct defer *d)
-{
-	uint64_t n = 0;
-
-	for (uint16_t i = 0; i < d->n_workers; i++)
-		n += mailbox_run_count(d->workers[i]);
-	return n;
+	for (uint16_t i = 0; i < e->n_workers; i++)
+		if (mailbox_run_count(d->workers[i]) < e->mails[i])
+			return false;
+	return true;
 }
 
 int
 defer_give(struct defer *d, uint64_t not_before, void (*run)(void *ctx, void *obj), void *ctx,
 	   void *obj)
 {
-	struct defer_entry *e = malloc(sizeof(*e));
+	struct defer_entry *e = malloc(sizeof(*e) + d->n_workers * sizeof(e->mails[0]));
 
 	if (e == NULL)
 		return -ENOMEM;
@@ -48,9 +38,11 @@ defer_give(struct defer *d, uint64_t not_before, void (*run)(void *ctx, void *ob
 		.ctx = ctx,
 		.obj = obj,
 		.token = rte_rcu_qsbr_start(d->qsbr),
-		.mails = mails_posted(d),
 		.not_before = not_before,
+		.n_workers = d->n_workers,
 	};
+	for (uint16_t i = 0; i < d->n_workers; i++)
+		e->mails[i] = mailbox_posted(d->workers[i]);
 	*d->last = e;
 	d->last = &e->next;
 	d->backlog++;
@@ -65,7 +57,7 @@ defer_poll(struct defer *d, uint64_t now, bool all)
 	while (d->first != NULL) {
 		struct defer_entry *e = d->first;
 
-		if (!all && (now < e->not_before || mails_run(d) < e->mails ||
+		if (!all && (now < e->not_before || !mails_are_run(d, e) ||
 			     rte_rcu_qsbr_check(d->qsbr, e->token, false) == 0))
 			break;
 		d->first = e->next;

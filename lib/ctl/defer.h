@@ -1,7 +1,7 @@
 /* Things to free when no worker can hold them any more. Control never waits: it looks now and then.
  *
  * An entry is due when every worker has passed a quiescent state since it was given, has run all
- * mail posted until then, and its delay is over. Entries are run in the order they were given.
+ * mail posted to it until then, and its delay is over. Entries are run in the order they were given.
  */
 #ifndef CTL_DEFER_H
 #define CTL_DEFER_H
@@ -20,8 +20,9 @@ struct defer_entry {
 	void (*run)(void *ctx, void *obj);
 	void *ctx, *obj;
 	uint64_t token;
-	uint64_t mails;	     /* posted to all workers when it was given */
 	uint64_t not_before; /* ns */
+	uint16_t n_workers;
+	uint64_t mails[]; /* posted to each worker when it was given */
 };
 
 struct defer {
