@@ -6,6 +6,7 @@
 #include <rte_malloc.h>
 #include <rte_ring.h>
 
+#include "pipe/pipe.h"
 #include "sa/sa.h"
 
 static struct rte_ring *
@@ -132,6 +133,9 @@ resume(struct worker *w, struct rte_mbuf *m)
 		drop(w, m, p->resume == STAGE_REPLAY_CHECK ? DROP_NO_SA : DROP_NO_OUTBOUND_SA);
 		return;
 	}
+	/* Routes may have changed, and the hop it was given be another's. */
+	if (p->resume == STAGE_LIFE_COUNT_OUT)
+		p->next_hop = __atomic_load_n(&p->hot->next_hop, __ATOMIC_RELAXED);
 	/* The owner changed meanwhile: round again. */
 	if (unlikely(p->hot->owner != w->index))
 		p->resume = p->resume == STAGE_REPLAY_CHECK ? STAGE_HANDOFF_IN : STAGE_HANDOFF_OUT;
@@ -158,6 +162,8 @@ handoff_rx(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
 		cell_add(&h->taken, n);
 		for (uint16_t i = 0; i < n; i++)
 			resume(w, pkts[i]);
+		/* Now: those of all workers together are more than may wait before a stage. */
+		pipe_run(w, STAGE_PORT_TX, pkts, 0);
 	}
 	return 0;
 }

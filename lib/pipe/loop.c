@@ -35,14 +35,17 @@ int
 worker_main(void *arg)
 {
 	struct worker *w = arg;
+	uint64_t taken = 0;
 	uint32_t empty = 0;
 
 	rte_rcu_qsbr_thread_online(w->qsbr, w->index);
 	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
 		look_around(w);
 		cell_add(&w->loops, 1);
-		if (pipe_poll(w) > 0) {
+		/* What was handed over is work, too, though no port gave it. */
+		if (pipe_poll(w) > 0 || w->handoff->taken != taken) {
 			cell_add(&w->busy_loops, 1);
+			taken = w->handoff->taken;
 			empty = 0;
 		} else {
 			empty++;

@@ -1,0 +1,236 @@
+/* From worker to worker: nothing is lost, nothing overtakes, and what waited is looked up again. */
+#include "unit.h"
+
+#include <rte_mbuf.h>
+
+#include "eal.h"
+#include "pipe/handoff.h"
+#include "pipe/pipe.h"
+#include "sa/sa.h"
+#include "worker.h"
+
+#define N_WORKERS 12
+#define EACH	  64
+
+struct bed {
+	struct worker *workers[N_WORKERS];
+	struct rte_mempool *pool;
+	struct sa_table sas;
+	struct view view;
+	struct pipe pipe;
+	uint32_t sa, generation;
+};
+
+/* What came to the end of the line: from which worker, with which number, to which next hop. */
+static struct {
+	uint32_t n;
+	uint8_t from[N_WORKERS * EACH];
+	uint64_t seq[N_WORKERS * EACH];
+	uint16_t next_hop;
+} arrived;
+
+static uint16_t
+arrive(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		const struct pkt *p = pkt_of(pkts[i]);
+
+		assert_true(arrived.n < RTE_DIM(arrived.from));
+		assert_ptr_equal(p->hot, sa_again(w->view->sas, p->sa, p->generation));
+		arrived.from[arrived.n] = p->port;
+		arrived.seq[arrived.n++] = p->seq;
+		arrived.next_hop = p->next_hop;
+		rte_pktmbuf_free(pkts[i]);
+	}
+	return 0;
+}
+
+static const struct stage_row rows[STAGE_MAX] = {
+	[STAGE_HANDOFF_OUT] = { "handoff", handoff_out, STAGE_LIFE_COUNT_OUT },
+	[STAGE_LIFE_COUNT_OUT] = { "life_count", arrive, STAGE_MAX },
+	[STAGE_HANDOFF_IN] = { "handoff", handoff_in, STAGE_REPLAY_CHECK },
+	[STAGE_REPLAY_CHECK] = { "replay_check", arrive, STAGE_MAX },
+};
+
+static void
+workers_make(struct bed *b)
+{
+	struct err err;
+
+	for (uint16_t i = 0; i < N_WORKERS; i++) {
+		struct worker *w = test_worker_new(i, N_WORKERS);
+
+		w->burst = BURST_MAX;
+		w->pipe = &b->pipe;
+		w->view = &b->view;
+		w->sparse = rte_zmalloc("drops", sizeof(*w->sparse), RTE_CACHE_LINE_SIZE);
+		assert_non_null(w->sparse);
+		w->sources[w->n_sources++] =
+			(struct source) { "handoff_rx", handoff_rx, NULL, STAGE_PORT_TX };
+		b->workers[i] = w;
+	}
+	assert_int_equal(handoff_init(b->workers, N_WORKERS, &err), 0);
+}
+
+static int
+setup(void **state)
+{
+	struct bed *b = calloc(1, sizeof(*b));
+	struct err err;
+
+	assert_non_null(b);
+	arrived.n = 0;
+	b->pool = rte_pktmbuf_pool_create("packets", 2047, 0, sizeof(struct pkt), 256,
+					  SOCKET_ID_ANY);
+	assert_non_null(b->pool);
+	assert_int_equal(sa_table_init(&b->sas, 16, SOCKET_ID_ANY, &err), 0);
+	assert_int_equal(slab_take(&b->sas.records, &b->sa, &b->generation, &err), 0);
+	b->view.sas = &b->sas;
+	pipe_build(&b->pipe, rows, 0);
+	workers_make(b);
+	*state = b;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct bed *b = *state;
+
+	handoff_fini(b->workers, N_WORKERS);
+	assert_int_equal(rte_mempool_in_use_count(b->pool), 0);
+	for (uint16_t i = 0; i < N_WORKERS; i++) {
+		rte_free(b->workers[i]->sparse);
+		rte_free(b->workers[i]);
+	}
+	sa_table_fini(&b->sas);
+	rte_mempool_free(b->pool);
+	free(b);
+	return 0;
+}
+
+/* A worker hands n packets of the SA to its owner. */
+static void
+give(struct bed *b, uint16_t from, uint16_t n, enum stage_id line)
+{
+	struct rte_mbuf *pkts[BURST_MAX];
+
+	assert_true(n <= BURST_MAX);
+	for (uint16_t i = 0; i < n; i++) {
+		struct pkt *p;
+
+		pkts[i] = test_mbuf_new(b->pool, 64);
+		p = pkt_of(pkts[i]);
+		p->sa = b->sa;
+		p->generation = b->generation;
+		p->hot = sa_at(&b->sas, b->sa);
+		p->next_hop = p->hot->next_hop;
+		p->port = (uint8_t)from;
+		p->seq = i;
+	}
+	pipe_run(b->workers[from], line, pkts, n);
+}
+
+static void
+full_bursts_of_all_workers_at_once_arrive_in_order(void **state)
+{
+	struct bed *b = *state;
+	uint64_t next[N_WORKERS] = { 0 };
+
+	for (uint16_t from = 1; from < N_WORKERS; from++)
+		give(b, from, EACH, STAGE_HANDOFF_OUT);
+	assert_int_equal(handoff_held(b->workers, N_WORKERS), (N_WORKERS - 1) * EACH);
+	pipe_poll(b->workers[0]);
+	assert_int_equal(test_worker_dropped(b->workers[0]), 0);
+	assert_int_equal(arrived.n, (N_WORKERS - 1) * EACH);
+	for (uint32_t i = 0; i < arrived.n; i++)
+		assert_int_equal(arrived.seq[i], next[arrived.from[i]]++);
+	assert_int_equal(handoff_held(b->workers, N_WORKERS), 0);
+}
+
+static void
+more_than_a_burst_waits_for_the_next_loop(void **state)
+{
+	struct bed *b = *state;
+
+	for (int i = 0; i < 3; i++)
+		give(b, 1, EACH, STAGE_HANDOFF_IN);
+	for (uint32_t i = 1; i <= 3; i++) {
+		pipe_poll(b->workers[0]);
+		assert_int_equal(arrived.n, i * EACH);
+	}
+}
+
+static void
+an_sa_that_is_gone_meanwhile_ends_its_packets(void **state)
+{
+	struct bed *b = *state;
+
+	give(b, 1, 3, STAGE_HANDOFF_OUT);
+	give(b, 2, 4, STAGE_HANDOFF_IN);
+	sa_retire(&b->sas, b->sa);
+	pipe_poll(b->workers[0]);
+	assert_int_equal(arrived.n, 0);
+	assert_int_equal(b->workers[0]->drops[DROP_NO_OUTBOUND_SA], 3);
+	assert_int_equal(b->workers[0]->drops[DROP_NO_SA], 4);
+}
+
+static void
+an_owner_that_changed_meanwhile_gets_its_packets(void **state)
+{
+	struct bed *b = *state;
+
+	give(b, 1, 5, STAGE_HANDOFF_OUT);
+	sa_at(&b->sas, b->sa)->owner = 3;
+	pipe_poll(b->workers[0]);
+	assert_int_equal(arrived.n, 0);
+	pipe_poll(b->workers[3]);
+	assert_int_equal(arrived.n, 5);
+}
+
+/* The hop that the packet was given may be another's by now. */
+static void
+a_next_hop_that_changed_meanwhile_is_taken(void **state)
+{
+	struct bed *b = *state;
+
+	sa_at(&b->sas, b->sa)->next_hop = 7;
+	give(b, 1, 1, STAGE_HANDOFF_OUT);
+	sa_at(&b->sas, b->sa)->next_hop = 9;
+	pipe_poll(b->workers[0]);
+	assert_int_equal(arrived.n, 1);
+	assert_int_equal(arrived.next_hop, 9);
+}
+
+static void
+a_full_ring_drops_the_newest(void **state)
+{
+	struct bed *b = *state;
+
+	for (int i = 0; i < HANDOFF_RING_SIZE / EACH + 1; i++)
+		give(b, 1, EACH, STAGE_HANDOFF_OUT);
+	assert_int_equal(b->workers[1]->drops[DROP_HANDOFF_FULL], EACH);
+	assert_int_equal(handoff_held(b->workers, N_WORKERS), HANDOFF_RING_SIZE);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(full_bursts_of_all_workers_at_once_arrive_in_order,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(more_than_a_burst_waits_for_the_next_loop, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(an_sa_that_is_gone_meanwhile_ends_its_packets,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(an_owner_that_changed_meanwhile_gets_its_packets,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_next_hop_that_changed_meanwhile_is_taken, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_full_ring_drops_the_newest, setup, teardown),
+	};
+
+	if (test_eal_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
