@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+"""Two workers: what one takes in and the other owns goes from hand to hand, and nobody outside can tell.
+
+A worker may be without a CPU for a while: then the ring between the two is full, and the newest packets end by
+that name. All that is looked at here holds for the others.
+"""
+import os
+import random
+import struct
+import subprocess
+import sys
+
+from gw import Tunnel, aged, from_far, from_lan, host, run, to_lan, to_wan, udp, with_tunnels
+from tap import Failure, add_case, case, check, main, once, same
+
+COUNT = 10_000
+TUNNELS = 8
+HERE = os.path.dirname(os.path.abspath(__file__))
+# Programs whose cases look at packets and names alone, not at which worker did what.
+AGAIN = ["modes", "replay", "icmp", "spd"]
+
+
+def tunnels():
+    kinds = [{}, {"outer": 6}, {"encap": (4500, 4500)}, {"cipher": "aes-cbc-128", "auth": "hmac-sha256-128"}]
+    return [Tunnel(n, **kinds[n % len(kinds)]) for n in range(1, TUNNELS + 1)]
+
+
+def payloads(seed):
+    """For each packet its tunnel, its family, and a payload that says its number."""
+    dice = random.Random(seed)
+    for i in range(COUNT // 2):
+        size = dice.choice((0, 1, 64, 300, 1200))
+        yield dice.randint(1, TUNNELS), dice.choice((4, 6)), struct.pack("!I", i) + dice.randbytes(size)
+
+
+@once
+def both_ways():
+    """10,000 packets, half of them each way, by two workers."""
+    all_of = tunnels()
+    out = [from_lan(n, payload, version=version) for n, version, payload in payloads(1)]
+    back = [(n, from_far(n, payload, version=version)) for n, version, payload in payloads(2)]
+    seq = [0] * (TUNNELS + 1)
+    sealed = []
+    for n, packet in back:
+        seq[n] += 1
+        sealed.append(all_of[n - 1].seal(packet, seq[n]))
+    return all_of, out, back, run(with_tunnels(*all_of), wan=[to_wan(p) for p in sealed], lan=[to_lan(p) for p in out],
+                                  workers=2, slowly=True)
+
+
+def number_of(packet):
+    """The number in the payload of a UDP packet of ours."""
+    return struct.unpack_from("!I", packet, (20 if packet[0] >> 4 == 4 else 40) + 8)[0]
+
+
+def is_rising(numbers, what):
+    for a, b in zip(numbers, numbers[1:]):
+        check(a < b, f"{what}: {b} comes behind {a}")
+
+
+@case(f"{COUNT} packets over {TUNNELS} tunnels: each arrives, or found the ring full")
+def conserved():
+    _, _, _, result = both_ways()
+    same(set(result.drops) - {"handoff_full"}, set(), "names of drops")
+    same(len(result.wan) + len(result.lan) + result.drops.get("handoff_full", 0), COUNT, "packets accounted for")
+    check(len(result.wan) > 0 and len(result.lan) > 0, "nothing went through")
+
+
+@case("out: each packet once, as it was, in its flow's order, under numbers without a gap")
+def outbound():
+    all_of, out, _, result = both_ways()
+    opened = {n: [] for n in range(1, TUNNELS + 1)}
+    by_spi = {t.spi["out"]: t for t in all_of}
+    for packet in result.wan:
+        head = 40 if packet[0] >> 4 == 6 else 20
+        udp_head = 8 if packet[6 if head == 40 else 9] == 17 else 0
+        spi, seq = struct.unpack_from("!II", packet, head + udp_head)
+        tunnel = by_spi[spi]
+        opened[tunnel.n].append((seq, tunnel.open(packet)[0]))
+    for n, packets in opened.items():
+        same([seq for seq, _ in packets], list(range(1, len(packets) + 1)), f"tunnel {n}: numbers")
+        is_rising([number_of(inner) for _, inner in packets], f"tunnel {n}")
+        for _, inner in packets:
+            same(inner, aged(out[number_of(inner)]), f"tunnel {n}: a packet")
+
+
+@case("in: each packet once, as it was, in its flow's order")
+def inbound():
+    _, _, back, result = both_ways()
+    arrived = {n: [] for n in range(1, TUNNELS + 1)}
+    for packet in result.lan:
+        number = number_of(packet)
+        n, want = back[number]
+        same(packet, aged(want), f"packet {number}")
+        arrived[n].append(number)
+    for n, numbers in arrived.items():
+        is_rising(numbers, f"tunnel {n}")
+
+
+@case("each SA counts what went by it, whoever owns it")
+def counted():
+    all_of, _, _, result = both_ways()
+    for way, packets in (("out", result.wan), ("in", result.lan)):
+        same(sum(result.sa(f"{t.name}.{way}")["packets"] for t in all_of), len(packets), f"packets of the SAs {way}")
+
+
+@case("a hub sends out of one tunnel into another, whoever owns the two")
+def hub():
+    spokes = [Tunnel(n, local_nets=["0.0.0.0/0"], selectors=False) for n in range(1, 5)]
+    for t in spokes:
+        t.options["remote_nets"] = [f"10.2.{t.n}.0/24"]
+    pairs = [(a, b) for a in spokes for b in spokes if a is not b] * 5
+    seq = {t.n: 0 for t in spokes}
+    sealed, want = [], {t.n: [] for t in spokes}
+    for i, (a, b) in enumerate(pairs):
+        inner = udp(host(4, 2, a.n), host(4, 2, b.n), struct.pack("!I", i))
+        seq[a.n] += 1
+        sealed.append(a.seal(inner, seq[a.n]))
+        want[b.n].append(aged(inner))
+    result = run(with_tunnels(*spokes), wan=[to_wan(p) for p in sealed], workers=2)
+    same(result.drops, {}, "drops")
+    have = {t.n: [] for t in spokes}
+    for packet in result.wan:
+        tunnel = next(t for t in spokes if t.spi["out"] == struct.unpack_from("!I", packet, 20)[0])
+        have[tunnel.n].append(tunnel.open(packet)[0])
+    for t in spokes:
+        same(sorted(have[t.n]), sorted(want[t.n]), f"packets into tunnel {t.n}")
+
+
+def again(name):
+    done = subprocess.run([sys.executable, os.path.join(HERE, name + "_test.py")], capture_output=True, text=True,
+                          env={**os.environ, "WORKERS": "2"}, check=False)
+    bad = [line for line in done.stdout.splitlines() if line.startswith("not ok")]
+    if done.returncode != 0 or bad:
+        raise Failure("\n".join(bad) + f"\nstatus {done.returncode}\n{done.stderr[-1000:]}")
+
+
+for program in AGAIN:
+    add_case(f"{program}_test.py finds the same with two workers", lambda name=program: again(name))
+
+if __name__ == "__main__":
+    main()
