@@ -161,10 +161,12 @@ stats_print(struct watch *w, const struct gw *gw)
 static void
 run(struct watch *w, struct gw *gw)
 {
-	int wait = gw->conf->gateway.idle == CONF_IDLE_SLEEP ? TICK_IDLE_MS : TICK_MS;
 	struct epoll_event event;
 
 	while (!w->quit) {
+		/* A reload may change it. */
+		int wait = gw->conf->gateway.idle == CONF_IDLE_SLEEP ? TICK_IDLE_MS : TICK_MS;
+
 		if (epoll_wait(w->epoll, &event, 1, wait) > 0)
 			signals_read(w, gw);
 		prompt_look(w);

@@ -1,7 +1,8 @@
 /* Things to free when no worker can hold them any more. Control never waits: it looks now and then.
  *
  * An entry is due when every worker has passed a quiescent state since it was given, has run all
- * mail posted to it until then, and its delay is over. Entries are run in the order they were given.
+ * mail posted to it until then, and its delay is over. Entries are run in the order they were
+ * given.
  */
 #ifndef CTL_DEFER_H
 #define CTL_DEFER_H

@@ -350,6 +350,29 @@ gw_pause(struct gw *gw, bool pause, struct err *err)
 	return 0;
 }
 
+static void
+burst_run(struct worker *w, void *arg)
+{
+	w->burst = (uint16_t)(uintptr_t)arg;
+}
+
+static void
+sleepy_run(struct worker *w, void *arg)
+{
+	w->sleepy = arg != NULL;
+}
+
+void
+gw_pace(struct gw *gw)
+{
+	const struct conf_gateway *c = &gw->conf->gateway;
+	uint16_t burst = gw->options.burst != 0 ? gw->options.burst : c->burst;
+	bool taken = gw_mail_all(gw, burst_run, (void *)(uintptr_t)burst);
+
+	if (!gw_mail_all(gw, sleepy_run, c->idle == CONF_IDLE_SLEEP ? gw : NULL) || !taken)
+		GW_LOG(ERR, "burst and idle: a worker does not read its mail: reload again\n");
+}
+
 /* What the gateway is made of, in the order in which it comes up. */
 static const struct part {
 	const char *name;

@@ -111,6 +111,9 @@ int gw_pause(struct gw *gw, bool pause, struct err *err);
 /* The way by which tables free what workers may still read; ctx is the gateway. */
 void gw_defer_free(void *ctx, void (*fn)(void *obj), void *obj);
 
+/* Tells the workers the burst and the idling of gw->conf. */
+void gw_pace(struct gw *gw);
+
 /* What control has to do now and then; at least every millisecond while workers run. */
 void gw_tick(struct gw *gw);
 

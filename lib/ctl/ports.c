@@ -12,6 +12,19 @@
 #include "port/port.h"
 #include "route/route.h"
 
+static uint8_t
+addresses_fill(struct link_address to[PORT_ADDRESSES_MAX], const struct conf_port *c)
+{
+	uint8_t n = (uint8_t)RTE_MIN(c->addresses.n, (uint32_t)PORT_ADDRESSES_MAX);
+
+	for (uint8_t i = 0; i < n; i++)
+		to[i] = (struct link_address) {
+			.addr = c->addresses.list[i].addr,
+			.len = c->addresses.list[i].prefix_len,
+		};
+	return n;
+}
+
 static void
 params_fill(struct port_params *p, const struct gw *gw, const struct conf_port *c)
 {
@@ -29,11 +42,7 @@ params_fill(struct port_params *p, const struct gw *gw, const struct conf_port *
 		.promiscuous = c->promiscuous,
 		.offloads = c->offloads,
 	};
-	for (uint32_t i = 0; i < c->addresses.n && i < PORT_ADDRESSES_MAX; i++) {
-		p->addresses[i].addr = c->addresses.list[i].addr;
-		p->addresses[i].len = c->addresses.list[i].prefix_len;
-		p->n_addresses++;
-	}
+	p->n_addresses = addresses_fill(p->addresses, c);
 }
 
 /* One pool per NUMA socket that has workers, large enough for the largest MTU. */
@@ -199,6 +208,13 @@ ports_watch(struct gw *gw)
 	}
 }
 
+/* By name: a reload may list the ports in another order than the one they were opened in. */
+static uint8_t
+index_of(const struct gw *gw, const char *port)
+{
+	return port_by_name(gw->ports, port)->link.index;
+}
+
 static int
 route_set(struct gw *gw, const struct conf_route *c, struct err *err)
 {
@@ -208,7 +224,8 @@ route_set(struct gw *gw, const struct conf_route *c, struct err *err)
 	to.addr.family = c->to.family;
 	memcpy(to.addr.octets, c->to.first, 16);
 	via = c->via;
-	return route_add(gw->route, &to, via.family != 0 ? &via : NULL, c->port, err);
+	return route_add(gw->route, &to, via.family != 0 ? &via : NULL, index_of(gw, c->port_name),
+			 err);
 }
 
 static int
@@ -229,7 +246,7 @@ neighbour_set(struct gw *gw, const struct conf_neighbour *c, struct err *err)
 
 	ip = c->ip;
 	memcpy(mac.addr_bytes, c->mac, sizeof(mac.addr_bytes));
-	return route_neigh_set(gw->route, &ip, &mac, c->port, err);
+	return route_neigh_set(gw->route, &ip, &mac, index_of(gw, c->port_name), err);
 }
 
 static int
@@ -238,7 +255,7 @@ neighbour_unset(struct gw *gw, const struct conf_neighbour *c, struct err *err)
 	struct addr ip;
 
 	ip = c->ip;
-	return route_neigh_del(gw->route, &ip, c->port, err);
+	return route_neigh_del(gw->route, &ip, index_of(gw, c->port_name), err);
 }
 
 int
@@ -271,6 +288,16 @@ routes_fini(struct gw *gw)
 	gw->route = NULL;
 }
 
+/* Of a port that runs only its addresses change. */
+static int
+addresses_set(struct gw *gw, const struct conf_port *c, struct err *err)
+{
+	struct link *link = &port_by_name(gw->ports, c->name)->link;
+
+	link->n_addresses = addresses_fill(link->addresses, c);
+	return route_link_set(gw->route, link, err);
+}
+
 int
 routes_change(struct gw *gw, const struct conf *next, const struct conf_diff *diff, struct err *err)
 {
@@ -280,7 +307,9 @@ routes_change(struct gw *gw, const struct conf *next, const struct conf_diff *di
 	for (uint32_t i = 0; i < diff->n && rc == 0; i++) {
 		const struct conf_change *c = &diff->changes[i];
 
-		if (c->kind == CONF_ROUTE && c->verb == CONF_REMOVED)
+		if (c->kind == CONF_PORT)
+			rc = addresses_set(gw, &next->ports[c->now], err);
+		else if (c->kind == CONF_ROUTE && c->verb == CONF_REMOVED)
 			rc = route_unset(gw, &old->routes[c->was], err);
 		else if (c->kind == CONF_NEIGHBOUR && c->verb == CONF_REMOVED)
 			rc = neighbour_unset(gw, &old->neighbours[c->was], err);

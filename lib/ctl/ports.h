@@ -16,7 +16,8 @@ int ports_start(struct gw *gw, struct err *err);
  * again whose peer was not there. */
 void ports_watch(struct gw *gw);
 
-/* Brings routes and neighbours from the running configuration to the next one. */
+/* Brings routes, neighbours and the ports' addresses from the running configuration to the next
+ * one. */
 int routes_change(struct gw *gw, const struct conf *next, const struct conf_diff *diff,
 		  struct err *err);
 

@@ -165,6 +165,7 @@ swap(struct gw *gw, struct next *n)
 	n->conf = NULL;
 	n->sas = NULL;
 	n->policies = NULL;
+	gw_pace(gw);
 	sas_route(gw);
 	complain("timers", timers_renew(gw, &err), &err);
 	complain("view", view_renew(gw, &err), &err);

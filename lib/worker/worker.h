@@ -71,7 +71,7 @@ struct pending {
 
 struct worker {
 	/* Fixed once the worker runs. */
-	uint16_t index, lcore, n_workers, burst;
+	uint16_t index, lcore, n_workers;
 	int socket;
 	const struct clock *clock;
 	const struct pipe *pipe;
@@ -85,7 +85,8 @@ struct worker {
 	struct sparse *sparse;
 	struct mailbox *mailbox;
 	struct rte_rcu_qsbr *qsbr; /* thread id = index */
-	bool sleepy;		   /* gateway.idle: sleep */
+	uint16_t burst;		   /* at most BURST_MAX; changed by control's mail */
+	bool sleepy;		   /* gateway.idle: sleep; likewise */
 	uint16_t n_sources;
 	struct source sources[SOURCES_MAX];
 

@@ -321,6 +321,73 @@ def reload():
         s.ends()
 
 
+def rewritten(path, edit):
+    with open(path, encoding="ascii") as f:
+        config = yaml.safe_load(f)
+    edit(config)
+    with open(path, "w", encoding="ascii") as f:
+        yaml.safe_dump(config, f, sort_keys=False)
+
+
+def reloaded(s, edit):
+    """What a reload with an edited file says."""
+    s.ask("show drops json")  # it has read the file
+    rewritten(s.path, edit)
+    s.send("reload\nshow drops json\n")
+    return s.expect(rb"\{.*\}\n")
+
+
+@case("a reload that lists the ports in another order knows them by name")
+def reload_port_order():
+    def edit(config):
+        config["ports"].reverse()
+        config["routes"].append({"to": "10.9.0.0/16", "via": "192.0.2.77", "port": "wan"})
+        config["neighbours"].append({"ip": "192.0.2.77", "mac": "02:00:00:00:00:77", "port": "wan"})
+
+    with session() as s:
+        has(reloaded(s, edit), r"\+ neighbour 192\.0\.2\.77 at wan")
+        routes = {r["to"]: r for r in s.ask("show route json")["routes"]}
+        same(routes["10.9.0.0/16"]["port"], "wan", "port of the new route")
+        s.send("quit\n")
+        s.ends()
+
+
+@case("a reload gives a port other addresses")
+def reload_addresses():
+    def edit(config):
+        config["ports"][0]["addresses"] = ["192.0.2.9/24", "2001:db8::1/64"]
+
+    with session() as s:
+        has(reloaded(s, edit), r"~ port wan: addresses")
+        ports = json.dumps(s.ask("show port json"))
+        check("192.0.2.9/24" in ports and "192.0.2.1/24" not in ports, ports)
+        s.send("quit\n")
+        s.ends()
+
+
+@case("a reload changes burst and idle")
+def reload_pace():
+    with session() as s:
+        has(reloaded(s, lambda config: config["gateway"].update(burst=7, idle="poll")), r"burst 32 -> 7")
+        time.sleep(0.3)
+        before = s.ask("show pipeline json")["workers"][0]["loops"]
+        time.sleep(0.5)
+        # In naps of 50 us and more a worker turns 10,000 times at most.
+        check(s.ask("show pipeline json")["workers"][0]["loops"] - before > 20_000, "the worker still naps")
+        s.send("quit\n")
+        s.ends()
+
+
+@case("a reload refuses what it could not bring about: mtu and promiscuous want a restart")
+def reload_refused():
+    with session() as s:
+        said = reloaded(s, lambda config: config["ports"][0].update(mtu=1400, promiscuous=True))
+        has(said, "error: reload refused, nothing changed", r"ports\[0\]\.mtu: cannot change",
+            r"ports\[0\]\.promiscuous: cannot change")
+        s.send("quit\n")
+        s.ends()
+
+
 @case("set stats-period prints a line of counters from then on, 0 ends that")
 def stats_period():
     with session() as s:
