@@ -20,6 +20,7 @@
 
 #define TRAILER	       2  /* pad length, next header */
 #define PLAIN_HEADROOM 96 /* Ethernet, IPv6, UDP, ESP, IV: 86 */
+#define PORTS	       4  /* behind the inner header: the flow label goes by them */
 
 /* RFC 4303 section 2.4: 1, 2, 3 … */
 static const uint8_t padding[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
@@ -205,8 +206,8 @@ encap_chain(struct worker *w, struct rte_mbuf **mp, const struct shape *s, struc
 	struct rte_mbuf *m = *mp;
 	const struct sa *sa = pkt_of(m)->hot;
 	uint16_t tail = s->grow + s->pad + TRAILER + sa->suite.icv_len;
-	uint8_t own[UINT8_MAX + 1]; /* the packet's own headers: transport mode moves them */
-	uint16_t n_own = RTE_MAX(s->split, (uint16_t)sizeof(struct rte_ipv6_hdr));
+	uint8_t own[UINT8_MAX + 1] = { 0 }; /* its own headers: transport mode moves them */
+	uint16_t n_own = RTE_MAX(s->split, (uint16_t)(sizeof(struct rte_ipv6_hdr) + PORTS));
 	uint8_t *end, *at;
 
 	if (unlikely(s->split > sizeof(own)))

@@ -100,6 +100,14 @@ def flow_hash():
     check(len(set(labels[:32])) >= 30, f"32 flows have {len(set(labels[:32]))} labels")
 
 
+@case("flow_label: hash gives small and large packets of a flow one label, whatever buffers they lie in")
+def flow_hash_sizes():
+    for mark in range(8):
+        flow = [from_lan(1, bytes(size), version=6, sport=40000 + mark) for size in (10, 3000, 11, 5000)]
+        labels = [h["flow"] for h in sent(Tunnel(1, outer=6, path_mtu=9000), *flow)]
+        same(labels, labels[:1] * 4, "labels of one flow")
+
+
 @case("flow_label: copy takes the inner IPv6 label")
 def flow_copy():
     labels = [h["flow"] for h in sent(Tunnel(1, outer=6, flow_label="copy"), from_lan(1, version=6, flow=0xabcde),
