@@ -226,11 +226,11 @@ policy_init(struct gw *gw, struct err *err)
 	laboratory_warn(c);
 	gw->sa_books = calloc(c->n_sas + 1, sizeof(gw->sa_books[0]));
 	gw->policy_books = calloc(c->n_policies + 1, sizeof(gw->policy_books[0]));
+	for (uint32_t i = 0; gw->sa_books != NULL && i < c->n_sas; i++)
+		gw->sa_books[i] = (struct sa_book) { .index = SA_NONE };
 	if (gw->sa_books == NULL || gw->policy_books == NULL)
 		return err_set(err, -ENOMEM, "no memory for %u SAs and %u policies", c->n_sas,
 			       c->n_policies);
-	for (uint32_t i = 0; i < c->n_sas; i++)
-		gw->sa_books[i] = (struct sa_book) { .index = SA_NONE };
 	for (uint32_t i = 0; i < c->n_sas && rc == 0; i++) {
 		gw->sa_books[i].group = ++gw->next_group;
 		rc = sa_make(gw, c, i, SA_NONE, &gw->sa_books[i], err);

@@ -78,7 +78,8 @@ struct gw {
 	struct sa_book *sa_books;
 	struct policy_book *policy_books;
 	uint32_t n_dummies;
-	uint32_t *dummies; /* indices of the books whose SAs send some */
+	uint32_t *dummies;  /* indices of the books whose SAs send some */
+	uint32_t late_jobs; /* changes of numbers that no worker has made yet: see sas.c */
 	uint32_t next_group;
 	uint16_t next_owner;
 	bool running;

@@ -150,19 +150,71 @@ ask_fill(struct numbers_ask *ask, const struct gw *gw, const struct conf_sa *c,
 	memcpy(ask->id.dst, c->dst.octets, 16);
 }
 
+static void
+later(struct gw *gw, uint64_t not_before, void (*step)(void *ctx, void *obj), void *obj)
+{
+	if (defer_give(&gw->defer, not_before, step, gw, obj) < 0)
+		GW_LOG(ERR, "no memory to free an SA: it stays until the end\n");
+}
+
+/* A job that nobody waited for to the end, and the hold that came with it. */
+struct late_job {
+	struct numbers_job *job;
+	struct numbers *numbers;
+};
+
+static void
+late_job_end(void *ctx, void *obj)
+{
+	struct late_job *late = obj;
+	struct gw *gw = ctx;
+	uint64_t now = clock_now(&gw->clock);
+
+	numbers_job_done(gw->numbers, late->job, now);
+	numbers_release(gw->numbers, late->numbers, now);
+	gw->late_jobs--;
+	free(late);
+}
+
+/* Once the worker has run its mail nothing stays of it; until then no key gets another user, who
+ * might find a window that is not filled yet.
+ */
+static void
+job_leave(struct gw *gw, struct numbers_job *job, struct numbers *numbers)
+{
+	struct late_job *late = malloc(sizeof(*late));
+
+	gw->late_jobs++;
+	numbers_leaving(numbers, true);
+	if (late == NULL) {
+		GW_LOG(ERR, "no memory to end a change of numbers: it stays until the end\n");
+		return;
+	}
+	*late = (struct late_job) { job, numbers };
+	later(gw, 0, late_job_end, late);
+}
+
 /* The numbers of the SA's key; what their owner has to do first is done on return. */
 static int
 numbers_take(struct gw *gw, const struct numbers_ask *ask, struct numbers **out, struct err *err)
 {
 	struct numbers_job *job;
-	int rc = numbers_attach(gw->numbers, ask, out, &job, err);
+	int rc;
 
+	if (gw->late_jobs > 0)
+		return err_set(err, -EBUSY, "a worker has yet to do what was asked of it before");
+	rc = numbers_attach(gw->numbers, ask, out, &job, err);
 	if (rc < 0 || job == NULL)
 		return rc;
 	rc = mail_wait(gw, (*out)->worker, (struct mail) { job_run, job }, err);
-	/* A worker that stands still may run it yet: then it stays, and so do the numbers. */
-	if (rc == 0)
+	if (rc == 0) {
 		numbers_job_done(gw->numbers, job, clock_now(&gw->clock));
+	} else if (rc == -ENOBUFS) {
+		numbers_job_cancel(gw->numbers, job);
+		numbers_release(gw->numbers, *out, clock_now(&gw->clock));
+	} else {
+		job_leave(gw, job, *out);
+	}
 	return rc;
 }
 
@@ -276,13 +328,6 @@ static void
 forget(struct worker *w, void *arg)
 {
 	crypto_forget(w->crypto, (uint32_t)(uintptr_t)arg);
-}
-
-static void
-later(struct gw *gw, uint64_t not_before, void (*step)(void *ctx, void *obj), void *obj)
-{
-	if (defer_give(&gw->defer, not_before, step, gw, obj) < 0)
-		GW_LOG(ERR, "no memory to free an SA: it stays until the end\n");
 }
 
 /* Nobody finds it any more: now no cache may hold its keys. A full mailbox means another try. */

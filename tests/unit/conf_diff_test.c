@@ -63,7 +63,7 @@ static const struct {
 	{ "a neighbour's MAC", "00:07\"", "00:08\"",
 	  "~ neighbour 192.0.2.7 at wan: mac \"02:00:00:00:00:07\" -> \"02:00:00:00:00:08\"\n", NULL, false },
 	{ "the MTU of a port", "side: black", "side: black, mtu: 9000", "~ port wan: mtu 1500 -> 9000\n",
-	  "t:3:45: ports[0].mtu: cannot change while running: restart", false },
+	  "t:3:54: ports[0].mtu: cannot change while running: restart", false },
 	{ "a live key of the gateway", "version: 1\n", "version: 1\ngateway: {burst: 16}\n", "~ gateway: burst 32 -> 16\n", NULL,
 	  false },
 	{ "the device of a port", "net_null0", "net_null1", "~ port wan: device \"net_null0\" -> \"net_null1\"\n",

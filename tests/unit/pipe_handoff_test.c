@@ -80,8 +80,8 @@ setup(void **state)
 
 	assert_non_null(b);
 	arrived.n = 0;
-	b->pool = rte_pktmbuf_pool_create("packets", 2047, 0, sizeof(struct pkt), 256,
-					  SOCKET_ID_ANY);
+	b->pool =
+		rte_pktmbuf_pool_create("packets", 2047, 0, sizeof(struct pkt), 256, SOCKET_ID_ANY);
 	assert_non_null(b->pool);
 	assert_int_equal(sa_table_init(&b->sas, 16, SOCKET_ID_ANY, &err), 0);
 	assert_int_equal(slab_take(&b->sas.records, &b->sa, &b->generation, &err), 0);

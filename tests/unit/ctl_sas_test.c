@@ -1,0 +1,167 @@
+/* SAs of the file, made while their worker stands still. */
+#include "unit.h"
+
+#include <errno.h>
+
+#include <rte_rcu_qsbr.h>
+
+#include "drivers.h"
+#include "ctl/sas.h"
+#include "eal.h"
+#include "numbers/numbers.h"
+#include "worker.h"
+#include "worker/mailbox.h"
+
+#define MAX_SAS 64
+#define FILE_OF(window)                                                               \
+	"version: 1\nports:\n  - {name: wan, device: net_null0, side: black}\nsas:\n" \
+	"  - {name: a, direction: in, mode: transport, spi: 0x1001, src: 192.0.2.1, " \
+	"dst: 198.51.100.1, aead: aes-gcm-128, replay_window: " window                \
+	", key: \"hex:00112233445566778899aabbccddeeff00000001\"}\n"
+
+static const struct engine *const engines[] = { &engine_openssl };
+
+struct bed {
+	struct gw gw;
+	struct conf *conf[2];
+	struct sa_book book;
+};
+
+static struct conf *
+conf_of(const char *text)
+{
+	struct conf_errors e;
+	struct conf *conf = NULL;
+
+	conf_errors_init(&e, "test");
+	assert_int_equal(conf_load_text(text, strlen(text), "test", 0, &conf, &e), 0);
+	conf_errors_free(&e);
+	return conf;
+}
+
+static int
+setup(void **state)
+{
+	struct bed *b = calloc(1, sizeof(*b));
+	struct gw *gw = &b->gw;
+	struct err err;
+
+	assert_non_null(b);
+	b->conf[0] = conf_of(FILE_OF("64"));
+	b->conf[1] = conf_of(FILE_OF("128"));
+	b->book = (struct sa_book) { .index = SA_NONE };
+	gw->conf = b->conf[0];
+	gw->engines[0] = engines[0];
+	gw->n_engines = 1;
+	clock_init(&gw->clock, CLOCK_MANUAL);
+	gw->qsbr = rte_zmalloc("rcu", rte_rcu_qsbr_get_memsize(1), RTE_CACHE_LINE_SIZE);
+	assert_int_equal(rte_rcu_qsbr_init(gw->qsbr, 1), 0);
+	gw->workers[0] = test_worker_new(0, 1);
+	gw->n_workers = 1;
+	assert_int_equal(mailbox_init(gw->workers[0], &err), 0);
+	defer_init(&gw->defer, gw->qsbr, gw->workers, 1);
+	assert_int_equal(sa_table_init(&gw->sas, MAX_SAS, SOCKET_ID_ANY, &err), 0);
+	assert_int_equal(numbers_create(MAX_SAS, 0, SOCKET_ID_ANY, &gw->numbers, &err), 0);
+	assert_int_equal(sa_make(gw, b->conf[0], 0, SA_NONE, &b->book, &err), 0);
+	*state = b;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct bed *b = *state;
+	struct numbers_totals totals;
+
+	defer_poll(&b->gw.defer, 0, true);
+	sa_unmake(&b->gw, b->book.index);
+	numbers_totals(b->gw.numbers, &totals);
+	assert_int_equal(totals.in_use, 0);
+	numbers_free(b->gw.numbers);
+	sa_table_fini(&b->gw.sas);
+	mailbox_fini(b->gw.workers[0]);
+	rte_free(b->gw.workers[0]);
+	rte_free(b->gw.qsbr);
+	conf_free(b->conf[0]);
+	conf_free(b->conf[1]);
+	free(b);
+	return 0;
+}
+
+/* Another window for a key in use: the worker has something to do first. */
+static int
+replace(struct bed *b, struct sa_book *book)
+{
+	struct err err;
+
+	*book = (struct sa_book) { .index = SA_NONE };
+	return sa_make(&b->gw, b->conf[1], 0, b->book.index, book, &err);
+}
+
+static void
+mail_run(struct bed *b)
+{
+	struct rte_mbuf *pkts[BURST_MAX];
+
+	mailbox_poll(b->gw.workers[0], NULL, pkts, BURST_MAX);
+}
+
+static void
+succeeds_after_all(struct bed *b)
+{
+	struct sa_book book;
+
+	b->gw.running = false;
+	assert_int_equal(replace(b, &book), 0);
+	sa_unmake(&b->gw, book.index);
+}
+
+static void
+a_worker_that_stands_still_can_be_asked_again(void **state)
+{
+	struct bed *b = *state;
+	struct sa_book book;
+
+	b->gw.running = true;
+	assert_int_equal(replace(b, &book), -ETIMEDOUT);
+	assert_int_equal(book.index, SA_NONE);
+	assert_int_equal(defer_poll(&b->gw.defer, 0, false), 0);
+	assert_int_equal(replace(b, &book), -EBUSY);
+	mail_run(b);
+	assert_int_equal(defer_poll(&b->gw.defer, 0, false), 1);
+	succeeds_after_all(b);
+}
+
+static void
+nothing(struct worker *w, void *arg)
+{
+}
+
+static void
+a_full_mailbox_leaves_nothing_behind(void **state)
+{
+	struct bed *b = *state;
+	struct sa_book book;
+
+	b->gw.running = true;
+	while (mailbox_post(b->gw.workers[0], (struct mail) { nothing, NULL }) == 0)
+		;
+	assert_int_equal(replace(b, &book), -ENOBUFS);
+	mail_run(b);
+	succeeds_after_all(b);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_worker_that_stands_still_can_be_asked_again,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_full_mailbox_leaves_nothing_behind, setup,
+						teardown),
+	};
+
+	if (test_eal_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
