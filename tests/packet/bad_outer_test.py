@@ -134,6 +134,18 @@ def ethernet_padding():
         accepted(t, [to_wan(sealed(t, n)) + b"\xee" * n for n in (1, 6, 46, 100)], [aged(from_far(1, b"payload"))] * 4)
 
 
+@case("A1.7 a flood of unknown SPIs, 50 to one, costs the good packets between them nothing")
+def flood():
+    t = Tunnel(1)
+    unknown = to_wan(ip(t.remote, t.local, 50, struct.pack(">II", 0xDEADBEEF, 1) + bytes(64)))
+    frames = []
+    for seq in range(1, 201):
+        frames += [unknown] * 50 + [to_wan(sealed(t, seq))]
+    done = run(with_tunnels(t), wan=frames)
+    same(done.drops, {"no_sa": 10_000}, "drops")
+    same_packets(done.lan, [aged(from_far(1, b"payload"))] * 200, "packets on the red side")
+
+
 @case("A1.3 ESP behind IPv4 options is found")
 def ipv4_options():
     t = Tunnel(1)
