@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "capture.h"
 #include "conf/conf.h"
 #include "crypto/crypto.h"
 
@@ -94,6 +95,7 @@ check_run(const struct options *o, const struct engine *const *engines, uint16_t
 	conf_errors_init(&errors, o->config);
 	if (conf_load(o->config, &conf, &errors) == 0) {
 		ports_check(conf, &errors);
+		captures_check(conf, &errors);
 		sas_check(conf, engines, n_engines, &errors);
 	}
 	if (o->json)

@@ -1,5 +1,6 @@
 /* The daemon: arguments, parts, the control lcore's loop, the exit report. */
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 
+#include "capture.h"
 #include "check.h"
 #include "cli/prompt.h"
 #include "ctl/gw.h"
@@ -189,15 +191,18 @@ gateway_run(struct watch *w, const struct options *o, struct conf *conf)
 		.engines = engines,
 		.n_engines = RTE_DIM(engines),
 	};
-	int rc = EXIT_FINE;
+	int rc;
 	struct err err = { "" };
 	struct gw gw;
 
-	if (gw_start(&gw, &options, conf, &err) < 0) {
+	rc = gw_start(&gw, &options, conf, &err);
+	if (rc < 0) {
 		fprintf(stderr, "espgw: %s\n", err.text);
 		conf_free(conf);
-		return EXIT_RUN_TIME;
+		/* What was asked for makes no sense; else what it needs was not to be had. */
+		return rc == -EINVAL ? EXIT_USAGE : EXIT_RUN_TIME;
 	}
+	rc = EXIT_FINE;
 	if (telem_init(&err) < 0 || prompt_begin(w, &gw, &err) < 0) {
 		fprintf(stderr, "espgw: %s\n", err.text);
 		rc = EXIT_RUN_TIME;
@@ -210,6 +215,10 @@ gateway_run(struct watch *w, const struct options *o, struct conf *conf)
 		report_json(&gw, stdout);
 	else
 		report_print(&gw, stdout);
+	if (ferror(stdout)) {
+		fputs("espgw: the report could not be written to standard output\n", stderr);
+		rc = EXIT_RUN_TIME;
+	}
 	gw_free(&gw);
 	conf_free(gw.conf);
 	return rc;
@@ -223,9 +232,12 @@ file_read(const struct options *o, struct conf **conf)
 
 	conf_errors_init(&errors, o->config);
 	rc = conf_load(o->config, conf, &errors);
+	if (rc == 0)
+		captures_check(*conf, &errors);
 	conf_errors_print(stderr, &errors);
+	rc = rc < 0 || errors.n_errors > 0 ? EXIT_USAGE : EXIT_FINE;
 	conf_errors_free(&errors);
-	return rc < 0 ? EXIT_USAGE : EXIT_FINE;
+	return rc;
 }
 
 /* DPDK says little of what it did not like: the arguments stand in the line, so that it can be
@@ -244,6 +256,7 @@ eal_refused(int argc, char **argv)
 static int
 start(const struct options *o, int eal_argc, char **argv)
 {
+	const int eal_argc_given = eal_argc;
 	char **eal_argv = secure_arguments(&eal_argc, argv);
 	struct conf *conf = NULL;
 	struct watch w;
@@ -251,8 +264,10 @@ start(const struct options *o, int eal_argc, char **argv)
 
 	secure_process();
 	rc = file_read(o, &conf);
-	if (rc != EXIT_FINE)
+	if (rc != EXIT_FINE) {
+		conf_free(conf);
 		return rc;
+	}
 	if (eal_argv == NULL || !watch_init(&w, o)) {
 		fprintf(stderr, "espgw: %s\n", strerror(errno));
 		conf_free(conf);
@@ -260,11 +275,26 @@ start(const struct options *o, int eal_argc, char **argv)
 	}
 	if (rte_eal_init(eal_argc, eal_argv) < 0) {
 		conf_free(conf);
-		return eal_refused(eal_argc, eal_argv);
+		/* DPDK moves its arguments about: the ones that were given. */
+		return eal_refused(eal_argc_given, argv);
 	}
 	rc = gateway_run(&w, o, conf);
 	rte_eal_cleanup();
 	return rc;
+}
+
+/* A stream that was closed before the start would be the next file that is opened. */
+static bool
+streams_open(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 int
@@ -273,6 +303,8 @@ main(int argc, char **argv)
 	struct options o;
 	int eal_argc;
 
+	if (!streams_open())
+		return EXIT_RUN_TIME;
 	if (!options_parse(argc, argv, &o, &eal_argc))
 		return EXIT_USAGE;
 	if (o.help) {

@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+import struct
 import subprocess
 import tempfile
 
@@ -209,6 +210,46 @@ device("A11.1 the same device twice", "net_null0", "net_null0", "net_null0")
 device("A11.1 a capture that is not there", "net_pcap0,rx_pcap=/nowhere/at/all.pcap,tx_pcap=/dev/null", "net_null1", "wan")
 
 
+def capture(what, octets, *words):
+    """A capture that cannot be one is the file's error, before any port is opened."""
+    def body():
+        with tempfile.TemporaryDirectory(prefix="espgw-test-") as folder:
+            with open(f"{folder}/in.pcap", "wb") as f:
+                f.write(octets)
+            text = text_of().replace("net_null0", f"net_pcap0,rx_pcap={folder}/in.pcap")
+            with open(os.open(f"{folder}/c.yaml", os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
+                f.write(text)
+            # What is good is not run: the other port's net_null never ends.
+            for option in (["--check"], ["--exit-when-idle", "100"]) if words else (["--check"],):
+                done = execute(["--config", f"{folder}/c.yaml", *option])
+                said = (done.stdout + done.stderr).decode(errors="replace")
+                same(done.returncode, 0 if not words else 2, f"exit status with {option}\n{said}\n")
+                for word in words:
+                    check(re.search(word, said), f"{word!r} is not in\n{said}")
+    add_case(what, body)
+
+
+def pcap_head(order, magic, link):
+    return struct.pack(order + "IHHIIII", magic, 2, 4, 0, 0, 65535, link)
+
+
+def pcapng_head(order, link):
+    return (struct.pack(order + "IIIHHqI", 0x0a0d0d0a, 28, 0x1a2b3c4d, 1, 0, -1, 28)
+            + struct.pack(order + "IIHHII", 1, 20, link, 0, 0, 20))
+
+
+for byte_order, name in (("<", "little"), (">", "big")):
+    capture(f"a capture of no packets, {name} end first, is taken", pcap_head(byte_order, 0xa1b2c3d4, 1))
+    capture(f"so is one in nanoseconds, {name} end first", pcap_head(byte_order, 0xa1b23c4d, 1))
+    capture(f"so is one of Wireshark, {name} end first", pcapng_head(byte_order, 1))
+    capture(f"a capture of the interface \"any\", {name} end first, is refused", pcap_head(byte_order, 0xa1b2c3d4, 113),
+            r"c\.yaml:\d+:\d+: ports\[0\]\.device", "link type 113")
+    capture(f"so is one of Wireshark, {name} end first, without Ethernet", pcapng_head(byte_order, 101), "link type 101")
+capture("a capture that is cut within its header is refused", pcap_head("<", 0xa1b2c3d4, 1)[:20], "wan", "no capture")
+capture("so is an empty one", b"", "no capture")
+capture("so is any other file", bytes(range(256)), "no capture")
+
+
 @case("--version and -h say what they should and end with 0")
 def version_and_help():
     for option, word in (("--version", r"\d+\.\d+"), ("-h", "--config"), ("-h", "--exit-when-idle")):
@@ -226,6 +267,26 @@ def json_alone():
         check(key in done.report, f"{key!r} is missing in {done.report}")
     same(done.report["ports"]["lan"]["rx_packets"], 1, "rx_packets of lan")
     same(done.sa("t1.out")["packets"], 1, "packets of t1.out")
+
+
+@case("A11.1 one lcore alone is bad usage, and a report that nobody takes is a failure")
+def endings():
+    with tempfile.TemporaryDirectory(prefix="espgw-test-") as folder:
+        config = with_tunnels(Tunnel(1))
+        for i, port in enumerate(config["ports"]):
+            port["device"] = f"net_pcap{i},tx_pcap={folder}/{i}.pcap"
+        with open(os.open(f"{folder}/c.yaml", os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
+            yaml.safe_dump(config, f, sort_keys=False)
+        own = ["--", "--config", f"{folder}/c.yaml", "--exit-when-idle", "50"]
+        memory = eal("espgw-test-endings")[2:]
+        alone = subprocess.run([ESPGW, "--lcores", "0@0", *memory, *own], capture_output=True, timeout=60, check=False)
+        same(alone.returncode, 2, f"exit status with one lcore\n{alone.stderr.decode()}\n")
+        check(b"one lcore is not enough" in alone.stderr, alone.stderr)
+        with open("/dev/full", "wb") as full:
+            lost = subprocess.run([ESPGW, *eal("espgw-test-endings"), *own], stdout=full, stderr=subprocess.PIPE,
+                                  timeout=60, check=False)
+        same(lost.returncode, 1, f"exit status on a full disk\n{lost.stderr.decode()}\n")
+        check(b"could not be written" in lost.stderr, lost.stderr)
 
 
 @case("the command line wins over the file, and a laboratory's static keys are warned of")
