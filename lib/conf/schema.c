@@ -157,7 +157,7 @@ const struct conf_key conf_keys[] = {
 	PORT(NUMBER, KEY_RESTART, rx_desc, "rx_desc", "1024", 32, 32768, NULL, "descriptors", "Size of a receive queue."),
 	PORT(NUMBER, KEY_RESTART, tx_desc, "tx_desc", "1024", 32, 32768, NULL, "descriptors", "Size of a transmit queue."),
 	PORT(NUMBER, KEY_RESTART, offloads, "offloads", "auto", NO_NUMBERS, auto_off, "", "auto: checksum and RSS offloads of the device are used."),
-	PORT(BOOL, KEY_RESTART, promiscuous, "promiscuous", "false", 0, 0, NULL, "", "Take frames for other MAC addresses; they are dropped as not_ours."),
+	PORT(BOOL, KEY_RESTART, promiscuous, "promiscuous", "false", 0, 0, NULL, "", "Take frames for any MAC address. Otherwise those for other stations are dropped as not_ours."),
 	ROW(PORT, OPTION, BLOCK_MIRROR, KEY_RESTART, conf_port, mirror.on, 0, "mirror", NULL, 0, 0, NULL, "",
 	    "Where packets for ourselves go: a kernel interface to make, or a DPDK device."),
 
