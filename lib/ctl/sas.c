@@ -218,6 +218,21 @@ numbers_take(struct gw *gw, const struct numbers_ask *ask, struct numbers **out,
 	return rc;
 }
 
+/* An outbound SA's next hop, and with it the largest packet it takes: what the path carries, and
+ * the link. */
+static void
+hop_set(struct gw *gw, uint32_t index, uint16_t next_hop)
+{
+	const struct next_hop *hop = route_hop(gw->route, next_hop);
+	struct sa *sa = sa_at(&gw->sas, index);
+	uint16_t outer = sa_cold(&gw->sas, index)->path_mtu;
+
+	if ((hop->flags & (HOP_NOWHERE | HOP_IS_LOCAL)) == 0)
+		outer = RTE_MIN(outer, hop->mtu);
+	__atomic_store_n(&sa->mtu, sa_mtu(sa, outer), __ATOMIC_RELAXED);
+	__atomic_store_n(&sa->next_hop, next_hop, __ATOMIC_RELAXED);
+}
+
 /* What the routes keep for an SA: outbound its next hop, inbound our address that its tunnel ends
  * at. Transport mode may end at a host behind us.
  */
@@ -228,7 +243,7 @@ ends_take(struct gw *gw, uint32_t index, struct err *err)
 	const struct addr *dst = &sa_cold(&gw->sas, index)->dst;
 
 	if ((sa->flags & SA_INBOUND) == 0)
-		sa->next_hop = route_hold(gw->route, dst);
+		hop_set(gw, index, route_hold(gw->route, dst));
 	else if ((sa->flags & SA_TRANSPORT) == 0)
 		return route_own_add(gw->route, dst, err);
 	return 0;
@@ -361,15 +376,11 @@ sas_route(struct gw *gw)
 {
 	for (uint32_t i = 0; i < gw->conf->n_sas; i++) {
 		uint32_t index = gw->sa_books[i].index;
-		struct sa *sa = sa_at(&gw->sas, index);
+		uint16_t was = sa_at(&gw->sas, index)->next_hop;
 
-		uint16_t was = sa->next_hop;
-
-		if ((sa->flags & SA_INBOUND) != 0)
+		if ((sa_at(&gw->sas, index)->flags & SA_INBOUND) != 0)
 			continue;
-		__atomic_store_n(&sa->next_hop,
-				 route_hold(gw->route, &sa_cold(&gw->sas, index)->dst),
-				 __ATOMIC_RELAXED);
+		hop_set(gw, index, route_hold(gw->route, &sa_cold(&gw->sas, index)->dst));
 		route_release(gw->route, was);
 	}
 }

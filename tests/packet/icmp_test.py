@@ -111,6 +111,16 @@ def path_mtu():
     same(message(done.lan[1], host(6, 1, 1), 6)[2][:4], struct.pack("!I", 1280), "MTU said to the IPv6 host")
 
 
+@case("a link of 1300 counts where path_mtu is larger")
+def link_mtu():
+    t = Tunnel(1, path_mtu=9000)
+    config = with_tunnels(t)
+    config["ports"][0]["mtu"] = 1300
+    done = run(config, lan=[(1000, to_lan(sized(1, 1246, df=1))), (APART_US, to_lan(sized(1, 1247, df=1)))])
+    same(done.drops, {"too_big": 1}, "drops")
+    same(message(done.lan[0], host(4, 1, 1))[2][:4], struct.pack("!HH", 0, 1246), "MTU said to the host")
+
+
 def no_answer(what, packet, drop):
     def body():
         done = run(with_tunnels(Tunnel(1)), lan=[to_lan(packet)])
