@@ -240,6 +240,24 @@ file_read(const struct options *o, struct conf **conf)
 	return rc;
 }
 
+/* DPDK prints its usage on stdout, which is the report's alone: it speaks on stderr meanwhile. */
+static int
+eal_init(int argc, char **argv)
+{
+	int out = dup(STDOUT_FILENO);
+	int rc;
+
+	if (out >= 0)
+		dup2(STDERR_FILENO, STDOUT_FILENO);
+	rc = rte_eal_init(argc, argv);
+	if (out >= 0) {
+		fflush(stdout);
+		dup2(out, STDOUT_FILENO);
+		close(out);
+	}
+	return rc;
+}
+
 /* DPDK says little of what it did not like: the arguments stand in the line, so that it can be
  * found. */
 static int
@@ -273,7 +291,7 @@ start(const struct options *o, int eal_argc, char **argv)
 		conf_free(conf);
 		return EXIT_RUN_TIME;
 	}
-	if (rte_eal_init(eal_argc, eal_argv) < 0) {
+	if (eal_init(eal_argc, eal_argv) < 0) {
 		conf_free(conf);
 		/* DPDK moves its arguments about: the ones that were given. */
 		return eal_refused(eal_argc_given, argv);

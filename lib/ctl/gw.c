@@ -211,9 +211,9 @@ laboratory_warn(const struct conf *c)
 	for (uint32_t i = 0; i < c->n_sas; i++)
 		if (c->sas[i].direction == CONF_OUT && algs[c->sas[i].suite.cipher].counter_mode)
 			GW_LOG(WARNING,
-			       "SA %s: a static key of a counter mode without gateway.state_file: "
-			       "for "
-			       "laboratories only, give it a new key for each run\n",
+			       "SA %s: a static key of a counter mode: its numbers start again "
+			       "with "
+			       "each run, so give it a new key for each; for laboratories only\n",
 			       c->sas[i].name);
 }
 
