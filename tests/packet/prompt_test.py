@@ -476,7 +476,9 @@ def broken_pipe():
         time.sleep(0.5)
         same(s.process.poll(), None, "exit status")
         s.send("quit\n")
-        s.ends()
+        # Asked to end, it does so in order; but its report has nowhere to go, and that is said.
+        s.ends(1)
+        has(s.errors(), "the report could not be written")
 
 
 def typed(s, keys, pattern):
