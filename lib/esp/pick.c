@@ -52,13 +52,16 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		struct pkt *p = pkt_of(m);
-		enum drop_reason why = unusable(sa[i], p);
+		enum drop_reason why;
 
+		/* First of all: a drop is counted on the SA by index and generation. */
+		if (likely(sa[i] != NULL))
+			p->generation = sa[i]->generation;
+		why = unusable(sa[i], p);
 		if (unlikely(why != DROP_NONE)) {
 			drop(w, m, why);
 			continue;
 		}
-		p->generation = sa[i]->generation;
 		p->next_hop = sa[i]->next_hop;
 		p->hot = sa[i];
 		if (unlikely(m->pkt_len > sa[i]->mtu)) {

@@ -174,6 +174,7 @@ def fragments_refused(version):
         pieces = [ip(t.local, t.remote, 44, struct.pack("!BBHI", 17, 0, bits, 9) + bytes(16)) for bits in (1, 16)]
     done = run(with_tunnels(t), lan=[to_lan(p) for p in pieces])
     same((done.drops, done.wan), ({"frag_transport": 2}, []), "drops and packets sent")
+    same(done.sa(f"{t.name}.out")["drops"], {"frag_transport": 2}, "drops of the SA")
 
 
 for version in (4, 6):
