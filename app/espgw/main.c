@@ -12,6 +12,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 
+#include "base/poller.h"
 #include "capture.h"
 #include "check.h"
 #include "cli/prompt.h"
@@ -35,7 +36,9 @@ static const struct engine *const engines[] = {
 /* What the loop watches beside the gateway itself. */
 struct watch {
 	const struct options *options;
-	int epoll, signals;
+	struct poller poller;
+	int signals;
+	struct gw *gw;
 	struct cli cli;
 	struct prompt *prompt; /* NULL: none, or ended */
 	bool quit;
@@ -53,28 +56,6 @@ real_ms(void)
 	return t.tv_sec * UINT64_C(1000) + t.tv_nsec / 1000000;
 }
 
-static bool
-watch_init(struct watch *w, const struct options *o)
-{
-	struct epoll_event event = { .events = EPOLLIN };
-	sigset_t set;
-
-	*w = (struct watch) { .options = o, .idle_since = real_ms() };
-	w->cli.stats_period = o->stats_period;
-	w->next_stats = w->idle_since + o->stats_period * UINT64_C(1000);
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	/* Before DPDK makes threads, so that they all leave these signals to this one. */
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	w->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	w->epoll = epoll_create1(EPOLL_CLOEXEC);
-	return w->signals >= 0 && w->epoll >= 0 &&
-	       epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->signals, &event) == 0;
-}
-
 static void
 reload(struct gw *gw, const struct options *o)
 {
@@ -90,16 +71,37 @@ reload(struct gw *gw, const struct options *o)
 }
 
 static void
-signals_read(struct watch *w, struct gw *gw)
+signals_read(void *ctx, uint32_t events)
 {
+	struct watch *w = ctx;
 	struct signalfd_siginfo info;
 
 	while (read(w->signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGHUP)
-			reload(gw, w->options);
+			reload(w->gw, w->options);
 		else
 			w->quit = true;
 	}
+}
+
+static bool
+watch_init(struct watch *w, const struct options *o)
+{
+	sigset_t set;
+
+	*w = (struct watch) { .options = o, .idle_since = real_ms() };
+	w->cli.stats_period = o->stats_period;
+	w->next_stats = w->idle_since + o->stats_period * UINT64_C(1000);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	/* Before DPDK makes threads, so that they all leave these signals to this one. */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	w->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return poller_init(&w->poller) == 0 && w->signals >= 0 &&
+	       poller_add(&w->poller, w->signals, EPOLLIN, signals_read, w) == 0;
 }
 
 /* Whether nothing came for as long as was asked, and nothing is inside. */
@@ -127,7 +129,7 @@ prompt_begin(struct watch *w, struct gw *gw, struct err *err)
 	if (!w->options->interactive)
 		return 0;
 	/* With --json standard output is the report's alone. */
-	return prompt_create(&w->cli, w->epoll, STDIN_FILENO,
+	return prompt_create(&w->cli, &w->poller, STDIN_FILENO,
 			     w->options->json ? STDERR_FILENO : STDOUT_FILENO, &w->prompt, err);
 }
 
@@ -141,7 +143,7 @@ prompt_end(struct watch *w)
 static void
 prompt_look(struct watch *w)
 {
-	if (w->prompt != NULL && !prompt_poll(w->prompt))
+	if (w->prompt != NULL && prompt_ended(w->prompt))
 		prompt_end(w);
 	w->quit |= w->cli.quit;
 }
@@ -163,14 +165,11 @@ stats_print(struct watch *w, const struct gw *gw)
 static void
 run(struct watch *w, struct gw *gw)
 {
-	struct epoll_event event;
-
 	while (!w->quit) {
 		/* A reload may change it. */
 		int wait = gw->conf->gateway.idle == CONF_IDLE_SLEEP ? TICK_IDLE_MS : TICK_MS;
 
-		if (epoll_wait(w->epoll, &event, 1, wait) > 0)
-			signals_read(w, gw);
+		poller_wait(&w->poller, wait);
 		prompt_look(w);
 		gw_tick(gw);
 		telem_tick(gw);
@@ -190,11 +189,13 @@ gateway_run(struct watch *w, const struct options *o, struct conf *conf)
 		.config = o->config,
 		.engines = engines,
 		.n_engines = RTE_DIM(engines),
+		.poller = &w->poller,
 	};
 	int rc;
 	struct err err = { "" };
 	struct gw gw;
 
+	w->gw = &gw;
 	rc = gw_start(&gw, &options, conf, &err);
 	if (rc < 0) {
 		fprintf(stderr, "espgw: %s\n", err.text);
@@ -297,6 +298,7 @@ start(const struct options *o, int eal_argc, char **argv)
 		return eal_refused(eal_argc_given, argv);
 	}
 	rc = gateway_run(&w, o, conf);
+	poller_fini(&w.poller);
 	rte_eal_cleanup();
 	return rc;
 }

@@ -14,15 +14,19 @@
 /* Wants what is above it. */
 #include <cmdline_rdline.h>
 
+#include "base/poller.h"
+
 #define PROMPT	  "espgw> "
 #define LAST_MS	  1000 /* for a reader to take the last words */
 #define READ_SIZE 4096
 
 struct prompt {
 	struct cli *cli;
-	int epoll, in, out;
+	struct poller *poller;
+	int in, out;
 	bool own_out; /* out is a file description of ours */
-	bool watched, ended;
+	bool ended;
+	int watched;	     /* in, or out while it takes no more; -1: neither */
 	struct rdline *line; /* a terminal's; NULL: there is none */
 	struct termios before;
 	/* Read, and not looked at yet. */
@@ -39,15 +43,19 @@ struct prompt {
 	struct cli_choices choices;
 };
 
-static void
-watch(struct prompt *p, bool on)
-{
-	struct epoll_event event = { .events = EPOLLIN, .data.fd = p->in };
+static poller_fn ready;
 
-	/* A file cannot be watched, and need not: it is always ready. */
-	if (on != p->watched)
-		epoll_ctl(p->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, p->in, &event);
-	p->watched = on;
+/* While what was said is not taken nothing more is read. */
+static void
+watch(struct prompt *p, int fd)
+{
+	if (fd == p->watched)
+		return;
+	if (p->watched >= 0)
+		poller_del(p->poller, p->watched);
+	p->watched = -1;
+	if (fd >= 0 && poller_add(p->poller, fd, fd == p->in ? EPOLLIN : EPOLLOUT, ready, p) == 0)
+		p->watched = fd;
 }
 
 /* Writes what can be written now. True: nothing waits any more. */
@@ -171,11 +179,11 @@ plain_char(struct prompt *p, char c)
 static void
 more(struct prompt *p)
 {
-	struct pollfd ready = { .fd = p->in, .events = POLLIN };
+	struct pollfd input = { .fd = p->in, .events = POLLIN };
 	ssize_t n;
 
 	p->at = p->n = 0;
-	if (poll(&ready, 1, 0) <= 0)
+	if (poll(&input, 1, 0) <= 0)
 		return;
 	n = read(p->in, p->read, sizeof(p->read));
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -190,9 +198,10 @@ more(struct prompt *p)
 		plain_char(p, '\n');
 }
 
-bool
-prompt_poll(struct prompt *p)
+static void
+ready(void *ctx, uint32_t events)
 {
+	struct prompt *p = ctx;
 	bool taken = say_flush(p);
 
 	if (taken && p->at == p->n && !p->ended)
@@ -206,8 +215,16 @@ prompt_poll(struct prompt *p)
 			taken = say_flush(p);
 	}
 	taken = say_flush(p);
-	watch(p, taken && !p->ended);
-	return !p->ended;
+	if (p->ended || p->cli->quit)
+		watch(p, -1);
+	else
+		watch(p, taken ? p->in : p->out);
+}
+
+bool
+prompt_ended(const struct prompt *p)
+{
+	return p->ended;
 }
 
 /* A file description of our own that never blocks: the one we were given is others' too. */
@@ -247,7 +264,8 @@ terminal_begin(struct prompt *p, struct err *err)
 }
 
 int
-prompt_create(struct cli *cli, int epoll, int in, int out, struct prompt **prompt, struct err *err)
+prompt_create(struct cli *cli, struct poller *poller, int in, int out, struct prompt **prompt,
+	      struct err *err)
 {
 	struct prompt *p = calloc(1, sizeof(*p));
 	int rc = 0;
@@ -255,7 +273,8 @@ prompt_create(struct cli *cli, int epoll, int in, int out, struct prompt **promp
 	if (p == NULL)
 		return err_set(err, -ENOMEM, "no memory for the prompt");
 	p->cli = cli;
-	p->epoll = epoll;
+	p->poller = poller;
+	p->watched = -1;
 	p->in = in;
 	p->out = out;
 	p->say = open_memstream(&p->said, &p->said_size);
@@ -269,21 +288,21 @@ prompt_create(struct cli *cli, int epoll, int in, int out, struct prompt **promp
 		return rc;
 	}
 	*prompt = p;
-	prompt_poll(p);
+	ready(p, 0);
 	return 0;
 }
 
 void
 prompt_free(struct prompt *p)
 {
-	struct pollfd ready = { .events = POLLOUT };
+	struct pollfd room = { .events = POLLOUT };
 
 	if (p == NULL)
 		return;
-	ready.fd = p->out;
+	watch(p, -1);
+	room.fd = p->out;
 	for (int i = 0; p->say != NULL && !say_flush(p) && i < LAST_MS / 100; i++)
-		poll(&ready, 1, 100);
-	watch(p, false);
+		poll(&room, 1, 100);
 	if (p->line != NULL)
 		tcsetattr(p->in, TCSANOW, &p->before);
 	rdline_free(p->line);

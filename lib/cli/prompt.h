@@ -12,19 +12,18 @@
 
 #include "cli/cli.h"
 
+struct poller;
 struct prompt;
 
-/* in is watched by epoll, which is borrowed as long as the prompt lives; so are cli, in and out.
- * -ENOMEM.
+/* All it does from then on is done when the poller calls it. cli, poller, in and out are borrowed
+ * as long as the prompt lives. -ENOMEM.
  */
-int prompt_create(struct cli *cli, int epoll, int in, int out, struct prompt **prompt,
+int prompt_create(struct cli *cli, struct poller *poller, int in, int out, struct prompt **prompt,
 		  struct err *err);
 /* Writes what waits, for at most a second. NULL is fine. */
 void prompt_free(struct prompt *p);
 
-/* To be called whenever epoll says so, and now and then. Returns false when the input has ended:
- * the gateway goes on.
- */
-bool prompt_poll(struct prompt *p);
+/* Whether the input has ended: the prompt is to be freed, and the gateway goes on. */
+bool prompt_ended(const struct prompt *p);
 
 #endif

@@ -21,6 +21,7 @@
 #define GW_ENGINES_MAX 4
 
 struct numbers_reg;
+struct poller;
 struct ports;
 struct worker_counts;
 struct rte_mempool;
@@ -31,6 +32,7 @@ struct gw_options {
 	const char *config;		     /* the file, for reload */
 	const struct engine *const *engines; /* all that are built in */
 	uint16_t n_engines;
+	struct poller *poller; /* the caller's loop, for descriptors of the parts; borrowed */
 };
 
 /* Control's notes about one SA of the file, in the order of conf->sas. */
