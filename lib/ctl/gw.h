@@ -20,9 +20,12 @@
 
 #define GW_ENGINES_MAX 4
 
+struct acquire_event;
+struct mapping_event;
 struct numbers_reg;
 struct poller;
 struct ports;
+struct unresolved_event;
 struct worker_counts;
 struct rte_mempool;
 
@@ -58,8 +61,25 @@ struct gw_totals {
 	uint64_t audits_lost;
 };
 
+/* What the layers above want to hear of, from gw_tick(): set once the gateway has started; NULL:
+ * nobody listens. The events are borrowed for the call.
+ */
+struct gw_hooks {
+	void *ctx;
+	void (*acquire)(void *ctx, const struct acquire_event *event);
+	void (*mapping)(void *ctx, const struct mapping_event *event);
+};
+
+/* Likewise, for who can find a neighbour. */
+struct gw_resolver {
+	void *ctx;
+	void (*unresolved)(void *ctx, const struct unresolved_event *event);
+};
+
 struct gw {
 	struct gw_options options;
+	struct gw_hooks hooks;
+	struct gw_resolver resolver;
 	struct conf *conf;
 	const struct engine *engines[GW_ENGINES_MAX]; /* in the file's order of preference */
 	uint16_t n_engines;

@@ -23,13 +23,13 @@ enum soft_limit {
 static void
 audit_log(const struct gw *gw, const struct audit_event *e)
 {
-	struct addr src = { .family = e->v6 ? 6 : 4 }, dst = src;
+	struct addr src = { .family = e->family }, dst = src;
 	char from[ADDR_TEXT_SIZE] = "?", to[ADDR_TEXT_SIZE] = "?";
 	const struct sa *sa = e->sa == SA_NONE ? NULL : sa_again(&gw->sas, e->sa, e->generation);
 
-	memcpy(src.octets, e->src, e->v6 ? 16 : 4);
-	memcpy(dst.octets, e->dst, e->v6 ? 16 : 4);
-	if (e->addressed) {
+	memcpy(src.octets, e->src, 16);
+	memcpy(dst.octets, e->dst, 16);
+	if (e->family != 0) {
 		addr_text(&src, from);
 		addr_text(&dst, to);
 	}
@@ -42,13 +42,35 @@ audit_log(const struct gw *gw, const struct audit_event *e)
 }
 
 static void
-audit_drain(struct gw *gw)
+event_tell(const struct gw *gw, const struct worker_event *e)
 {
-	struct audit_event e;
+	switch ((enum worker_event_kind)e->kind) {
+	case EVENT_AUDIT:
+		audit_log(gw, &e->audit);
+		break;
+	case EVENT_ACQUIRE:
+		if (gw->hooks.acquire != NULL)
+			gw->hooks.acquire(gw->hooks.ctx, &e->acquire);
+		break;
+	case EVENT_MAPPING:
+		if (gw->hooks.mapping != NULL)
+			gw->hooks.mapping(gw->hooks.ctx, &e->mapping);
+		break;
+	case EVENT_UNRESOLVED:
+		if (gw->resolver.unresolved != NULL)
+			gw->resolver.unresolved(gw->resolver.ctx, &e->unresolved);
+		break;
+	}
+}
+
+static void
+events_drain(struct gw *gw)
+{
+	struct worker_event e;
 
 	for (uint16_t i = 0; i < gw->n_workers; i++)
 		while (mailbox_event(gw->workers[i], &e))
-			audit_log(gw, &e);
+			event_tell(gw, &e);
 }
 
 static void
@@ -99,7 +121,7 @@ gw_tick(struct gw *gw)
 	struct err err;
 
 	defer_poll(&gw->defer, now, false);
-	audit_drain(gw);
+	events_drain(gw);
 	if (spd_maintain(gw->spd, false, &err) < 0)
 		GW_LOG(WARNING, "policies: %s\n", err.text);
 	timers_dummies(gw, now);

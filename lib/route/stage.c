@@ -6,6 +6,7 @@
 
 #include "route/fib.h"
 #include "worker/link.h"
+#include "worker/mailbox.h"
 #include "worker/worker.h"
 
 /* The destinations of one family in a burst, and which packets they are of. */
@@ -114,10 +115,21 @@ route_bypass(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 
 /* A neighbour that is not known and a route that is gone since the packet was given it are not the
  * same mistake. */
-static enum drop_reason
-unsendable(const struct next_hop *h)
+static __rte_noinline void
+unsendable(struct worker *w, struct rte_mbuf *m, const struct next_hop *h)
 {
-	return (h->flags & (HOP_NOWHERE | HOP_IS_LOCAL)) != 0 ? DROP_NO_ROUTE : DROP_NO_NEIGHBOUR;
+	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint8_t family = ip[0] >> 4;
+
+	if ((h->flags & (HOP_NOWHERE | HOP_IS_LOCAL)) != 0) {
+		drop(w, m, DROP_NO_ROUTE);
+		return;
+	}
+	if ((h->flags & HOP_ON_LINK) == 0)
+		mailbox_unresolved(w, h->port, h->family, h->address);
+	else
+		mailbox_unresolved(w, h->port, family, ip + (family == 6 ? 24 : 16));
+	drop(w, m, DROP_NO_NEIGHBOUR);
 }
 
 uint16_t
@@ -132,7 +144,7 @@ neigh_write(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		char *l2;
 
 		if (unlikely((h->flags & HOP_HAS_MAC) == 0)) {
-			drop(w, m, unsendable(h));
+			unsendable(w, m, h);
 			continue;
 		}
 		l2 = rte_pktmbuf_prepend(m, HOP_L2_SIZE);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <rte_hash_crc.h>
 #include <rte_malloc.h>
 #include <rte_ring_elem.h>
 
@@ -13,11 +14,22 @@
 #define UP_SIZE	  256
 #define SECOND_NS UINT64_C(1000000000)
 
+#define ASKED_SLOTS	64
+#define ASKED_AGAIN_NS	(SECOND_NS / 10)
+#define ASKED_OTHERS_NS (SECOND_NS / 100)
+
+/* Whom control was told last to resolve, of the addresses that share a slot. */
+struct asked {
+	uint32_t hash;
+	uint64_t at; /* ns; 0 = never */
+};
+
 struct mailbox {
 	struct rte_ring *down, *up;
 	uint64_t posted __rte_cache_aligned; /* control's */
 	uint64_t run __rte_cache_aligned;    /* the worker's */
 	uint64_t lost;
+	struct asked asked[ASKED_SLOTS];
 };
 
 /* What an auditor wants to hear of; the rest is counted only. */
@@ -46,7 +58,7 @@ mailbox_init(struct worker *w, struct err *err)
 	w->mailbox = box;
 	if (box != NULL) {
 		box->down = ring_make(w, "down", sizeof(struct mail), DOWN_SIZE);
-		box->up = ring_make(w, "up", sizeof(struct audit_event), UP_SIZE);
+		box->up = ring_make(w, "up", sizeof(struct worker_event), UP_SIZE);
 	}
 	if (box == NULL || box->down == NULL || box->up == NULL) {
 		mailbox_fini(w);
@@ -91,7 +103,7 @@ mailbox_run_count(const struct worker *w)
 }
 
 bool
-mailbox_event(struct worker *w, struct audit_event *event)
+mailbox_event(struct worker *w, struct worker_event *event)
 {
 	return rte_ring_sc_dequeue_elem(w->mailbox->up, event, sizeof(*event)) == 0;
 }
@@ -116,6 +128,18 @@ mailbox_poll(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
 	return 0;
 }
 
+bool
+mailbox_raise(struct worker *w, const struct worker_event *event)
+{
+	if (w->mailbox == NULL)
+		return false;
+	if (likely(rte_ring_sp_enqueue_elem(w->mailbox->up, (void *)(uintptr_t)event,
+					    sizeof(*event)) == 0))
+		return true;
+	cell_add(&w->mailbox->lost, 1);
+	return false;
+}
+
 static void
 addresses(const struct rte_mbuf *m, struct audit_event *e)
 {
@@ -124,12 +148,11 @@ addresses(const struct rte_mbuf *m, struct audit_event *e)
 	if (m->data_len >= 40 && ip[0] >> 4 == 6) {
 		memcpy(e->src, ip + 8, 16);
 		memcpy(e->dst, ip + 24, 16);
-		e->v6 = true;
-		e->addressed = true;
+		e->family = 6;
 	} else if (m->data_len >= 20 && ip[0] >> 4 == 4) {
 		memcpy(e->src, ip + 12, 4);
 		memcpy(e->dst, ip + 16, 4);
-		e->addressed = true;
+		e->family = 4;
 	}
 }
 
@@ -137,20 +160,43 @@ void
 audit_note(struct worker *w, const struct rte_mbuf *m, enum drop_reason why)
 {
 	const struct pkt *p = pkt_of(m);
-	struct audit_event e = {
-		.now = w->now,
-		.seq = p->seq,
-		.spi_be = p->spi_be,
-		.sa = p->sa,
-		.generation = p->generation,
-		.reason = why,
-		.worker = w->index,
-	};
+	struct worker_event e = { .audit = {
+					  .kind = EVENT_AUDIT,
+					  .now = w->now,
+					  .seq = p->seq,
+					  .spi_be = p->spi_be,
+					  .sa = p->sa,
+					  .generation = p->generation,
+					  .reason = why,
+					  .worker = w->index,
+				  } };
+
+	w->audit_at[why] = w->now + SECOND_NS;
+	addresses(m, &e.audit);
+	mailbox_raise(w, &e);
+}
+
+/* A flood to addresses that nobody has shall neither fill the ring nor hide the others: addresses
+ * that share a slot wait for each other, but not long.
+ */
+void
+mailbox_unresolved(struct worker *w, uint8_t port, uint8_t family, const uint8_t *address)
+{
+	uint32_t hash = rte_hash_crc(address, family == 6 ? 16 : 4, port);
+	struct worker_event e = { .unresolved = {
+					  .kind = EVENT_UNRESOLVED,
+					  .family = family,
+					  .port = port,
+				  } };
+	struct asked *asked;
 
 	if (w->mailbox == NULL)
 		return;
-	w->audit_at[why] = w->now + SECOND_NS;
-	addresses(m, &e);
-	if (rte_ring_sp_enqueue_elem(w->mailbox->up, &e, sizeof(e)) != 0)
-		cell_add(&w->mailbox->lost, 1);
+	asked = &w->mailbox->asked[hash % ASKED_SLOTS];
+	if (asked->at != 0 &&
+	    w->now - asked->at < (asked->hash == hash ? ASKED_AGAIN_NS : ASKED_OTHERS_NS))
+		return;
+	memcpy(e.unresolved.address, address, family == 6 ? 16 : 4);
+	if (mailbox_raise(w, &e))
+		*asked = (struct asked) { hash, w->now };
 }

@@ -13,6 +13,7 @@
 #include "stats/drops.h"
 #include "worker/stage.h"
 
+struct rte_mbuf;
 struct worker;
 
 /* Runs in the worker, between bursts, with nothing of any view in hand. */
@@ -21,20 +22,71 @@ struct mail {
 	void *arg;
 };
 
+/* What an element of the ring up says. */
+enum worker_event_kind {
+	EVENT_AUDIT,
+	EVENT_ACQUIRE,
+	EVENT_MAPPING,
+	EVENT_UNRESOLVED,
+};
+
 /* An audited event (RFC 4303 sections 3.4.2 to 3.4.4, RFC 4301 section 5.2): addresses as they
  * stand in the packet where it was dropped.
  */
 struct audit_event {
+	uint8_t kind;
+	uint8_t reason; /* enum drop_reason */
+	uint8_t family; /* 4 or 6; 0: src and dst are not known */
+	uint8_t worker;
+	uint32_t spi_be;
 	uint64_t now; /* ns */
 	uint64_t seq;
-	uint32_t spi_be;
 	uint32_t sa, generation; /* SA_NONE: no SA is known */
-	uint8_t reason;		 /* enum drop_reason */
-	bool v6, addressed;	 /* addressed: src and dst are set */
-	uint8_t worker;
 	uint8_t src[16], dst[16];
 };
-_Static_assert(sizeof(struct audit_event) == 64, "an element of the ring up");
+
+/* A packet matched an outbound protect policy that has no SA. */
+struct acquire_event {
+	uint8_t kind;
+	uint8_t family; /* 4 or 6, of src and dst */
+	uint8_t proto;	/* of the upper layer */
+	bool held;	/* the packet waits for the SA */
+	uint8_t worker;
+	uint16_t src_port, dst_port; /* host order; ICMP: type and code; 0 where there are none */
+	uint32_t policy; /* index in the SPD; it may be deleted since: compare the name */
+	uint32_t name;	 /* policy.name */
+	uint8_t src[16], dst[16];
+};
+
+/* An authentic packet of a UDP-encapsulated inbound SA came from elsewhere than its peer is said to
+ * be: ICV and replay held.
+ */
+struct mapping_event {
+	uint8_t kind;
+	uint8_t family; /* 4 or 6 */
+	uint16_t port;	/* host order */
+	uint32_t sa, generation;
+	uint8_t address[16];
+};
+
+/* A packet found no link-layer address. */
+struct unresolved_event {
+	uint8_t kind;
+	uint8_t family; /* 4 or 6 */
+	uint8_t port;	/* index of lib/port */
+	uint8_t address[16];
+};
+
+struct worker_event {
+	union {
+		uint8_t kind; /* enum worker_event_kind; the first octet of each */
+		struct audit_event audit;
+		struct acquire_event acquire;
+		struct mapping_event mapping;
+		struct unresolved_event unresolved;
+	};
+};
+_Static_assert(sizeof(struct worker_event) == 64, "an element of the ring up");
 
 /* The rings of one worker, in w->mailbox, and which reasons it audits. */
 int mailbox_init(struct worker *w, struct err *err);
@@ -47,8 +99,15 @@ uint64_t mailbox_posted(const struct worker *w);
 uint64_t mailbox_run_count(const struct worker *w);
 /* Control: the next event, false if there is none. lost: events that found the ring full, so far.
  */
-bool mailbox_event(struct worker *w, struct audit_event *event);
+bool mailbox_event(struct worker *w, struct worker_event *event);
 uint64_t mailbox_lost(const struct worker *w);
+
+/* The worker: tells control. False: the ring is full, or there is none. */
+bool mailbox_raise(struct worker *w, const struct worker_event *event);
+/* The same of a next hop whose link-layer address nobody knows; of one address at most every
+ * 100 ms.
+ */
+void mailbox_unresolved(struct worker *w, uint8_t port, uint8_t family, const uint8_t *address);
 
 /* The worker's source: runs what came, gives no packets. */
 source_fn mailbox_poll;

@@ -431,7 +431,7 @@ packets_run(const uint8_t *octets, size_t size)
 int
 LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size)
 {
-	struct audit_event event;
+	struct worker_event event;
 
 	path_rig_forget(&rig);
 	memset(numbers, 0, sizeof(numbers));
@@ -439,7 +439,9 @@ LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size)
 	rig.w->now += 10 * NS_PER_SECOND;
 	packets_run(octets, size);
 	while (mailbox_event(rig.w, &event))
-		rig_must(event.reason > DROP_NONE && event.reason < DROP_MAX, "a reason");
+		rig_must(event.kind != EVENT_AUDIT ||
+				 (event.audit.reason > DROP_NONE && event.audit.reason < DROP_MAX),
+			 "a reason");
 	rig_must(rig.w->pushed == 0, "nothing waits");
 	rig_must(path_rig_conserves(&rig), "conservation");
 	rig_must(rte_mempool_avail_count(packets) == MBUFS, "no packet is lost");

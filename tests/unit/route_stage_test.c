@@ -6,6 +6,7 @@
 #include "port/port.h"
 #include "route/route_stage.h"
 #include "route_bed.h"
+#include "worker/mailbox.h"
 
 /* A packet for an address, of n octets in all, as it stands after decapsulation. */
 static struct rte_mbuf *
@@ -146,6 +147,68 @@ no_header_no_frame(void **state)
 	assert_int_equal(b->w->drops[DROP_BUFFER], 1);
 }
 
+/* Feeds neigh_write a packet for an address whose neighbour is not known. */
+static void
+unknown_meets(struct bed *b, const char *dst, uint16_t hop)
+{
+	struct rte_mbuf *m = packet(dst, 100, false);
+	struct rte_ipv4_hdr *h = rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *);
+
+	if ((pkt_of(m)->flags & PKT_V6) == 0)
+		h->version_ihl = RTE_IPV4_VHL_DEF;
+	else
+		rte_pktmbuf_mtod(m, struct rte_ipv6_hdr *)->vtc_flow = RTE_BE32(6u << 28);
+	pkt_of(m)->next_hop = hop;
+	assert_int_equal(neigh_write(b->w, &m, 1), 0);
+}
+
+static void
+control_hears_of_unknown_neighbours(void **state)
+{
+	enum {
+		MS = 1000000
+	};
+	static const struct {
+		const char *what, *dst;
+		uint32_t at; /* ms */
+		const char *via;
+		bool told;
+	} cases[] = {
+		{ "on the link: the destination itself", "10.1.2.4", 0, NULL, true },
+		{ "another one at the same time", "10.1.2.5", 0, NULL, true },
+		{ "an IPv6 one", "fd01::6", 0, NULL, true },
+		{ "the same again, too soon", "10.1.2.4", 99, NULL, false },
+		{ "the same again, later", "10.1.2.4", 100, NULL, true },
+		{ "behind a gateway: the gateway", "203.0.113.7", 100, "10.1.2.77", true },
+		{ "another address behind it", "203.0.113.8", 100, "10.1.2.77", false },
+	};
+	const struct prefix behind = net("203.0.113.0/24");
+	struct addr gateway = ip("10.1.2.77");
+	struct bed *b = *state;
+	struct worker_event e;
+	struct err err;
+
+	assert_int_equal(mailbox_init(b->w, &err), 0);
+	assert_int_equal(route_add(b->r, &behind, &gateway, LAN, &err), 0);
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct addr dst = ip(cases[i].dst), want = dst;
+
+		b->w->now = MS * (uint64_t)(1000 + cases[i].at);
+		if (cases[i].via != NULL)
+			want = ip(cases[i].via);
+		unknown_meets(b, cases[i].dst, route_of(b->r, &dst));
+		if (mailbox_event(b->w, &e) != cases[i].told)
+			fail_msg("%s: told %d", cases[i].what, !cases[i].told);
+		if (!cases[i].told)
+			continue;
+		assert_int_equal(e.kind, EVENT_UNRESOLVED);
+		assert_int_equal(e.unresolved.family, want.family);
+		assert_memory_equal(e.unresolved.address, want.octets, 16);
+		assert_int_equal(e.unresolved.port, LAN);
+	}
+	mailbox_fini(b->w);
+}
+
 int
 main(void)
 {
@@ -154,6 +217,7 @@ main(void)
 		BED(packets_go_where_they_belong),
 		BED(a_burst_keeps_its_order),
 		BED(no_header_no_frame),
+		BED(control_hears_of_unknown_neighbours),
 	};
 	struct err err;
 
