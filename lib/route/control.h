@@ -15,8 +15,16 @@ enum origin {
 	ORIGIN_LOCAL,
 	ORIGIN_CONNECTED,
 	ORIGIN_STATIC,
+	ORIGIN_KERNEL,
 	ORIGIN_NEIGHBOUR,
 	ORIGIN_MAX
+};
+
+/* Who knows a neighbour's MAC; the first one wins. */
+enum neigh_origin {
+	NEIGH_STATIC,
+	NEIGH_KERNEL,
+	NEIGH_MAX
 };
 
 struct entry {
@@ -28,21 +36,24 @@ struct entry {
 
 struct hop_book {
 	struct control *control;
-	uint32_t refs; /* 0: free, or waiting to be */
-	uint16_t next; /* in the bucket, or in the list of free ids */
-	bool neighbour;
-	struct rte_ether_addr mac; /* of a neighbour */
+	uint32_t refs;		/* 0: free, or waiting to be */
+	uint16_t next;		/* in the bucket, or in the list of free ids */
+	uint16_t later, sooner; /* in the list of neighbours */
+	uint8_t known;		/* 1 << enum neigh_origin: who says that it is a neighbour */
+	struct rte_ether_addr mac[NEIGH_MAX];
 };
 
 struct control {
 	struct route *route;
 	struct route_params params;
 	uint32_t generation;
-	uint32_t n_routes[2]; /* IPv4, IPv6: connected and static */
+	uint32_t n_routes[2]; /* IPv4, IPv6: connected, static and kernel */
 	struct entry *prefixes[PREFIX_BUCKETS];
 	struct next_hop *hops; /* HOPS_SIZE */
 	struct hop_book *book; /* HOPS_SIZE */
 	uint16_t free_hop;
+	uint16_t neighbours; /* the first of the list */
+	uint32_t hops_end;   /* no next hop ever had this id, or a larger one */
 	uint16_t hop_buckets[HOP_BUCKETS];
 	struct link links[PORTS_MAX];
 	bool known[PORTS_MAX];
@@ -62,8 +73,11 @@ void hop_keep(struct control *c, uint16_t id);
 void hop_give(struct control *c, uint16_t id);
 /* NEXT_HOP_NONE if there is none. */
 uint16_t hop_find(const struct control *c, uint8_t port, uint8_t family, const struct addr *a);
-void hop_set_mac(struct control *c, uint16_t id,
-		 const struct rte_ether_addr *mac); /* NULL: not known any more */
+/* mac NULL: not known any more, to who said so. */
+void hop_set_mac(struct control *c, uint16_t id, enum neigh_origin origin,
+		 const struct rte_ether_addr *mac);
+/* Where its MAC comes from; NEIGH_MAX: nobody knows it. */
+enum neigh_origin hop_neigh_origin(const struct hop_book *book);
 /* After the port's MTU or MAC changed. */
 void hops_of_port_write(struct control *c, uint8_t port);
 struct addr hop_addr(const struct next_hop *hop);
@@ -75,7 +89,8 @@ int prefix_set(struct control *c, const struct prefix *p, enum origin origin, ui
 	       struct err *err);
 /* There is one of this origin. */
 void prefix_unset(struct control *c, const struct prefix *p, enum origin origin);
-uint16_t entry_winner(const struct entry *e);
+/* A host that is on the link by a prefix of its own length is reached as the neighbour it is. */
+uint16_t entry_winner(const struct control *c, const struct entry *e);
 /* The next shorter prefix that covers this one; len 0 and NEXT_HOP_NONE if none does. */
 uint16_t prefix_around(const struct control *c, const struct prefix *p, uint8_t *len);
 const char *origin_name(enum origin origin);

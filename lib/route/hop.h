@@ -16,7 +16,9 @@
 #define HOPS_SIZE                                                                               \
 	65536 /* by uint16_t: every id can be looked at; NEXT_HOP_NONE is a next hop that leads \
 		 nowhere */
-#define HOP_LOCAL 0 /* the one of all our own addresses */
+#define HOP_LOCAL   0 /* the one of all our own addresses */
+#define HOP_REFUSED 1 /* of routes that say: nowhere */
+#define HOP_FIRST   2 /* that leads somewhere */
 
 enum hop_flags {
 	HOP_HAS_MAC = 1 << 0, /* l2 is complete */

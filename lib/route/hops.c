@@ -31,8 +31,11 @@ hops_init(struct control *c, struct err *err)
 		c->book[i].control = c;
 		c->book[i].next = (uint16_t)RTE_MIN(i + 1, (uint32_t)NEXT_HOP_NONE);
 	}
-	c->free_hop = HOP_LOCAL + 1;
+	c->free_hop = HOP_FIRST;
+	c->hops_end = HOP_FIRST;
+	c->neighbours = NEXT_HOP_NONE;
 	c->hops[HOP_LOCAL].flags = HOP_IS_LOCAL;
+	c->hops[HOP_REFUSED].flags = HOP_NOWHERE;
 	c->hops[NEXT_HOP_NONE].flags = HOP_NOWHERE;
 	c->route->hops = c->hops;
 	return 0;
@@ -70,6 +73,15 @@ hop_find(const struct control *c, uint8_t port, uint8_t family, const struct add
 	return NEXT_HOP_NONE;
 }
 
+enum neigh_origin
+hop_neigh_origin(const struct hop_book *book)
+{
+	for (int i = 0; i < NEIGH_MAX; i++)
+		if ((book->known & 1 << i) != 0)
+			return i;
+	return NEIGH_MAX;
+}
+
 /* All that follows from the port and the neighbour. The flag that lets packets use it comes last.
  */
 static void
@@ -83,11 +95,11 @@ hop_write(struct control *c, uint16_t id)
 
 	h->side = (uint8_t)link->side;
 	__atomic_store_n(&h->mtu, link->mtu, __ATOMIC_RELAXED);
-	if (!book->neighbour) {
+	if (book->known == 0) {
 		__atomic_store_n(&h->flags, flags, __ATOMIC_RELAXED);
 		return;
 	}
-	memcpy(l2.l2, &book->mac, RTE_ETHER_ADDR_LEN);
+	memcpy(l2.l2, &book->mac[hop_neigh_origin(book)], RTE_ETHER_ADDR_LEN);
 	memcpy(l2.l2 + 6, &link->mac, RTE_ETHER_ADDR_LEN);
 	l2.l2[12] = h->family == 4 ? 0x08 : 0x86;
 	l2.l2[13] = h->family == 4 ? 0x00 : 0xdd;
@@ -111,9 +123,11 @@ hop_take(struct control *c, uint8_t port, uint8_t family, const struct addr *a, 
 		return 0;
 	}
 	if (c->free_hop == NEXT_HOP_NONE)
-		return err_set(err, -ENOSPC, "all %u next hops are in use", HOPS_SIZE - 2);
+		return err_set(err, -ENOSPC, "all %u next hops are in use",
+			       HOPS_SIZE - HOP_FIRST - 1);
 	*id = c->free_hop;
 	c->free_hop = c->book[*id].next;
+	c->hops_end = RTE_MAX(c->hops_end, *id + 1u);
 	h = &c->hops[*id];
 	*h = (struct next_hop) { .port = port,
 				 .family = family,
@@ -129,7 +143,7 @@ hop_take(struct control *c, uint8_t port, uint8_t family, const struct addr *a, 
 void
 hop_keep(struct control *c, uint16_t id)
 {
-	if (id != HOP_LOCAL && id != NEXT_HOP_NONE)
+	if (id >= HOP_FIRST && id != NEXT_HOP_NONE)
 		c->book[id].refs++;
 }
 
@@ -149,7 +163,7 @@ hop_give(struct control *c, uint16_t id)
 	const struct next_hop *h = &c->hops[id];
 	uint16_t *at;
 
-	if (id == HOP_LOCAL || id == NEXT_HOP_NONE || --c->book[id].refs > 0)
+	if (id < HOP_FIRST || id == NEXT_HOP_NONE || --c->book[id].refs > 0)
 		return;
 	at = &c->hop_buckets[hop_bucket(h->port, h->family, h->address)];
 	while (*at != id)
@@ -158,19 +172,55 @@ hop_give(struct control *c, uint16_t id)
 	control_defer(c, hop_free, &c->book[id]);
 }
 
-void
-hop_set_mac(struct control *c, uint16_t id, const struct rte_ether_addr *mac)
+static void
+neighbour_link(struct control *c, uint16_t id)
 {
-	c->book[id].neighbour = mac != NULL;
-	if (mac != NULL)
-		c->book[id].mac = *mac;
+	struct hop_book *book = &c->book[id];
+
+	book->sooner = NEXT_HOP_NONE;
+	book->later = c->neighbours;
+	if (book->later != NEXT_HOP_NONE)
+		c->book[book->later].sooner = id;
+	c->neighbours = id;
+}
+
+static void
+neighbour_unlink(struct control *c, uint16_t id)
+{
+	const struct hop_book *book = &c->book[id];
+
+	if (book->later != NEXT_HOP_NONE)
+		c->book[book->later].sooner = book->sooner;
+	if (book->sooner != NEXT_HOP_NONE)
+		c->book[book->sooner].later = book->later;
+	else
+		c->neighbours = book->later;
+}
+
+void
+hop_set_mac(struct control *c, uint16_t id, enum neigh_origin origin,
+	    const struct rte_ether_addr *mac)
+{
+	struct hop_book *book = &c->book[id];
+	uint8_t before = book->known;
+
+	if (mac != NULL) {
+		book->known |= (uint8_t)(1 << origin);
+		book->mac[origin] = *mac;
+	} else {
+		book->known &= (uint8_t) ~(1 << origin);
+	}
+	if (before == 0 && book->known != 0)
+		neighbour_link(c, id);
+	else if (before != 0 && book->known == 0)
+		neighbour_unlink(c, id);
 	hop_write(c, id);
 }
 
 void
 hops_of_port_write(struct control *c, uint8_t port)
 {
-	for (uint32_t id = HOP_LOCAL + 1; id < NEXT_HOP_NONE; id++)
+	for (uint32_t id = HOP_FIRST; id < c->hops_end; id++)
 		if (c->book[id].refs > 0 && c->hops[id].port == port)
 			hop_write(c, (uint16_t)id);
 }

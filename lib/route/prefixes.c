@@ -6,9 +6,8 @@ const char *
 origin_name(enum origin origin)
 {
 	static const char *const names[ORIGIN_MAX] = {
-		[ORIGIN_LOCAL] = "local",
-		[ORIGIN_CONNECTED] = "connected",
-		[ORIGIN_STATIC] = "static",
+		[ORIGIN_LOCAL] = "local",	  [ORIGIN_CONNECTED] = "connected",
+		[ORIGIN_STATIC] = "static",	  [ORIGIN_KERNEL] = "kernel",
 		[ORIGIN_NEIGHBOUR] = "neighbour",
 	};
 
@@ -52,12 +51,16 @@ prefix_find(const struct control *c, const struct prefix *p)
 }
 
 uint16_t
-entry_winner(const struct entry *e)
+entry_winner(const struct control *c, const struct entry *e)
 {
-	for (int i = 0; i < ORIGIN_MAX; i++)
-		if (e->hop[i] != NEXT_HOP_NONE)
-			return e->hop[i];
-	return NEXT_HOP_NONE;
+	uint16_t id = NEXT_HOP_NONE, host = e->hop[ORIGIN_NEIGHBOUR];
+
+	for (int i = 0; i < ORIGIN_MAX && id == NEXT_HOP_NONE; i++)
+		id = e->hop[i];
+	if ((c->hops[id].flags & HOP_ON_LINK) != 0 && host != NEXT_HOP_NONE &&
+	    c->hops[host].port == c->hops[id].port)
+		return host;
+	return id;
 }
 
 uint16_t
@@ -68,7 +71,7 @@ prefix_around(const struct control *c, const struct prefix *p, uint8_t *len)
 		const struct entry *e = prefix_find(c, &shorter);
 
 		if (e != NULL)
-			return entry_winner(e);
+			return entry_winner(c, e);
 	}
 	return NEXT_HOP_NONE;
 }
@@ -104,7 +107,7 @@ entry_put(struct control *c, struct entry *e)
 {
 	struct entry **at;
 
-	if (entry_winner(e) != NEXT_HOP_NONE)
+	if (entry_winner(c, e) != NEXT_HOP_NONE)
 		return;
 	at = prefix_at(c, &e->p);
 	*at = e->next;
@@ -122,11 +125,11 @@ prefix_set(struct control *c, const struct prefix *p, enum origin origin, uint16
 	rc = entry_get(c, p, &e, err);
 	if (rc < 0)
 		return rc;
-	before = entry_winner(e);
+	before = entry_winner(c, e);
 	old = e->hop[origin];
 	e->hop[origin] = hop;
-	if (entry_winner(e) != before) {
-		rc = trie_set(trie_of(c, p), p, entry_winner(e), err);
+	if (entry_winner(c, e) != before) {
+		rc = trie_set(trie_of(c, p), p, entry_winner(c, e), err);
 		if (rc < 0) {
 			e->hop[origin] = old;
 			entry_put(c, e);
@@ -143,10 +146,10 @@ void
 prefix_unset(struct control *c, const struct prefix *p, enum origin origin)
 {
 	struct entry *e = prefix_find(c, p);
-	uint16_t before = entry_winner(e), old = e->hop[origin], now;
+	uint16_t before = entry_winner(c, e), old = e->hop[origin], now;
 
 	e->hop[origin] = NEXT_HOP_NONE;
-	now = entry_winner(e);
+	now = entry_winner(c, e);
 	if (now == NEXT_HOP_NONE) {
 		uint8_t len;
 		uint16_t around = prefix_around(c, p, &len);

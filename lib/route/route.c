@@ -166,15 +166,25 @@ route_own_del(struct route *r, const struct addr *a)
 
 /* Neighbours. */
 
-/* Whether an address is on a port's link: the prefix around it leads there without a gateway. */
+static bool
+leads_to_link(const struct control *c, uint16_t id, uint8_t port)
+{
+	return (c->hops[id].flags & HOP_ON_LINK) != 0 && c->hops[id].port == port;
+}
+
+/* Whether an address is on a port's link: its own prefix, or the one around it, leads there without
+ * a gateway. */
 static bool
 is_on_link(const struct control *c, const struct addr *a, uint8_t port)
 {
 	struct prefix p = prefix_of(a, addr_bits(a));
+	const struct entry *e = prefix_find(c, &p);
 	uint8_t len;
-	const struct next_hop *h = &c->hops[prefix_around(c, &p, &len)];
 
-	return (h->flags & HOP_ON_LINK) != 0 && h->port == port;
+	for (int i = ORIGIN_CONNECTED; e != NULL && i < ORIGIN_NEIGHBOUR; i++)
+		if (leads_to_link(c, e->hop[i], port))
+			return true;
+	return leads_to_link(c, prefix_around(c, &p, &len), port);
 }
 
 /* A neighbour has its own route as long as it is on the link. */
@@ -186,7 +196,7 @@ neighbour_review(struct control *c, uint16_t id, struct err *err)
 	struct prefix p = prefix_of(&a, addr_bits(&a));
 	struct entry *e = prefix_find(c, &p);
 	bool has = e != NULL && e->hop[ORIGIN_NEIGHBOUR] == id;
-	bool wants = c->book[id].neighbour && is_on_link(c, &a, h->port);
+	bool wants = c->book[id].known != 0 && is_on_link(c, &a, h->port);
 	int rc;
 
 	if (has && !wants)
@@ -200,17 +210,18 @@ neighbour_review(struct control *c, uint16_t id, struct err *err)
 	return rc;
 }
 
-/* After a prefix on a port's link came or went. */
+/* After a prefix came or went: the neighbours inside, or all. */
 static int
-neighbours_review(struct control *c, struct err *err)
+neighbours_review(struct control *c, const struct prefix *p, struct err *err)
 {
 	int rc = 0;
 
-	for (uint32_t id = HOP_LOCAL + 1; id < NEXT_HOP_NONE; id++) {
+	for (uint16_t id = c->neighbours; id != NEXT_HOP_NONE; id = c->book[id].later) {
+		struct addr a = hop_addr(&c->hops[id]);
 		int one = 0;
 
-		if (c->book[id].refs > 0 && c->book[id].neighbour)
-			one = neighbour_review(c, (uint16_t)id, err);
+		if (p == NULL || prefix_covers(p, &a))
+			one = neighbour_review(c, id, err);
 		if (one < 0)
 			rc = one;
 	}
@@ -225,11 +236,10 @@ port_check(const struct control *c, uint8_t port, const char *what, struct err *
 	return err_set(err, -EINVAL, "%s: there is no port %u", what, port);
 }
 
-int
-route_neigh_set(struct route *r, const struct addr *a, const struct rte_ether_addr *mac,
-		uint8_t port, struct err *err)
+static int
+neigh_set(struct control *c, const struct addr *a, const struct rte_ether_addr *mac, uint8_t port,
+	  enum neigh_origin origin, struct err *err)
 {
-	struct control *c = r->control;
 	char text[ADDR_TEXT_SIZE];
 	uint16_t id;
 	bool was;
@@ -244,34 +254,60 @@ route_neigh_set(struct route *r, const struct addr *a, const struct rte_ether_ad
 	if (rc < 0)
 		return rc;
 	/* One reference for being a neighbour, however often it is said. */
-	was = c->book[id].neighbour;
+	was = (c->book[id].known & 1 << origin) != 0;
 	if (was)
 		hop_give(c, id);
-	hop_set_mac(c, id, mac);
+	hop_set_mac(c, id, origin, mac);
 	rc = neighbour_review(c, id, err);
 	if (rc < 0 && !was) {
-		hop_set_mac(c, id, NULL);
+		hop_set_mac(c, id, origin, NULL);
 		hop_give(c, id);
 	}
 	return rc;
 }
 
-int
-route_neigh_del(struct route *r, const struct addr *a, uint8_t port, struct err *err)
+static int
+neigh_del(struct control *c, const struct addr *a, uint8_t port, enum neigh_origin origin,
+	  struct err *err)
 {
-	struct control *c = r->control;
 	uint16_t id = hop_find(c, port, a->family, a);
 	char text[ADDR_TEXT_SIZE];
 
-	if (id == NEXT_HOP_NONE || !c->book[id].neighbour)
+	if (id == NEXT_HOP_NONE || (c->book[id].known & 1 << origin) == 0)
 		return err_set(err, -ENOENT, "%s is no neighbour", addr_text(a, text));
-	hop_set_mac(c, id, NULL);
+	hop_set_mac(c, id, origin, NULL);
 	neighbour_review(c, id, err);
 	hop_give(c, id);
 	return 0;
 }
 
-/* Connected and static routes. */
+int
+route_neigh_set(struct route *r, const struct addr *a, const struct rte_ether_addr *mac,
+		uint8_t port, struct err *err)
+{
+	return neigh_set(r->control, a, mac, port, NEIGH_STATIC, err);
+}
+
+int
+route_neigh_del(struct route *r, const struct addr *a, uint8_t port, struct err *err)
+{
+	return neigh_del(r->control, a, port, NEIGH_STATIC, err);
+}
+
+int
+route_kernel_neigh_set(struct route *r, const struct addr *a, const struct rte_ether_addr *mac,
+		       uint8_t port, struct err *err)
+{
+	return neigh_set(r->control, a, mac, port, NEIGH_KERNEL, err);
+}
+
+int
+route_kernel_neigh_del(struct route *r, const struct addr *a, uint8_t port, struct err *err)
+{
+	return neigh_del(r->control, a, port, NEIGH_KERNEL, err);
+}
+
+/* Connected, static and kernel routes. */
 
 static int
 room_check(const struct control *c, const struct prefix *p, enum origin origin, struct err *err)
@@ -293,13 +329,14 @@ prefix_route(struct control *c, const struct prefix *p, enum origin origin, cons
 {
 	const struct entry *e = prefix_find(c, p);
 	bool is_new = e == NULL || e->hop[origin] == NEXT_HOP_NONE;
-	uint16_t id;
+	uint16_t id = HOP_REFUSED;
 	int rc;
 
 	rc = room_check(c, p, origin, err);
 	if (rc < 0)
 		return rc;
-	rc = hop_take(c, port, p->addr.family, via, &id, err);
+	if (port != ROUTE_REFUSED)
+		rc = hop_take(c, port, p->addr.family, via, &id, err);
 	if (rc < 0)
 		return rc;
 	rc = prefix_set(c, p, origin, id, err);
@@ -318,37 +355,65 @@ prefix_unroute(struct control *c, const struct prefix *p, enum origin origin)
 	c->n_routes[p->addr.family == 6]--;
 }
 
-int
-route_add(struct route *r, const struct prefix *p, const struct addr *via, uint8_t port,
-	  struct err *err)
+static int
+route_put(struct control *c, const struct prefix *p, enum origin origin, const struct addr *via,
+	  uint8_t port, struct err *err)
 {
 	struct prefix masked = prefix_of(&p->addr, p->len);
 	char text[ADDR_TEXT_SIZE];
-	int rc;
+	int rc = 0;
 
-	rc = port_check(r->control, port, prefix_text(&masked, text), err);
+	prefix_text(&masked, text);
+	if (origin != ORIGIN_KERNEL || port != ROUTE_REFUSED)
+		rc = port_check(c, port, text, err);
 	if (rc < 0)
 		return rc;
 	if (via != NULL && via->family != p->addr.family)
 		return err_set(err, -EINVAL, "%s: the next hop is of the other family", text);
 	if (p->len > addr_bits(&p->addr))
 		return err_set(err, -EINVAL, "%s: longer than an address", text);
-	rc = prefix_route(r->control, &masked, ORIGIN_STATIC, via, port, err);
-	return rc < 0 ? rc : neighbours_review(r->control, err);
+	rc = prefix_route(c, &masked, origin, via, port, err);
+	return rc < 0 ? rc : neighbours_review(c, &masked, err);
+}
+
+static int
+route_take(struct control *c, const struct prefix *p, enum origin origin, struct err *err)
+{
+	struct prefix masked = prefix_of(&p->addr, p->len);
+	const struct entry *e = prefix_find(c, &masked);
+	char text[ADDR_TEXT_SIZE];
+
+	if (e == NULL || e->hop[origin] == NEXT_HOP_NONE)
+		return err_set(err, -ENOENT, "%s: there is no such %s route",
+			       prefix_text(&masked, text), origin_name(origin));
+	prefix_unroute(c, &masked, origin);
+	return neighbours_review(c, &masked, err);
+}
+
+int
+route_add(struct route *r, const struct prefix *p, const struct addr *via, uint8_t port,
+	  struct err *err)
+{
+	return route_put(r->control, p, ORIGIN_STATIC, via, port, err);
 }
 
 int
 route_del(struct route *r, const struct prefix *p, struct err *err)
 {
-	struct prefix masked = prefix_of(&p->addr, p->len);
-	const struct entry *e = prefix_find(r->control, &masked);
-	char text[ADDR_TEXT_SIZE];
+	return route_take(r->control, p, ORIGIN_STATIC, err);
+}
 
-	if (e == NULL || e->hop[ORIGIN_STATIC] == NEXT_HOP_NONE)
-		return err_set(err, -ENOENT, "%s: there is no such static route",
-			       prefix_text(&masked, text));
-	prefix_unroute(r->control, &masked, ORIGIN_STATIC);
-	return neighbours_review(r->control, err);
+int
+route_kernel_set(struct route *r, const struct prefix *p, const struct addr *via, uint8_t port,
+		 struct err *err)
+{
+	return route_put(r->control, p, ORIGIN_KERNEL, via, port, err);
+}
+
+int
+route_kernel_del(struct route *r, const struct prefix *p, struct err *err)
+{
+	return route_take(r->control, p, ORIGIN_KERNEL, err);
 }
 
 /* Ports. */
@@ -357,9 +422,22 @@ static bool
 list_has(const struct link_address *list, uint8_t n, const struct link_address *a)
 {
 	for (uint8_t i = 0; i < n; i++)
-		if (list[i].len == a->len && addr_equal(&list[i].addr, &a->addr))
+		if (list[i].len == a->len && list[i].kernel == a->kernel &&
+		    addr_equal(&list[i].addr, &a->addr))
 			return true;
 	return false;
+}
+
+/* Whether an address brings the prefix on the link with it. That of an IPv6 link-local one is on
+ * every link, so no route can tell which one is meant.
+ */
+static bool
+connects(const struct link_address *a)
+{
+	bool link_local = a->addr.family == 6 && a->addr.octets[0] == 0xfe &&
+			  (a->addr.octets[1] & 0xc0) == 0x80;
+
+	return !a->kernel && !link_local;
 }
 
 /* Several addresses of one port may share a prefix; it is connected once. */
@@ -367,7 +445,8 @@ static bool
 link_shares(const struct link *link, const struct prefix *p)
 {
 	for (uint8_t i = 0; i < link->n_addresses; i++)
-		if (link->addresses[i].len == p->len && prefix_covers(p, &link->addresses[i].addr))
+		if (connects(&link->addresses[i]) && link->addresses[i].len == p->len &&
+		    prefix_covers(p, &link->addresses[i].addr))
 			return true;
 	return false;
 }
@@ -378,7 +457,7 @@ address_add(struct route *r, uint8_t port, const struct link_address *a, struct 
 	struct link *link = &r->control->links[port];
 	struct prefix p = prefix_of(&a->addr, a->len);
 	const struct entry *e = prefix_find(r->control, &p);
-	bool shared = link_shares(link, &p);
+	bool shared = !connects(a) || link_shares(link, &p);
 	char text[ADDR_TEXT_SIZE];
 	int rc = 0;
 
@@ -405,7 +484,7 @@ address_del(struct route *r, uint8_t port, uint8_t i)
 	struct prefix p = prefix_of(&a.addr, a.len);
 
 	link->addresses[i] = link->addresses[--link->n_addresses];
-	if (!link_shares(link, &p))
+	if (connects(&a) && !link_shares(link, &p))
 		prefix_unroute(r->control, &p, ORIGIN_CONNECTED);
 	route_own_del(r, &a.addr);
 }
@@ -433,10 +512,10 @@ route_link_set(struct route *r, const struct link *link, struct err *err)
 		if (rc < 0)
 			return rc;
 	}
-	return neighbours_review(r->control, err);
+	return neighbours_review(r->control, NULL, err);
 }
 
-/* Next hops for SAs. */
+/* Next hops for SAs, and for who finds out their neighbours. */
 
 uint16_t
 route_hold(struct route *r, const struct addr *a)
@@ -456,4 +535,36 @@ void
 route_release(struct route *r, uint16_t id)
 {
 	hop_give(r->control, id);
+}
+
+static bool
+has_own_route(const struct control *c, uint16_t id)
+{
+	struct addr a = hop_addr(&c->hops[id]);
+	struct prefix p = prefix_of(&a, addr_bits(&a));
+	const struct entry *e = prefix_find(c, &p);
+
+	return e != NULL && e->hop[ORIGIN_NEIGHBOUR] == id;
+}
+
+void
+route_hops_walk(const struct route *r, void (*fn)(void *ctx, const struct route_hop_use *use),
+		void *ctx)
+{
+	const struct control *c = r->control;
+
+	for (uint32_t id = HOP_FIRST; id < c->hops_end; id++) {
+		const struct hop_book *book = &c->book[id];
+		struct route_hop_use use = { .port = c->hops[id].port };
+		uint32_t as_neighbour = (uint32_t)__builtin_popcount(book->known);
+
+		if (book->refs == 0 || (c->hops[id].flags & HOP_ON_LINK) != 0)
+			continue;
+		if (as_neighbour > 0)
+			as_neighbour += has_own_route(c, (uint16_t)id);
+		use.addr = hop_addr(&c->hops[id]);
+		use.has_mac = book->known != 0;
+		use.needed = book->refs > as_neighbour;
+		fn(ctx, &use);
+	}
 }

@@ -9,9 +9,12 @@
  *	local		an own address: a port's, or the local end of an SA (route_own_add)
  *	connected	the prefix on the link with a port's address
  *	static		route_add
+ *	kernel		route_kernel_set: what the follower of the kernel's table tells
  *	neighbour	one address inside a prefix on its port's link
  *
- * A destination on the link that is no neighbour ends in `no_neighbour`.
+ * Only that a host's own prefix is on the link takes its neighbour in instead of standing before
+ * it. A destination on the link that is no neighbour ends in `no_neighbour`. Of a neighbour two
+ * may know the MAC: static (route_neigh_set) goes before kernel (route_kernel_neigh_set).
  *
  * A next hop is a (port, address) that a route, a neighbour or a hold speaks of; its id stays the
  * same as long as any of these does. An SA holds the next hop of its outer destination
@@ -34,7 +37,8 @@
 struct json;
 
 struct route_params {
-	uint32_t max_v4, max_v6; /* static and connected routes of each family; 0 = 64Ki and 16Ki */
+	/* Connected, static and kernel routes of each family; 0 = 64Ki and 16Ki. */
+	uint32_t max_v4, max_v6;
 	int socket;
 	/* Runs fn(obj) when no worker can still see what was taken out before; NULL while there are
 	 * no workers. */
@@ -47,7 +51,8 @@ int route_create(const struct route_params *params, struct route **out, struct e
 void route_free(struct route *r);
 
 /* Tells of a port's link, or of its new addresses, MTU or MAC: adds and removes connected and own
- * addresses, and rewrites its next hops. The link is borrowed for the call. If it fails, the
+ * addresses, and rewrites its next hops. An address that the kernel gave, or an IPv6 link-local
+ * one, is our own and connects no prefix. The link is borrowed for the call. If it fails, the
  * addresses before the one named in *err are in place.
  */
 int route_link_set(struct route *r, const struct link *link, struct err *err);
@@ -69,6 +74,30 @@ int route_neigh_set(struct route *r, const struct addr *a, const struct rte_ethe
 		    uint8_t port, struct err *err);
 /* -ENOENT: there is none. */
 int route_neigh_del(struct route *r, const struct addr *a, uint8_t port, struct err *err);
+
+/* Routes and neighbours of the kernel: like the static ones, and behind them. Set again: replaced
+ * in place, no lookup finds a gap. port ROUTE_REFUSED (via NULL): the prefix leads nowhere,
+ * whatever lies around it; packets end in `no_route`. The gateway need not be on the port's link.
+ */
+#define ROUTE_REFUSED UINT8_MAX
+int route_kernel_set(struct route *r, const struct prefix *p, const struct addr *via, uint8_t port,
+		     struct err *err);
+int route_kernel_del(struct route *r, const struct prefix *p, struct err *err);
+int route_kernel_neigh_set(struct route *r, const struct addr *a, const struct rte_ether_addr *mac,
+			   uint8_t port, struct err *err);
+int route_kernel_neigh_del(struct route *r, const struct addr *a, uint8_t port, struct err *err);
+
+/* A next hop that somebody speaks of. needed: a route leads there, or an SA holds it; else it is a
+ * neighbour and no more.
+ */
+struct route_hop_use {
+	struct addr addr;
+	uint8_t port;
+	bool has_mac, needed;
+};
+/* Calls fn for each; fn changes no routes. O(next hops there ever were at once). */
+void route_hops_walk(const struct route *r, void (*fn)(void *ctx, const struct route_hop_use *use),
+		     void *ctx);
 
 /* The next hop of an address now, kept for the caller until route_release. NEXT_HOP_NONE: no route;
  * it may be released too.

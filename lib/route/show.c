@@ -10,6 +10,8 @@ print_hop(const struct control *c, const struct next_hop *h, FILE *f)
 
 	if ((h->flags & HOP_IS_LOCAL) != 0)
 		fprintf(f, "here");
+	else if ((h->flags & HOP_NOWHERE) != 0)
+		fprintf(f, "nowhere: no_route");
 	else if ((h->flags & HOP_ON_LINK) != 0)
 		fprintf(f, "on the link of %s", c->links[h->port].name);
 	else
@@ -34,10 +36,10 @@ print_entry(const struct control *c, const struct entry *e, FILE *f)
 	}
 }
 
-static bool
-is_neighbour(const struct control *c, uint32_t id)
+static const char *
+neigh_origin_name(const struct hop_book *book)
 {
-	return c->book[id].refs > 0 && c->book[id].neighbour;
+	return hop_neigh_origin(book) == NEIGH_KERNEL ? "kernel" : "static";
 }
 
 void
@@ -49,14 +51,13 @@ route_print(const struct route *r, FILE *f)
 	for (uint32_t i = 0; i < PREFIX_BUCKETS; i++)
 		for (const struct entry *e = c->prefixes[i]; e != NULL; e = e->next)
 			print_entry(c, e, f);
-	for (uint32_t id = HOP_LOCAL + 1; id < NEXT_HOP_NONE; id++) {
+	for (uint16_t id = c->neighbours; id != NEXT_HOP_NONE; id = c->book[id].later) {
+		const struct hop_book *book = &c->book[id];
 		struct addr a = hop_addr(&c->hops[id]);
 
-		if (!is_neighbour(c, id))
-			continue;
-		rte_ether_format_addr(mac, sizeof(mac), &c->book[id].mac);
-		fprintf(f, "neighbour %s %s on %s\n", addr_text(&a, text), mac,
-			c->links[c->hops[id].port].name);
+		rte_ether_format_addr(mac, sizeof(mac), &book->mac[hop_neigh_origin(book)]);
+		fprintf(f, "neighbour %s %s on %s, %s\n", addr_text(&a, text), mac,
+			c->links[c->hops[id].port].name, neigh_origin_name(book));
 	}
 }
 
@@ -76,9 +77,11 @@ json_entry(const struct control *c, const struct entry *e, struct json *j)
 		json_string(j, "to", prefix_text(&e->p, text));
 		json_string(j, "origin", origin_name(i));
 		json_bool(j, "used", first);
-		if (e->hop[i] != HOP_LOCAL)
+		if (e->hop[i] == HOP_REFUSED)
+			json_bool(j, "nowhere", true);
+		if (e->hop[i] >= HOP_FIRST)
 			json_string(j, "port", c->links[h->port].name);
-		if (e->hop[i] != HOP_LOCAL && (h->flags & HOP_ON_LINK) == 0)
+		if (e->hop[i] >= HOP_FIRST && (h->flags & HOP_ON_LINK) == 0)
 			json_string(j, "via", addr_text(&via, text));
 		json_end(j);
 		first = false;
@@ -97,16 +100,16 @@ route_json(const struct route *r, struct json *j)
 			json_entry(c, e, j);
 	json_end(j);
 	json_array(j, "neighbours");
-	for (uint32_t id = HOP_LOCAL + 1; id < NEXT_HOP_NONE; id++) {
+	for (uint16_t id = c->neighbours; id != NEXT_HOP_NONE; id = c->book[id].later) {
+		const struct hop_book *book = &c->book[id];
 		struct addr a = hop_addr(&c->hops[id]);
 
-		if (!is_neighbour(c, id))
-			continue;
-		rte_ether_format_addr(mac, sizeof(mac), &c->book[id].mac);
+		rte_ether_format_addr(mac, sizeof(mac), &book->mac[hop_neigh_origin(book)]);
 		json_object(j, NULL);
 		json_string(j, "ip", addr_text(&a, text));
 		json_string(j, "mac", mac);
 		json_string(j, "port", c->links[c->hops[id].port].name);
+		json_string(j, "origin", neigh_origin_name(book));
 		json_end(j);
 	}
 	json_end(j);

@@ -3,6 +3,7 @@
 #ifndef WORKER_LINK_H
 #define WORKER_LINK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <rte_ether.h>
@@ -21,6 +22,8 @@ enum port_side {
 struct link_address {
 	struct addr addr;
 	uint8_t len;
+	bool kernel; /* what the kernel gave the port: its prefix is a route of the kernel's, or
+			none */
 };
 
 struct link {

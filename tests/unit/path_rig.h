@@ -154,8 +154,8 @@ rig_port_make(struct path_rig *r, uint8_t index, const char *v4, uint8_t len4, c
 		.mac = { { 2, 0, 0, 0, 0, index } },
 		.n_addresses = 2,
 	};
-	link->addresses[0] = (struct link_address) { rig_addr(v4), len4 };
-	link->addresses[1] = (struct link_address) { rig_addr(v6), 64 };
+	link->addresses[0] = (struct link_address) { .addr = rig_addr(v4), .len = len4 };
+	link->addresses[1] = (struct link_address) { .addr = rig_addr(v6), .len = 64 };
 	snprintf(link->name, sizeof(link->name), "%s", index == RIG_BLACK ? "wan" : "lan");
 	r->port->stations[index].mac = link->mac;
 	rig_must(route_link_set(r->route, link, &err) == 0, err.text);

@@ -281,7 +281,7 @@ routes_are_printed(void **state)
 	assert_non_null(strstr(
 		text,
 		"* 10.2.0.0/16                                 static    via 10.1.2.3 on port0\n"));
-	assert_non_null(strstr(text, "neighbour 10.1.2.3 02:00:00:00:01:09 on port0\n"));
+	assert_non_null(strstr(text, "neighbour 10.1.2.3 02:00:00:00:01:09 on port0, static\n"));
 	assert_non_null(strstr(text, "{\"to\":\"10.2.0.0/16\",\"origin\":\"static\",\"used\":true,"
 				     "\"port\":\"port0\",\"via\":\"10.1.2.3\"}"));
 	free(text);
