@@ -114,6 +114,9 @@ is_idle(struct watch *w, const struct gw *gw)
 		return false;
 	totals_read(gw, &t);
 	/* Nothing comes while nobody reads: that is for whoever said `stop` to end. */
+	/* Captures end, and their time with them: what waits for an SA then would wait for ever. */
+	if (gw->clock.kind == CLOCK_STAMPS)
+		t.held -= t.waiting;
 	if (t.rx != w->seen || t.held != 0 || gw->paused) {
 		w->seen = t.rx;
 		w->idle_since = real_ms();

@@ -5,7 +5,6 @@
  */
 const struct conf_gate conf_gates[] = {
 	{ BLOCK_GATEWAY, "state_file", NULL, "leave it out" },
-	{ BLOCK_ACQUIRE, "action", "hold", "drop" },
 	{ BLOCK_REASSEMBLY, "timeout", NULL, "leave it out" },
 	{ BLOCK_REASSEMBLY, "max_datagrams", NULL, "leave it out" },
 	{ BLOCK_REASSEMBLY, "max_pieces", NULL, "leave it out" },

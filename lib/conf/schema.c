@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/engine.h"
+#include "hold/hold.h"
 #include "replay/replay.h"
 #include "route/trie.h"
 #include "sa/sa.h"
@@ -128,17 +129,17 @@ const struct conf_key conf_keys[] = {
 	GATEWAY(NUMBER, 0, replay_window_min, "replay_window_min", "0", 0, 65536, NULL, "packets",
 		"Raises the replay window that a key daemon asks for."),
 	ROW(GATEWAY, MAP, BLOCK_ACQUIRE, 0, conf_gateway, acquire, 0, "acquire", NULL, 0, 0, NULL, "",
-	    "What happens while a protect policy has no SA."),
+	    "What happens while a protect policy that a key daemon installed has no SA."),
 	ROW(GATEWAY, MAP, BLOCK_REASSEMBLY, 0, conf_gateway, reassembly, 0, "reassembly", NULL, 0, 0, NULL, "",
 	    "Limits of the reassembly of fragments."),
 
 	ROW(MAX_ROUTES, NUMBER, 0, 0, conf_gateway, max_routes.v4, GROUP_COST, "v4", "64Ki", 1, 16 * MI, NULL, "routes", "IPv4."),
 	ROW(MAX_ROUTES, NUMBER, 0, 0, conf_gateway, max_routes.v6, 4 * GROUP_COST, "v6", "16Ki", 1, 16 * MI, NULL, "routes", "IPv6."),
 
-	SUB(ACQUIRE, NUMBER, conf_gateway, acquire.action, "action", "drop", NO_NUMBERS, acquires, "",
-	    "drop: packets are dropped. hold: some wait for the SA."),
-	SUB(ACQUIRE, NUMBER, conf_gateway, acquire.hold, "hold", "64", 0, 4096, NULL, "packets", "How many are held for a policy."),
-	SUB(ACQUIRE, NUMBER, conf_gateway, acquire.rate, "rate", "100", 1, 1000000, NULL, "events per second", "Events to the key daemon."),
+	SUB(ACQUIRE, NUMBER, conf_gateway, acquire.action, "action", "hold", NO_NUMBERS, acquires, "",
+	    "hold: a few packets of each such policy wait for the SA, for a second. drop: none does."),
+	SUB(ACQUIRE, NUMBER, conf_gateway, acquire.hold, "hold", "64", 0, HOLD_MAX, NULL, "packets", "How many packets each worker holds in all; of one policy at most 4."),
+	SUB(ACQUIRE, NUMBER, conf_gateway, acquire.rate, "rate", "100", 1, 1000000, NULL, "events per second", "How often the key daemon is asked for an SA; for one policy at most once a second."),
 
 	SUB(REASSEMBLY, TIME, conf_gateway, reassembly.timeout_us, "timeout", "2s", 1000, 60000000, NULL, "",
 	    "How long a datagram waits for its pieces."),
@@ -227,7 +228,7 @@ const struct conf_key conf_keys[] = {
 	SUB(BUNDLE, NUMBER, conf_sa, bundle.worker, "worker", "fallback", 0, WORKERS_MAX - 1, fallbacks, "", "The worker it is for, or fallback."),
 
 	ROW(ENCAP, PORT_PAIR, 0, KEY_REQUIRED, conf_sa, encap.ports, 0, "udp", NULL, 0, 65535, NULL, "ports",
-	    "Ports in the packet's order: source, destination; in: the peer's, 0 for any, and ours. Of a tunnel: ours, the peer's."),
+	    "Ports in the packet's order: source, destination; in: the peer's, 0 for any, and ours. Of a tunnel: ours, the peer's. What proves authentic may come from another address or port than the peer's: a key daemon is told."),
 	SUB(ENCAP, TIME, conf_sa, encap.keepalive_us, "keepalive", "20s", 0, 3600000000, NULL, "", "NAT keepalive when nothing is sent for that long. 0: none."),
 	SUB(ENCAP, BOOL, conf_sa, encap.follow, "follow", "false", 0, 0, NULL, "", "Follow the peer to a new address."),
 

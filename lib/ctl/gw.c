@@ -20,6 +20,7 @@
 #include "ctl/timers.h"
 #include "ctl/view.h"
 #include "esp/esp.h"
+#include "hold/hold.h"
 #include "icmp/icmp.h"
 #include "numbers/numbers.h"
 #include "pipe/handoff.h"
@@ -73,6 +74,8 @@ worker_make(struct gw *gw, uint16_t index, uint16_t lcore, struct err *err)
 		return err_set(err, -ENOMEM, "no memory for the drop cells of worker %u", index);
 	rc = mailbox_init(w, err);
 	if (rc == 0)
+		rc = hold_init(w, err);
+	if (rc == 0)
 		rc = crypto_worker_init(gw->engines, gw->n_engines, c->key_cache, socket,
 					&w->crypto, err);
 	if (rc == 0)
@@ -91,6 +94,7 @@ worker_free(struct worker *w)
 	spd_worker_fini(w->spd);
 	esp_worker_fini(w->esp);
 	crypto_worker_fini(w->crypto);
+	hold_fini(w);
 	mailbox_fini(w);
 	rte_free(w->sparse);
 	rte_free(w);
@@ -262,6 +266,23 @@ policy_fini(struct gw *gw)
 	gw->policy_books = NULL;
 }
 
+/* gateway.acquire in one word, for a mail. */
+static uintptr_t
+hold_word(const struct conf *c)
+{
+	uint64_t max = c->gateway.acquire.action == CONF_ACQUIRE_HOLD ? c->gateway.acquire.hold : 0;
+
+	return max << 32 | c->gateway.acquire.rate;
+}
+
+static void
+hold_run(struct worker *w, void *arg)
+{
+	uint64_t word = (uintptr_t)arg;
+
+	hold_set(w, word >> 32, (uint32_t)word);
+}
+
 /* Rows of features that this configuration does not use. A reload cannot add one: it is decided
  * once. */
 static int
@@ -286,6 +307,7 @@ pipe_init(struct gw *gw, struct err *err)
 		rc = port_attach(gw->ports, w, err);
 		if (rc < 0)
 			return rc;
+		hold_run(w, (void *)hold_word(gw->conf));
 	}
 	gw->defer.n_workers = gw->n_workers;
 	return 0;
@@ -320,8 +342,10 @@ drain(struct gw *gw)
 		for (uint16_t i = 0; i < gw->n_workers; i++)
 			given |= worker_drain(gw->workers[i]);
 	} while (given);
-	for (uint16_t i = 0; i < gw->n_workers; i++)
+	for (uint16_t i = 0; i < gw->n_workers; i++) {
+		hold_drop(gw->workers[i], DROP_STOPPED);
 		port_drop_held(gw->workers[i]);
+	}
 }
 
 static void
@@ -369,8 +393,10 @@ gw_pace(struct gw *gw)
 	uint16_t burst = gw->options.burst != 0 ? gw->options.burst : c->burst;
 	bool taken = gw_mail_all(gw, burst_run, (void *)(uintptr_t)burst);
 
-	if (!gw_mail_all(gw, sleepy_run, c->idle == CONF_IDLE_SLEEP ? gw : NULL) || !taken)
-		GW_LOG(ERR, "burst and idle: a worker does not read its mail: reload again\n");
+	taken &= gw_mail_all(gw, sleepy_run, c->idle == CONF_IDLE_SLEEP ? gw : NULL);
+	if (!gw_mail_all(gw, hold_run, (void *)hold_word(gw->conf)) || !taken)
+		GW_LOG(ERR, "burst, idle and acquire: a worker does not read its mail: reload "
+			    "again\n");
 }
 
 /* What the gateway is made of, in the order in which it comes up. */

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/pace.h"
 #include "conf/conf.h"
 #include "crypto/engine.h"
 #include "ctl/defer.h"
@@ -57,6 +58,7 @@ struct policy_book {
 
 struct gw_totals {
 	uint64_t rx, tx, split, merged, held;
+	uint64_t waiting; /* of held: for an SA */
 	uint64_t drops[DROP_MAX], consumed[CONSUMED_MAX], generated[GENERATED_MAX];
 	uint64_t audits_lost;
 };
@@ -108,6 +110,7 @@ struct gw {
 	bool paused;
 	uint64_t last_look;	       /* at lifetimes, in tenths of a second */
 	uint64_t last_watch;	       /* at links, in seconds */
+	struct pace acquire_pace;      /* of all workers */
 	uint32_t n_up;		       /* parts */
 	struct gw_totals baseline;     /* at the last `clear` */
 	struct worker_counts *cleared; /* likewise, by worker; NULL: never cleared */
@@ -134,7 +137,7 @@ int gw_pause(struct gw *gw, bool pause, struct err *err);
 /* The way by which tables free what workers may still read; ctx is the gateway. */
 void gw_defer_free(void *ctx, void (*fn)(void *obj), void *obj);
 
-/* Tells the workers the burst and the idling of gw->conf. */
+/* Tells the workers what gw->conf says of burst, idle and acquire. */
 void gw_pace(struct gw *gw);
 
 /* What control has to do now and then; at least every millisecond while workers run. */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "base/json.h"
+#include "hold/hold.h"
 #include "pipe/handoff.h"
 #include "port/port.h"
 #include "seq/seq.h"
@@ -26,7 +27,8 @@ totals_read(const struct gw *gw, struct gw_totals *t)
 		t->tx += cell_get(&w->tx_packets);
 		t->split += cell_get(&w->split);
 		t->merged += cell_get(&w->merged);
-		t->held += port_held(w);
+		t->waiting += hold_held(w);
+		t->held += port_held(w) + hold_held(w);
 		t->audits_lost += mailbox_lost(w);
 		sum(t->drops, w->drops, DROP_MAX);
 		sum(t->consumed, w->consumed, CONSUMED_MAX);

@@ -42,14 +42,15 @@ audit_log(const struct gw *gw, const struct audit_event *e)
 }
 
 static void
-event_tell(const struct gw *gw, const struct worker_event *e)
+event_tell(struct gw *gw, const struct worker_event *e, uint64_t now)
 {
 	switch ((enum worker_event_kind)e->kind) {
 	case EVENT_AUDIT:
 		audit_log(gw, &e->audit);
 		break;
 	case EVENT_ACQUIRE:
-		if (gw->hooks.acquire != NULL)
+		if (gw->hooks.acquire != NULL &&
+		    pace_take(&gw->acquire_pace, now, gw->conf->gateway.acquire.rate))
 			gw->hooks.acquire(gw->hooks.ctx, &e->acquire);
 		break;
 	case EVENT_MAPPING:
@@ -64,13 +65,13 @@ event_tell(const struct gw *gw, const struct worker_event *e)
 }
 
 static void
-events_drain(struct gw *gw)
+events_drain(struct gw *gw, uint64_t now)
 {
 	struct worker_event e;
 
 	for (uint16_t i = 0; i < gw->n_workers; i++)
 		while (mailbox_event(gw->workers[i], &e))
-			event_tell(gw, &e);
+			event_tell(gw, &e, now);
 }
 
 static void
@@ -121,7 +122,7 @@ gw_tick(struct gw *gw)
 	struct err err;
 
 	defer_poll(&gw->defer, now, false);
-	events_drain(gw);
+	events_drain(gw, now);
 	if (spd_maintain(gw->spd, false, &err) < 0)
 		GW_LOG(WARNING, "policies: %s\n", err.text);
 	timers_dummies(gw, now);

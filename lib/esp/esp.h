@@ -8,14 +8,34 @@
 #include "base/err.h"
 #include "worker/stage.h"
 
+struct rte_mbuf;
+struct sa;
+struct worker;
+
+#define ESP_MOVED_SLOTS 256
+
+/* Where a peer was last told to have gone, of the SAs that share a slot. */
+struct moved {
+	uint32_t sa, generation;
+	uint64_t at; /* ns; 0 = never */
+	uint8_t address[16];
+	uint16_t port;
+};
+
 /* Owner only. */
 struct esp_worker {
 	uint16_t ipv4_id; /* of outer packets that may be fragmented on the way (RFC 6864) */
 	/* Tags of packets whose own lie in two segments: in one piece for the engine. */
 	uint8_t tags[BURST_MAX][ALG_ICV_MAX];
+	struct moved moved[ESP_MOVED_SLOTS];
 };
 
 int esp_worker_init(uint16_t worker, int socket, struct esp_worker **out, struct err *err);
 void esp_worker_fini(struct esp_worker *ew);
+
+/* An authentic packet of a UDP-encapsulated inbound SA, as it came: tells control when the peer is
+ * no longer where the SA says; once for each change, and not twice a second.
+ */
+void mapping_check(struct worker *w, const struct rte_mbuf *m, const struct sa *sa);
 
 #endif

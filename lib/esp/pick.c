@@ -2,6 +2,7 @@
 
 #include <rte_prefetch.h>
 
+#include "hold/hold.h"
 #include "icmp/icmp.h"
 #include "sa/sa.h"
 #include "seq/seq.h"
@@ -24,8 +25,6 @@ too_big(struct worker *w, struct rte_mbuf *m, const struct sa *sa)
 static enum drop_reason
 unusable(const struct sa *sa, const struct pkt *p)
 {
-	if (sa == NULL)
-		return DROP_NO_OUTBOUND_SA;
 	if (sa->state == SA_EXPIRED)
 		return DROP_EXPIRED;
 	/* RFC 4301 section 7: transport mode carries whole datagrams only. */
@@ -41,6 +40,8 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	struct sa *sa[BURST_MAX];
 	uint16_t kept = 0;
 
+	if (hold_before(w, pkts, n))
+		return 0;
 	for (uint16_t i = 0; i < n; i++) {
 		struct pkt *p = pkt_of(pkts[i]);
 
@@ -54,9 +55,12 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		struct pkt *p = pkt_of(m);
 		enum drop_reason why;
 
+		if (unlikely(sa[i] == NULL)) {
+			hold_take(w, m);
+			continue;
+		}
 		/* First of all: a drop is counted on the SA by index and generation. */
-		if (likely(sa[i] != NULL))
-			p->generation = sa[i]->generation;
+		p->generation = sa[i]->generation;
 		why = unusable(sa[i], p);
 		if (unlikely(why != DROP_NONE)) {
 			drop(w, m, why);

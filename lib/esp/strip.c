@@ -8,6 +8,7 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
+#include "esp/esp.h"
 #include "esp/transport.h"
 #include "sa/sa.h"
 #include "wire/ip.h"
@@ -194,6 +195,14 @@ strip_plain(struct rte_mbuf *m, struct pkt *p, const struct sa *sa)
 	return true;
 }
 
+/* The same in UDP, while the outer header is still there to be looked at. */
+static __rte_noinline bool
+strip_udp(struct worker *w, struct rte_mbuf *m, struct pkt *p)
+{
+	mapping_check(w, m, p->hot);
+	return (p->hot->flags & SA_PLAIN) != 0 && m->nb_segs == 1 && strip_plain(m, p, p->hot);
+}
+
 static __rte_noinline enum drop_reason
 strip_one(struct rte_mbuf *m, struct pkt *p)
 {
@@ -225,8 +234,12 @@ esp_strip(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		struct pkt *p = pkt_of(m);
 		enum drop_reason why;
 
-		if (likely((p->hot->flags & SA_PLAIN) != 0 && m->nb_segs == 1) &&
+		if (likely((p->hot->flags & (SA_PLAIN | SA_UDP)) == SA_PLAIN && m->nb_segs == 1) &&
 		    likely(strip_plain(m, p, p->hot))) {
+			pkts[kept++] = m;
+			continue;
+		}
+		if ((p->hot->flags & SA_UDP) != 0 && strip_udp(w, m, p)) {
 			pkts[kept++] = m;
 			continue;
 		}

@@ -62,6 +62,14 @@ too_big(struct worker *w, struct rte_mbuf *m, struct pkt *p, uint16_t mtu)
 	pipe_push(w, STAGE_ICMP_REPLY, m);
 }
 
+/* Hub and spoke: black is left through an SA or a policy. The number it came by is history. */
+static void
+turn_out(struct worker *w, struct rte_mbuf *m)
+{
+	pkt_of(m)->seq = 0;
+	pipe_push(w, STAGE_SPD_MATCH, m);
+}
+
 /* Where a packet goes that does not simply go on. Returns false if it does go on after all. */
 static bool
 divert(struct worker *w, struct rte_mbuf *m, const struct next_hop *h, bool clear_to_black)
@@ -71,8 +79,7 @@ divert(struct worker *w, struct rte_mbuf *m, const struct next_hop *h, bool clea
 	else if ((h->flags & HOP_IS_LOCAL) != 0)
 		pipe_push(w, STAGE_PUNT, m);
 	else if (h->side == PORT_BLACK && !clear_to_black)
-		pipe_push(w, STAGE_SPD_MATCH,
-			  m); /* hub and spoke: black is left through an SA or a policy */
+		turn_out(w, m);
 	else if (m->pkt_len > h->mtu)
 		too_big(w, m, pkt_of(m), h->mtu);
 	else

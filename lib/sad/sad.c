@@ -193,11 +193,13 @@ lookup_rest(const struct sad *sad, const struct pkt *p, const uint8_t *ip)
 	return index != SA_NONE && is_at(sa_at(sad->sas, index), p, ip) ? index : SA_NONE;
 }
 
+/* Any source port will do: a NAT may have changed it, and whether it is the peer's packet the ICV
+ * will say.
+ */
 static bool
 is_encap_of(const struct sa *sa, const struct pkt *p)
 {
-	return sa->in.udp_local_be == p->udp_dst_be &&
-	       (sa->in.udp_remote_be == 0 || sa->in.udp_remote_be == p->udp_src_be);
+	return sa->in.udp_local_be == p->udp_dst_be;
 }
 
 /* All that nearly every packet needs in one comparison: IPv4, ESP without UDP, SPI and address. */

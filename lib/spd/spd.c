@@ -361,6 +361,8 @@ spd_sa_set(struct spd *spd, uint32_t index, uint32_t sa, uint32_t sa_generation)
 	struct policy *pol = slab_at(&spd->policies, index);
 
 	__atomic_store_n(&pol->sa, (uint64_t)sa_generation << 32 | sa, __ATOMIC_RELAXED);
+	/* Released: who sees it counted sees the SA. */
+	__atomic_store_n(&spd->pointed, spd->pointed + 1, __ATOMIC_RELEASE);
 }
 
 void

@@ -101,6 +101,7 @@ struct spd_tables;
 struct spd {
 	uint32_t generation; /* of the committed state; written by control */
 	uint32_t instance;   /* no two SPDs of a process have the same */
+	uint32_t pointed;    /* how often a policy was pointed at an SA; written by control */
 	struct slab policies;
 	struct spd_tables *tables;
 };

@@ -38,8 +38,9 @@ enum icmp_reply_kind {
 };
 
 struct pkt {
-	uint64_t seq;	     /* 64-bit sequence number, host order */
-	uint32_t sa;	     /* SA index, SA_NONE before one is known */
+	uint64_t seq; /* 64-bit sequence number, host order; on the way out 0 before it has one,
+			 or when its wait for an SA ends (lib/hold) */
+	uint32_t sa;  /* SA index, SA_NONE before one is known */
 	uint32_t generation; /* of that SA */
 	uint32_t policy;     /* policy index, POLICY_NONE */
 	uint32_t spi_be;

@@ -27,6 +27,7 @@ struct clock;
 struct crypto_worker;
 struct esp_worker;
 struct handoff;
+struct hold;
 struct icmp_sources;
 struct icmp_worker;
 struct mailbox;
@@ -79,6 +80,7 @@ struct worker {
 	struct crypto_worker *crypto;
 	struct esp_worker *esp;
 	struct handoff *handoff;
+	struct hold *hold;
 	struct icmp_worker *icmp;
 	struct port_worker *port;
 	struct spd_worker *spd;

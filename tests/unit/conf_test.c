@@ -187,7 +187,6 @@ static const struct {
 	{ "clamping", SA("mss_clamp: true"), "6:17: sas[0].mss_clamp: ", "not supported by this version" },
 	{ "ESP ping", SA("esp_ping: true"), "6:16: sas[0].esp_ping: ", "not supported by this version" },
 	{ "a state file", TOP "gateway: {state_file: /var/lib/espgw/state}\n", "4:23: gateway.state_file: ", "not supported" },
-	{ "holding packets", TOP "gateway: {acquire: {action: hold}}\n", "4:29: gateway.acquire.action: ", "hold: not supported" },
 	{ "reassembly", TOP "gateway: {reassembly: {timeout: 3s}}\n", "4:33: gateway.reassembly.timeout: ", "not supported" },
 	{ "a mirror", "ports:\n  - {name: a, device: x, side: red, mirror: {tap: t}}\n", "2:45: ports[0].mirror: ", "not supported" },
 	/* values of the wrong type are complained of even behind a gate */
