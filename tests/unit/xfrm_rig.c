@@ -1,0 +1,322 @@
+#include "xfrm_rig.h"
+
+static uint64_t state;
+
+void
+rig_seed(uint64_t seed)
+{
+	state = seed;
+}
+
+uint64_t
+rig_random(void)
+{
+	uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+static bool
+often(void)
+{
+	return rig_random() & 1;
+}
+
+static uint32_t
+below(uint32_t n)
+{
+	return (uint32_t)(rig_random() % n);
+}
+
+struct addr
+rig_addr(uint8_t family)
+{
+	struct addr a = { .family = family };
+
+	for (unsigned i = 0; i < (family == 4 ? 4 : family == 6 ? 16 : 0); i++)
+		a.octets[i] = (uint8_t)rig_random();
+	return a;
+}
+
+void
+rig_sel(struct xfrm_sel *sel, uint8_t family)
+{
+	uint32_t most = family == 4 ? 33 : 129;
+
+	*sel = (struct xfrm_sel) {
+		.family = family,
+		.proto = (uint8_t)rig_random(),
+		.src = { rig_addr(family), (uint8_t)below(most) },
+		.dst = { rig_addr(family), (uint8_t)below(most) },
+		.sport = (uint16_t)rig_random(),
+		.sport_mask = often() ? 0xffff : 0,
+		.dport = (uint16_t)rig_random(),
+		.dport_mask = often() ? 0xfff0 : 0,
+		.ifindex = (int32_t)below(100),
+		.user = below(1000),
+	};
+}
+
+static void
+random_life(struct xfrm_life *life, struct xfrm_used *used)
+{
+	uint64_t *l = (uint64_t *)life, *u = (uint64_t *)used;
+
+	for (size_t i = 0; i < sizeof(*life) / 8; i++)
+		l[i] = often() ? rig_random() : XFRM_NO_LIMIT;
+	for (size_t i = 0; i < sizeof(*used) / 8; i++)
+		u[i] = rig_random();
+}
+
+static void
+random_key(struct xfrm_key *key, uint8_t len)
+{
+	key->len = len;
+	for (unsigned i = 0; i < len; i++)
+		key->octets[i] = (uint8_t)(1 + below(255));
+}
+
+static void
+random_suite(struct xfrm_sa *sa)
+{
+	const struct alg *cipher = &algs[1 + below(ALG_NULL)], *auth = NULL;
+	uint8_t icv = 0;
+
+	if (cipher->kind == ALG_CIPHER)
+		auth = &algs[ALG_HMAC_SHA1_96 + below(ALG_MAX - ALG_HMAC_SHA1_96)];
+	else if (cipher->short_icv && often())
+		icv = often() ? 8 : 12;
+	assert_int_equal(suite_init(&sa->suite, cipher, auth, icv, false,
+				    (sa->flags & XFRM_SA_ESN) != 0, NULL),
+			 0);
+	sa->has |= XFRM_HAS_SUITE;
+	random_key(&sa->key, cipher->key_len + cipher->salt_len);
+	if (auth != NULL)
+		random_key(&sa->auth_key, auth->key_len);
+}
+
+static void
+random_replay(struct xfrm_sa *sa)
+{
+	struct xfrm_replay *r = &sa->replay;
+	bool in = sa->dir != XFRM_SA_DIR_OUT, out = sa->dir != XFRM_SA_DIR_IN;
+
+	if ((sa->flags & XFRM_SA_ESN) || often()) {
+		sa->has |= XFRM_HAS_REPLAY_ESN;
+		r->words = 1 + below(XFRM_REPLAY_WORDS);
+		r->window = in ? 1 + below(r->words * 32) : 0;
+		r->seq = in ? rig_random() : 0;
+		r->oseq = out ? rig_random() : 0;
+		for (unsigned i = 0; i < r->words; i++)
+			r->bitmap[i] = (uint32_t)rig_random();
+	} else {
+		sa->window = in ? (uint8_t)rig_random() : 0;
+		if (often())
+			return;
+		sa->has |= XFRM_HAS_REPLAY;
+		r->words = 1;
+		r->seq = in ? (uint32_t)rig_random() : 0;
+		r->oseq = out ? (uint32_t)rig_random() : 0;
+		r->bitmap[0] = (uint32_t)rig_random();
+	}
+}
+
+static void
+random_words(struct xfrm_sa *sa)
+{
+	if (often()) {
+		sa->has |= XFRM_HAS_EXTRA_FLAGS;
+		sa->extra_flags = sa->dir == XFRM_SA_DIR_IN ? 0 : below(4);
+	}
+	if (often()) {
+		sa->has |= XFRM_HAS_COADDR;
+		sa->coaddr = rig_addr(sa->family);
+	}
+	if (often()) {
+		sa->has |= XFRM_HAS_LASTUSED;
+		sa->lastused = rig_random();
+	}
+	if (often()) {
+		sa->has |= XFRM_HAS_MARK | XFRM_HAS_SET_MARK;
+		sa->mark = (struct xfrm_mark) { (uint32_t)rig_random(), (uint32_t)rig_random() };
+		sa->set_mark =
+			(struct xfrm_mark) { (uint32_t)rig_random(), (uint32_t)rig_random() };
+	}
+	if (often()) {
+		sa->has |= XFRM_HAS_OFFLOAD | XFRM_HAS_IF_ID;
+		sa->offload = (struct xfrm_offload) { (int32_t)below(9), (uint8_t)below(8) };
+		sa->if_id = (uint32_t)rig_random();
+	}
+	if (sa->dir != XFRM_SA_DIR_NONE && often()) {
+		sa->has |= XFRM_HAS_PCPU;
+		sa->pcpu = below(64);
+	}
+	if (often()) {
+		sa->has |= XFRM_HAS_LTIME | XFRM_HAS_REPLAY_THRESH | XFRM_HAS_ETIMER_THRESH;
+		sa->replay_thresh = below(100);
+		sa->etimer_thresh = below(100);
+	}
+}
+
+static void
+random_encap(struct xfrm_sa *sa)
+{
+	if (often())
+		return;
+	sa->has |= XFRM_HAS_ENCAP;
+	sa->encap.type = XFRM_ENCAP_ESPINUDP;
+	sa->encap.sport = (uint16_t)rig_random();
+	sa->encap.dport = 4500;
+	if (often())
+		sa->encap.oa = rig_addr(sa->family);
+	if (sa->dir != XFRM_SA_DIR_OUT && often()) {
+		sa->has |= XFRM_HAS_MTIMER;
+		sa->mtimer_s = (uint32_t)rig_random();
+	}
+	if (sa->dir != XFRM_SA_DIR_IN && often()) {
+		sa->has |= XFRM_HAS_NAT_KEEPALIVE;
+		sa->nat_keepalive_s = below(100);
+	}
+}
+
+static void
+random_iptfs(struct xfrm_sa *sa)
+{
+	if (sa->mode == XFRM_TUNNEL && often()) {
+		sa->has |= XFRM_HAS_TFCPAD;
+		sa->tfcpad = below(1500);
+	}
+	if (sa->mode != XFRM_IPTFS)
+		return;
+	if (sa->dir == XFRM_SA_DIR_IN) {
+		sa->has |= XFRM_HAS_IPTFS_DROP_TIME | XFRM_HAS_IPTFS_REORDER_WINDOW;
+		sa->iptfs.drop_time_us = below(1000000);
+		sa->iptfs.reorder_window = (uint16_t)below(100);
+		return;
+	}
+	sa->has |= XFRM_HAS_IPTFS_DONT_FRAG | XFRM_HAS_IPTFS_INIT_DELAY | XFRM_HAS_IPTFS_MAX_QSIZE |
+		   XFRM_HAS_IPTFS_PKT_SIZE | XFRM_HAS_IPTFS_RATE;
+	sa->iptfs.dont_frag = true;
+	sa->iptfs.init_delay_us = below(1000);
+	sa->iptfs.max_queue = below(1000000);
+	sa->iptfs.packet_size = below(1500);
+	sa->iptfs_rate.bits_per_second = rig_random();
+	sa->iptfs_rate.layer = 3;
+	sa->iptfs_rate.congestion_control = often();
+}
+
+void
+rig_sa(struct xfrm_sa *sa)
+{
+	static const uint8_t modes[] = { XFRM_TRANSPORT, XFRM_TUNNEL, XFRM_BEET, XFRM_IPTFS };
+	bool comp = below(8) == 0;
+
+	memset(sa, 0, sizeof(*sa));
+	xfrm_sa_init(sa);
+	sa->family = often() ? 4 : 6;
+	rig_sel(&sa->sel, often() ? 4 : 6);
+	sa->src = rig_addr(sa->family);
+	sa->id.dst = rig_addr(sa->family);
+	sa->id.proto = comp ? XFRM_PROTO_COMP : XFRM_PROTO_ESP;
+	sa->id.spi = comp ? 1 + below(0xffff) : 256 + below(UINT32_MAX - 256);
+	random_life(&sa->life, &sa->used);
+	sa->stats.replay_window = (uint32_t)rig_random();
+	sa->stats.replay = (uint32_t)rig_random();
+	sa->stats.integrity_failed = (uint32_t)rig_random();
+	sa->seq = (uint32_t)rig_random();
+	sa->reqid = (uint32_t)rig_random();
+	sa->mode = modes[below(comp ? 3 : 4)];
+	if (sa->mode == XFRM_IPTFS || often()) {
+		sa->has |= XFRM_HAS_DIR;
+		sa->dir = often() ? XFRM_SA_DIR_IN : XFRM_SA_DIR_OUT;
+	}
+	sa->flags = XFRM_SA_NOECN | (often() ? XFRM_SA_ESN : 0) |
+		    (sa->dir == XFRM_SA_DIR_OUT ? XFRM_SA_NOPMTUDISC : XFRM_SA_ICMP);
+	if (comp)
+		sa->has |= XFRM_HAS_COMP;
+	else
+		random_suite(sa);
+	random_replay(sa);
+	random_words(sa);
+	random_encap(sa);
+	if (!comp)
+		random_iptfs(sa);
+	if (often()) {
+		sa->has |= XFRM_HAS_SUBSPACES | XFRM_HAS_OUTER;
+		sa->subspaces.count = (uint16_t)below(64);
+		sa->subspaces.bits = (uint8_t)below(16);
+		sa->outer.df = (uint8_t)below(3);
+		sa->outer.frag = (uint8_t)below(3);
+	}
+}
+
+static void
+random_tmpl(struct xfrm_tmpl *t, uint8_t inner, bool out)
+{
+	static const uint8_t modes[] = { XFRM_TRANSPORT, XFRM_TUNNEL, XFRM_BEET, XFRM_IPTFS };
+
+	memset(t, 0, sizeof(*t));
+	t->mode = modes[below(4)];
+	t->family = t->mode == XFRM_TRANSPORT ? inner : often() ? 4 : 6;
+	t->id.proto = often() ? XFRM_PROTO_ESP : XFRM_PROTO_COMP;
+	t->id.spi = (uint32_t)rig_random();
+	t->id.dst = rig_addr(t->family);
+	t->src = rig_addr(t->family);
+	t->reqid = (uint32_t)rig_random();
+	t->share = (uint8_t)below(4);
+	t->optional = !out && often();
+	t->aalgos = t->ealgos = t->calgos = (uint32_t)rig_random();
+}
+
+void
+rig_policy(struct xfrm_policy *p)
+{
+	uint8_t inner;
+
+	memset(p, 0, sizeof(*p));
+	inner = often() ? 4 : 6;
+	rig_sel(&p->sel, inner);
+	random_life(&p->life, &p->used);
+	p->priority = (uint32_t)rig_random();
+	p->dir = (uint8_t)below(XFRM_DIR_END);
+	p->index = often() ? 0 : below(1000) * 8 + p->dir;
+	p->action = often() ? XFRM_ALLOW : XFRM_BLOCK;
+	p->flags = (uint8_t)rig_random();
+	p->share = (uint8_t)below(4);
+	p->n_tmpls = (uint8_t)below(XFRM_TMPL_MAX + 1);
+	for (unsigned i = 0; i < p->n_tmpls; i++) {
+		random_tmpl(&p->tmpls[i], inner, p->dir == XFRM_DIR_OUT);
+		inner = p->tmpls[i].family;
+	}
+	if (often())
+		p->has |= XFRM_HAS_POLICY_TYPE;
+	if (often()) {
+		p->has |= XFRM_HAS_MARK | XFRM_HAS_IF_ID | XFRM_HAS_OFFLOAD;
+		p->mark = (struct xfrm_mark) { (uint32_t)rig_random(), (uint32_t)rig_random() };
+		p->if_id = (uint32_t)rig_random();
+		p->offload = (struct xfrm_offload) { (int32_t)below(9), (uint8_t)below(8) };
+	}
+}
+
+struct xfrm_out *
+rig_begin(struct rig_msg *m)
+{
+	memset(m->octets, 0xa5, sizeof(m->octets));
+	m->out = (struct xfrm_out) { m->octets, m->octets + sizeof(m->octets) };
+	return &m->out;
+}
+
+const struct xfrm_msg *
+rig_end(struct rig_msg *m)
+{
+	size_t at = 0, len = (size_t)(m->out.at - m->octets);
+	struct err err = { "" };
+
+	assert_int_equal(xfrm_next(m->octets, len, &at, &m->msg, &err), 1);
+	assert_int_equal(m->msg.head.len, len);
+	assert_int_equal(at, len);
+	assert_int_equal(len % 4, 0);
+	return &m->msg;
+}
