@@ -67,4 +67,8 @@ void icmp_sources_free(struct icmp_sources *sources);
 const struct addr *icmp_source_for(const struct icmp_sources *sources, const uint8_t *ip, bool v6,
 				   uint8_t port, bool from_sa);
 
+/* The one that has this address, 4 or 16 octets as in a packet; NULL: no port has it. */
+const struct icmp_source *icmp_source_of(const struct icmp_sources *sources, const uint8_t *addr,
+					 bool v6);
+
 #endif

@@ -140,6 +140,17 @@ answer_make(struct worker *w, const struct rte_mbuf *m, const struct addr *src, 
 	return answer;
 }
 
+/* Our own host is told by whom it wrote to: it believes no packet from outside with a source of its
+ * own.
+ */
+static const struct addr *
+farther_set(struct addr *a, const uint8_t *ip, bool v6)
+{
+	*a = (struct addr) { .family = v6 ? 6 : 4 };
+	memcpy(a->octets, wire_ip_dst(ip, v6), v6 ? 16 : 4);
+	return a;
+}
+
 static void
 answer_send(struct worker *w, const struct rte_mbuf *m)
 {
@@ -148,9 +159,12 @@ answer_send(struct worker *w, const struct rte_mbuf *m)
 	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
 	bool v6 = (p->flags & PKT_V6) != 0;
 	const struct addr *src = NULL;
+	struct addr farther;
 	struct rte_mbuf *answer;
 
-	if (w->view->icmp != NULL)
+	if (w->view->icmp != NULL && p->from_host)
+		src = farther_set(&farther, ip, v6);
+	else if (w->view->icmp != NULL)
 		src = icmp_source_for(w->view->icmp, ip, v6, p->port,
 				      (p->flags & PKT_FROM_SA) != 0);
 	if (src != NULL && !icmp_may_answer(w->view->icmp, m)) {
@@ -172,7 +186,7 @@ answer_send(struct worker *w, const struct rte_mbuf *m)
 	}
 	cell_add(p->reply == ICMP_REPLY_TOO_BIG ? &iw->count.too_big : &iw->count.time_exceeded, 1);
 	cell_add(&w->generated[GENERATED_ICMP], 1);
-	pipe_push(w, STAGE_SPD_MATCH, answer);
+	pipe_push(w, p->from_host ? STAGE_PUNT : STAGE_SPD_MATCH, answer);
 }
 
 uint16_t

@@ -80,6 +80,19 @@ icmp_source_for(const struct icmp_sources *sources, const uint8_t *ip, bool v6, 
 	return best;
 }
 
+const struct icmp_source *
+icmp_source_of(const struct icmp_sources *sources, const uint8_t *addr, bool v6)
+{
+	for (uint32_t i = 0; i < sources->n; i++) {
+		const struct icmp_source *s = &sources->list[i];
+
+		if (s->addr.family == (v6 ? 6 : 4) &&
+		    memcmp(s->addr.octets, addr, v6 ? 16 : 4) == 0)
+			return s;
+	}
+	return NULL;
+}
+
 bool
 icmp_is_broadcast(const struct icmp_sources *sources, const uint8_t *addr)
 {

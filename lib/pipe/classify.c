@@ -17,6 +17,8 @@
 #include "worker/worker.h"
 
 /* UDP, ESP and the longest IV behind the IP header: in the first segment always. */
+#define ETHER_TYPE_EAPOL 0x888e
+
 #define BEHIND_IP (sizeof(struct rte_udp_hdr) + sizeof(struct rte_esp_hdr) + 16)
 
 /* A packet whose buffers somebody else reads or writes is copied before anything is written, and
@@ -58,6 +60,32 @@ malformed(enum wire_verdict verdict)
 	return verdict == WIRE_CHECKSUM ? DROP_OUTER_CHECKSUM :
 	       verdict == WIRE_SPLIT	? DROP_BUFFER :
 					  DROP_OUTER_MALFORMED;
+}
+
+/* Frames that our own host wants though they are no IP: ARP, IS-IS (LLC), who may use the link
+ * (IEEE 802.1X). Others, as LLDP, are about the device itself.
+ */
+static bool
+host_wants(const struct worker *w, const struct rte_mbuf *m, const struct pkt *p)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+
+	return (w->view->mirrored >> p->port & 1) != 0 &&
+	       (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_ARP) ||
+		eth->ether_type == RTE_BE16(ETHER_TYPE_EAPOL) ||
+		rte_be_to_cpu_16(eth->ether_type) <= RTE_ETHER_MTU);
+}
+
+/* The end of a frame that judge() did not like. */
+static __rte_noinline void
+refuse(struct worker *w, struct rte_mbuf *m, struct pkt *p, enum drop_reason why)
+{
+	if (why != DROP_NOT_IP || !host_wants(w, m, p)) {
+		drop(w, m, why);
+		return;
+	}
+	p->l4_off = 0;
+	pipe_push(w, STAGE_PUNT, m);
 }
 
 /* The frame's own header and the IP header: whose it is, what is in it, whether it may be. Cuts the
@@ -109,6 +137,7 @@ take_in(struct worker *w, struct rte_mbuf *m)
 	p->sa = SA_NONE;
 	p->policy = POLICY_NONE;
 	p->flags = 0;
+	p->from_host = false;
 	if (unlikely(!mbuf_is_plain(m))) {
 		m = make_plain(w, m);
 		if (m == NULL)
@@ -117,7 +146,7 @@ take_in(struct worker *w, struct rte_mbuf *m)
 	}
 	why = judge(w, m, p);
 	if (unlikely(why != DROP_NONE)) {
-		drop(w, m, why);
+		refuse(w, m, p, why);
 		return NULL;
 	}
 	return m;
@@ -142,7 +171,7 @@ classify_red(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 
 		if (unlikely(m == NULL))
 			continue;
-		if (unlikely(is_for_us(w, m, pkt_of(m)))) {
+		if (unlikely(is_for_us(w, m, pkt_of(m))) || unlikely(is_for_group(w, m))) {
 			pipe_push(w, STAGE_PUNT, m);
 			continue;
 		}
@@ -191,6 +220,21 @@ udp_check(const struct rte_mbuf *m, const struct pkt *p, const struct rte_udp_hd
 	return udp_sum_is_right(m, p, len) ? DROP_NONE : DROP_UDP_CHECKSUM;
 }
 
+/* The first of several fragments: key exchange is put together by our own host, ESP by nobody. */
+static __rte_noinline bool
+fragment_demux(struct worker *w, struct rte_mbuf *m, struct pkt *p, enum drop_reason *why)
+{
+	uint16_t payload = p->l4_off + sizeof(struct rte_udp_hdr);
+
+	*why = DROP_FRAG_TO_ESP;
+	if (m->data_len < payload + 4 ||
+	    wire_load32(rte_pktmbuf_mtod_offset(m, const uint8_t *, payload)) != 0)
+		return false;
+	p->flags |= PKT_UDP_ENCAP;
+	pipe_push(w, STAGE_PUNT, m);
+	return true;
+}
+
 /* UDP to a port of ours that takes ESP: keepalive, IKE or ESP (RFC 3948 section 4). True: the
  * packet is gone. */
 static bool
@@ -201,7 +245,9 @@ udp_demux(struct worker *w, struct rte_mbuf *m, struct pkt *p, enum drop_reason 
 	const uint8_t *payload = (const uint8_t *)(udp + 1);
 	uint32_t len;
 
-	*why = (p->flags & PKT_FRAG_FIRST) != 0 ? DROP_FRAG_TO_ESP : udp_check(m, p, udp);
+	if (unlikely((p->flags & PKT_FRAG_FIRST) != 0))
+		return fragment_demux(w, m, p, why);
+	*why = udp_check(m, p, udp);
 	if (unlikely(*why != DROP_NONE))
 		return false;
 	len = rte_be_to_cpu_16(udp->dgram_len) - sizeof(*udp);
@@ -210,6 +256,7 @@ udp_demux(struct worker *w, struct rte_mbuf *m, struct pkt *p, enum drop_reason 
 		return true;
 	}
 	if (len >= 4 && wire_load32(payload) == 0) {
+		p->flags |= PKT_UDP_ENCAP;
 		pipe_push(w, STAGE_PUNT, m);
 		return true;
 	}

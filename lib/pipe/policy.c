@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "pipe/ours.h"
+#include "punt/punt_stage.h"
 #include "route/route_stage.h"
 #include "sa/sa.h"
 #include "spd/spd_stage.h"
@@ -98,6 +99,28 @@ selector_check(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	return kept;
 }
 
+/* For our own address, or for a group that our own host may be of. */
+static bool
+is_for_host(const struct worker *w, const struct rte_mbuf *m)
+{
+	bool v6 = (pkt_of(m)->flags & PKT_V6) != 0;
+
+	return is_for_group(w, m) || is_ours(w, dst_of(m, v6), v6);
+}
+
+/* A source that nobody has, or that is us. Stations that have no address yet speak to groups. */
+static bool
+source_is_odd(const struct worker *w, const struct rte_mbuf *m)
+{
+	bool v6 = (pkt_of(m)->flags & PKT_V6) != 0;
+	const uint8_t *src = src_of(m, v6);
+	bool none = v6 ? (wire_load64(src) | wire_load64(src + 8)) == 0 : wire_load32(src) == 0;
+
+	if (none && is_for_group(w, m))
+		return false;
+	return !wire_is_unicast(src, v6) || is_ours(w, src, v6);
+}
+
 uint16_t
 clear_check(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -108,10 +131,11 @@ clear_check(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	spd_lookup(w, spd, SPD_IN, pkts, n, policy);
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
-		bool v6 = (pkt_of(m)->flags & PKT_V6) != 0;
-		bool ours = is_ours(w, dst_of(m, v6), v6);
+		bool ours = is_for_host(w, m);
 
-		if (!wire_is_unicast(src_of(m, v6), v6) || is_ours(w, src_of(m, v6), v6))
+		if (ours && punt_is_exempt(m))
+			pipe_push(w, STAGE_PUNT, m);
+		else if (source_is_odd(w, m))
 			drop(w, m, DROP_POLICY_CLEARTEXT);
 		else if (policy[i] == SPD_FRAG_PORTS)
 			drop(w, m, DROP_FRAG_PORTS);
@@ -122,8 +146,25 @@ clear_check(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 			drop(w, m, DROP_POLICY_CLEARTEXT);
 		else if (spd_policy(spd, policy[i])->action == POLICY_DISCARD)
 			drop(w, m, DROP_POLICY_DISCARD);
+		else if (ours)
+			pipe_push(w, STAGE_PUNT, m);
 		else
 			pkts[kept++] = m;
+	}
+	return kept;
+}
+
+/* Our own host has looked for the next hop itself, and may send by any port. */
+static uint16_t
+own_send(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		if (pkt_of(pkts[i])->from_host)
+			punt_send_as_is(w, pkts[i]);
+		else
+			pkts[kept++] = pkts[i];
 	}
 	return kept;
 }
@@ -133,6 +174,7 @@ bypass(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	uint16_t kept = 0;
 
+	n = own_send(w, pkts, n);
 	n = route_bypass(w, pkts, n);
 	for (uint16_t i = 0; i < n; i++) {
 		const struct pkt *p = pkt_of(pkts[i]);

@@ -35,7 +35,8 @@ const struct stage_row stage_rows[STAGE_MAX] = {
 	[STAGE_ESP_STRIP]       = { "esp_strip",       esp_strip,           STAGE_LIFE_COUNT_IN },
 	[STAGE_LIFE_COUNT_IN]   = { "life_count",      life_count_in,       STAGE_ECN_DECAP },
 	[STAGE_ECN_DECAP]       = { "ecn_decap",       ecn_decap,           STAGE_SELECTOR_CHECK },
-	[STAGE_SELECTOR_CHECK]  = { "selector_check",  selector_check,      STAGE_TTL_CHECK_IN },
+	[STAGE_SELECTOR_CHECK]  = { "selector_check",  selector_check,      STAGE_LOCAL_DELIVER },
+	[STAGE_LOCAL_DELIVER]   = { "local_deliver",   local_deliver,       STAGE_TTL_CHECK_IN },
 	[STAGE_TTL_CHECK_IN]    = { "ttl_check",       ttl_check,           STAGE_ROUTE },
 	[STAGE_ROUTE]           = { "route",           route,               STAGE_NEIGH_WRITE },
 	[STAGE_NEIGH_WRITE]     = { "neigh_write",     neigh_write,         STAGE_PORT_TX },
@@ -43,6 +44,7 @@ const struct stage_row stage_rows[STAGE_MAX] = {
 	/* beside them */
 	[STAGE_CLEAR_CHECK]     = { "clear_check",     clear_check,         STAGE_TTL_CHECK_IN },
 	[STAGE_BYPASS]          = { "bypass",          bypass,              STAGE_NEIGH_WRITE_OUT },
+	[STAGE_CLASSIFY_OWN]    = { "classify",        classify_own,        STAGE_SPD_MATCH },
 	[STAGE_PUNT]            = { "punt",            punt,                STAGE_MAX },
 	[STAGE_ICMP_REPLY]      = { "icmp_reply",      icmp_reply,          STAGE_MAX },
 };

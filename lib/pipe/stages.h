@@ -17,6 +17,14 @@ stage_fn classify_red;
  */
 stage_fn classify_black;
 
+/* What our own host sends through a mirror: frames that control took from one. ARP, neighbour
+ * discovery and key exchange are sent as they are by the mirror's port; the rest is outbound
+ * traffic, whose TTL nobody counts down. Drops mirror_source, outer_malformed.
+ */
+stage_fn classify_own;
+/* Out of an SA for ourselves: to punt, before anybody counts its TTL down. */
+stage_fn local_deliver;
+
 /* The outbound policies: protect stays; bypass and what no policy names go to bypass. Drops
  * policy_discard, frag_ports.
  */
@@ -28,7 +36,8 @@ stage_fn selector_check;
  * policy_discard, no_policy, frag_ports; what is for ourselves and no policy names goes to punt.
  */
 stage_fn clear_check;
-/* Out in clear: finds the next hop. Drops no_policy (a black one that no policy allows), no_route.
+/* Out in clear: finds the next hop; our own host found it already, and its frame is sent as it is.
+ * Drops no_policy (a black one that no policy allows), no_route.
  */
 stage_fn bypass;
 

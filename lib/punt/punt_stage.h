@@ -1,10 +1,30 @@
-/* What is for this gateway itself and not ESP. */
+/* The datapath's side of lib/punt. */
 #ifndef PUNT_PUNT_STAGE_H
 #define PUNT_PUNT_STAGE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "worker/stage.h"
 
-/* Ends the packet no_listener: no mirror takes it. */
+/* Gives the packet to control, for the mirror of the port it came by; a decrypted one for that of
+ * the port that has its address. Drops punt_limit, punt_full; no_listener where there is no mirror.
+ */
 stage_fn punt;
+
+/* Frames that control took from mirrors; they go to STAGE_CLASSIFY_OWN. */
+source_fn inject_rx;
+
+/* Whether a packet in clear for ourselves is none of the policies' business: key exchange and
+ * neighbour discovery, without which no policy ever has an SA (RFC 4301 sections 4.4.1 and 5.2).
+ */
+bool punt_is_exempt(const struct rte_mbuf *m);
+/* The same of what our own host sends. Of a datagram in fragments the first one decides: it is
+ * remembered for those that follow.
+ */
+bool punt_own_is_exempt(struct worker *w, const struct rte_mbuf *m);
+
+/* Sends a packet of our own host as the frame that it came as, by the port of its mirror. */
+void punt_send_as_is(struct worker *w, struct rte_mbuf *m);
 
 #endif

@@ -54,6 +54,8 @@
 	X(HANDOFF_FULL, "handoff_full", "the ring to the worker that owns the SA is full")         \
 	X(PIPE_FULL, "pipe_full", "too many packets waiting for one stage")                        \
 	X(PUNT_LIMIT, "punt_limit", "over the rate of packets for this gateway itself")            \
+	X(PUNT_FULL, "punt_full", "the queue of packets for this gateway itself is full")          \
+	X(MIRROR_FULL, "mirror_full", "a mirror, or the queue from it, did not take the frame")    \
 	X(MIRROR_SOURCE, "mirror_source", "from a mirror with a source address that is not ours")  \
 	X(STOPPED, "stopped", "still inside when the gateway stopped")
 

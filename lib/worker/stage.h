@@ -46,13 +46,15 @@ enum stage_id {
 	STAGE_LIFE_COUNT_IN, /* whole packets only: a malformed one counts against no lifetime */
 	STAGE_ECN_DECAP,
 	STAGE_SELECTOR_CHECK,
+	STAGE_LOCAL_DELIVER, /* present where a port has a mirror */
 	STAGE_TTL_CHECK_IN,
 	STAGE_ROUTE,
 	STAGE_NEIGH_WRITE,
 	STAGE_PORT_TX,
 	/* beside them */
-	STAGE_CLEAR_CHECK, /* in clear on a black port: the inbound policies; then TTL and route */
-	STAGE_BYPASS,	   /* out, in clear */
+	STAGE_CLEAR_CHECK,  /* in clear on a black port: the inbound policies; then TTL and route */
+	STAGE_BYPASS,	    /* out, in clear */
+	STAGE_CLASSIFY_OWN, /* what our own host sent through a mirror; then spd_match */
 	STAGE_PUNT,
 	STAGE_ICMP_REPLY,
 	STAGE_MAX,

@@ -33,6 +33,7 @@ struct icmp_worker;
 struct mailbox;
 struct pipe;
 struct port_worker;
+struct punt_worker;
 struct rte_mempool;
 struct rte_rcu_qsbr;
 struct route;
@@ -51,6 +52,7 @@ struct view {
 	const struct route *route;
 	const struct sa_table *sas;
 	const struct icmp_sources *icmp; /* where answers come from; NULL: there are none */
+	uint32_t mirrored;		 /* mask of the ports that have a mirror */
 	/* Our UDP ports that take ESP (RFC 3948); network byte order. */
 	uint16_t n_udp_ports;
 	uint16_t udp_ports_be[VIEW_UDP_PORTS_MAX];
@@ -83,6 +85,7 @@ struct worker {
 	struct hold *hold;
 	struct icmp_worker *icmp;
 	struct port_worker *port;
+	struct punt_worker *punt; /* NULL: no port has a mirror */
 	struct spd_worker *spd;
 	struct sparse *sparse;
 	struct mailbox *mailbox;
