@@ -2,6 +2,7 @@
 
 All that a Lab makes, it takes away again in close(): processes by their ids, namespaces by their names.
 """
+import contextlib
 import ctypes
 import json
 import os
@@ -51,13 +52,14 @@ def memory(huge=False):
 class Gateway:
     """One running espgw: configured by a dictionary, stopped by SIGTERM, judged by its exit report."""
 
-    def __init__(self, folder, name, config, ns=None, huge=False, telemetry=False, arguments=()):
+    def __init__(self, folder, name, config, ns=None, huge=False, telemetry=False, arguments=(), workers=1):
         self.name, self.folder = name, folder
         self.prefix = f"espgw-{os.path.basename(folder)}-{name}"
         self.file, self.socket = f"{folder}/{name}.yaml", f"{folder}/{name}.sock"
         self.write(config)
         argv = ["ip", "netns", "exec", ns] if ns else []
-        argv += [ESPGW, "--lcores", f"0@({cpus()}),1@({cpus()})", "--no-pci",
+        lcores = ",".join(f"{i}@({cpus()})" for i in range(workers + 1))
+        argv += [ESPGW, "--lcores", lcores, "--no-pci",
                  *([] if telemetry else ["--no-telemetry"]), *memory(huge),
                  "--file-prefix", self.prefix, "--", "--config", self.file,
                  "--control-socket", self.socket, "--json", *arguments]
@@ -202,18 +204,25 @@ def wait_for(what, condition, seconds=15.0):
         time.sleep(0.05)
 
 
-def packet_socket(ns, interface):
-    """A raw socket on an interface of a namespace; this process itself stays where it is."""
+@contextlib.contextmanager
+def entered(ns):
+    """What is opened inside belongs to the namespace; this process itself stays where it is."""
     here = os.open("/proc/self/ns/net", os.O_RDONLY)
     there = os.open(f"/var/run/netns/{ns}", os.O_RDONLY)
     try:
         check(libc.setns(there, CLONE_NEWNET) == 0, f"setns to {ns}")
-        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        s.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
-        s.bind((interface, 3))
+        yield
     finally:
         libc.setns(here, CLONE_NEWNET)
         os.close(here)
         os.close(there)
+
+
+def packet_socket(ns, interface):
+    """A raw socket on an interface of a namespace."""
+    with entered(ns):
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        s.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
+        s.bind((interface, 3))
     s.setblocking(False)
     return s
