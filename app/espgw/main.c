@@ -117,6 +117,8 @@ is_idle(struct watch *w, const struct gw *gw)
 	/* Captures end, and their time with them: what waits for an SA then would wait for ever. */
 	if (gw->clock.kind == CLOCK_STAMPS)
 		t.held -= t.waiting;
+	/* What comes from the hosts of mirrors is taken in, too. */
+	t.rx += t.generated[GENERATED_MIRROR];
 	if (t.rx != w->seen || t.held != 0 || gw->paused) {
 		w->seen = t.rx;
 		w->idle_since = real_ms();
@@ -170,7 +172,9 @@ run(struct watch *w, struct gw *gw)
 {
 	while (!w->quit) {
 		/* A reload may change it. */
-		int wait = gw->conf->gateway.idle == CONF_IDLE_SLEEP ? TICK_IDLE_MS : TICK_MS;
+		int wait = gw->conf->gateway.idle == CONF_IDLE_SLEEP && !gw_is_busy(gw) ?
+				   TICK_IDLE_MS :
+				   TICK_MS;
 
 		poller_wait(&w->poller, wait);
 		prompt_look(w);

@@ -9,6 +9,7 @@
 #include "ctl/counts.h"
 #include "ctl/gw.h"
 #include "ctl/log.h"
+#include "mirror/mirror.h"
 #include "port/port.h"
 #include "route/route.h"
 
@@ -34,6 +35,23 @@ show_port(struct cli *cli, FILE *out, bool json, const struct args *args, struct
 	json_object(&j, "ports");
 	port_json(cli->gw->ports, &j);
 	json_end(&j);
+	json_end(&j);
+	fputc('\n', out);
+	return 0;
+}
+
+static int
+show_mirror(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
+{
+	struct json j;
+
+	if (!json) {
+		mirrors_print(cli->gw->mirrors, out);
+		return 0;
+	}
+	json_init(&j, out);
+	json_object(&j, NULL);
+	mirrors_json(cli->gw->mirrors, &j);
 	json_end(&j);
 	fputc('\n', out);
 	return 0;
@@ -194,6 +212,8 @@ const struct command commands[] = {
 	  "policies in their order, and how the database holds them" },
 	{ "show route",    NULL,     0, 0, CLI_TEXT,  JSON, 0, show_route,
 	  "routes and neighbours; * marks what is used" },
+	{ "show mirror",   NULL,     0, 0, CLI_TEXT,  JSON, 0, show_mirror,
+	  "what our own host was given and sent, by port and class" },
 	{ "show drops",    NULL,     0, 0, CLI_TEXT,  JSON, 0, show_drops,
 	  "packets dropped, consumed and made here, by reason and worker" },
 	{ "show pipeline", NULL,     0, 0, CLI_TEXT,  JSON, 0, show_pipeline,

@@ -8,6 +8,8 @@
 #include "conf/net.h"
 #include "spd/spd.h"
 
+#define TAP_NAME_MAX 15 /* IFNAMSIZ less its end */
+
 static void
 complain(struct load *l, bool warning, const struct conf_mark *mark, const struct origin *o,
 	 const char *key, const char *right, const char *text)
@@ -89,6 +91,44 @@ index_names(struct load *l, struct index *ix, const void *items, uint32_t n, siz
 	index_names(l, ix, (l)->conf->items, (l)->conf->n_##items, sizeof(*(l)->conf->items), \
 		    offsetof(__typeof__(*(l)->conf->items), mark), (l)->items)
 
+static void
+check_mirror(struct load *l, uint32_t i, struct index *devices, struct index *taps)
+{
+	const struct conf_port *p = &l->conf->ports[i];
+	const char *tap = p->mirror.tap, *device = p->mirror.device;
+	size_t len = strcspn(device, ",");
+	uint32_t other;
+
+	if ((tap[0] == 0) == (device[0] == 0)) {
+		item_error(l, &p->mark, &l->ports[i], "mirror", "tap or device", "neither or both");
+		return;
+	}
+	other = tap[0] != 0 ? index_put(taps, tap, strlen(tap), i) :
+			      index_put(devices, device, len, i);
+	if (other != INDEX_NONE)
+		item_error(l, &p->mark, &l->ports[i], "mirror", "one of its own",
+			   "%.*s is that of %s", tap[0] != 0 ? TAP_NAME_MAX : (int)len,
+			   tap[0] != 0 ? tap : device, l->conf->ports[other].name);
+	if (strlen(tap) > TAP_NAME_MAX)
+		item_error(l, &p->mark, &l->ports[i], "mirror", "a shorter name",
+			   "tap %s: the kernel takes at most %d characters", tap, TAP_NAME_MAX);
+}
+
+static void
+check_mirrors(struct load *l, struct index *devices)
+{
+	struct index taps = { 0 };
+
+	if (index_init(&taps, l->conf->n_ports) < 0) {
+		l->no_memory = true;
+		return;
+	}
+	for (uint32_t i = 0; i < l->conf->n_ports; i++)
+		if (l->conf->ports[i].mirror.on)
+			check_mirror(l, i, devices, &taps);
+	index_fini(&taps);
+}
+
 /* "net_pcap0,rx_pcap=…" is the device net_pcap0. */
 static void
 check_ports(struct load *l)
@@ -102,7 +142,7 @@ check_ports(struct load *l)
 		conf_complain(l->e, false, &c->ports[c->n_ports - 1].mark, "", "fewer ports",
 			      "more than %u ports",
 			      (unsigned)schema_find(BLOCK_ROOT, "ports")->max);
-	if (index_init(&devices, c->n_ports) < 0) {
+	if (index_init(&devices, 2 * c->n_ports) < 0) {
 		l->no_memory = true;
 		return;
 	}
@@ -115,10 +155,8 @@ check_ports(struct load *l)
 			item_error(l, &p->mark, &l->ports[i], "device", "a device of its own",
 				   "%.*s is the device of %s", (int)len, p->device,
 				   c->ports[other].name);
-		if (p->mirror.on && (p->mirror.tap[0] == 0) == (p->mirror.device[0] == 0))
-			item_error(l, &p->mark, &l->ports[i], "mirror", "tap or device",
-				   "neither or both");
 	}
+	check_mirrors(l, &devices);
 	index_fini(&devices);
 }
 

@@ -8,7 +8,6 @@ const struct conf_gate conf_gates[] = {
 	{ BLOCK_REASSEMBLY, "timeout", NULL, "leave it out" },
 	{ BLOCK_REASSEMBLY, "max_datagrams", NULL, "leave it out" },
 	{ BLOCK_REASSEMBLY, "max_pieces", NULL, "leave it out" },
-	{ BLOCK_PORT, "mirror", NULL, "static routes and neighbours" },
 	{ BLOCK_SA, "proto", "ah", "esp, with aead: aes-gmac-128 to authenticate only" },
 	{ BLOCK_SA, "mode", "beet", "tunnel or transport" },
 	{ BLOCK_SA, "mode", "iptfs", "tunnel or transport" },

@@ -162,8 +162,8 @@ const struct conf_key conf_keys[] = {
 	ROW(PORT, OPTION, BLOCK_MIRROR, KEY_RESTART, conf_port, mirror.on, 0, "mirror", NULL, 0, 0, NULL, "",
 	    "Where packets for ourselves go: a kernel interface to make, or a DPDK device."),
 
-	SUB(MIRROR, NAME, conf_port, mirror.tap, "tap", NULL, 0, 0, NULL, "", "Name of the kernel interface."),
-	SUB(MIRROR, TEXT, conf_port, mirror.device, "device", NULL, 0, 0, NULL, "DPDK device arguments", "The device."),
+	SUB(MIRROR, NAME, conf_port, mirror.tap, "tap", NULL, 0, 0, NULL, "", "Name of the kernel interface to make, at most 15 characters. It has the port's MAC address, MTU and link state, and goes with the gateway."),
+	SUB(MIRROR, TEXT, conf_port, mirror.device, "device", NULL, 0, 0, NULL, "DPDK device arguments", "A device that takes what is for ourselves and gives what our own host sends, such as \"net_pcap9,tx_pcap=local.pcap\"."),
 
 	ROW(ROUTE, PREFIX, 0, KEY_REQUIRED, conf_route, to, 0, "to", NULL, 0, 0, NULL, "", "Where to."),
 	ROW(ROUTE, ADDR, 0, 0, conf_route, via, 0, "via", NULL, 0, 0, NULL, "", "The next hop. Left out: on the link."),

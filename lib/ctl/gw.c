@@ -14,6 +14,7 @@
 #include "crypto/crypto.h"
 #include "ctl/counts.h"
 #include "ctl/log.h"
+#include "ctl/mirrors.h"
 #include "ctl/policies.h"
 #include "ctl/ports.h"
 #include "ctl/sas.h"
@@ -22,11 +23,13 @@
 #include "esp/esp.h"
 #include "hold/hold.h"
 #include "icmp/icmp.h"
+#include "mirror/mirror.h"
 #include "numbers/numbers.h"
 #include "pipe/handoff.h"
 #include "pipe/loop.h"
 #include "pipe/stages.h"
 #include "port/port.h"
+#include "punt/punt.h"
 #include "route/route.h"
 #include "sad/sad.h"
 #include "spd/spd.h"
@@ -292,6 +295,8 @@ pipe_init(struct gw *gw, struct err *err)
 
 	if (gw->n_workers == 1)
 		absent |= UINT64_C(1) << STAGE_HANDOFF_OUT | UINT64_C(1) << STAGE_HANDOFF_IN;
+	if (gw->mirrors == NULL)
+		absent |= UINT64_C(1) << STAGE_LOCAL_DELIVER | UINT64_C(1) << STAGE_CLASSIFY_OWN;
 	pipe_build(&gw->pipe, stage_rows, absent);
 	for (uint16_t i = 0; i < gw->n_workers; i++) {
 		struct worker *w = gw->workers[i];
@@ -304,6 +309,9 @@ pipe_init(struct gw *gw, struct err *err)
 		if (gw->n_workers > 1)
 			w->sources[w->n_sources++] =
 				(struct source) { "handoff_rx", handoff_rx, NULL, STAGE_PORT_TX };
+		if (gw->mirrors != NULL)
+			w->sources[w->n_sources++] = (struct source) { "inject_rx", inject_rx, NULL,
+								       STAGE_CLASSIFY_OWN };
 		rc = port_attach(gw->ports, w, err);
 		if (rc < 0)
 			return rc;
@@ -329,6 +337,7 @@ run_init(struct gw *gw, struct err *err)
 	gw->running = true;
 	for (uint16_t i = 0; i < gw->n_workers; i++)
 		rte_eal_remote_launch(worker_main, gw->workers[i], gw->workers[i]->lcore);
+	mirrors_run(gw->mirrors, true);
 	return 0;
 }
 
@@ -355,8 +364,10 @@ run_fini(struct gw *gw)
 		__atomic_store_n(&gw->workers[i]->stop, true, __ATOMIC_RELAXED);
 	rte_eal_mp_wait_lcore();
 	gw->running = false;
+	mirrors_run(gw->mirrors, false);
 	gw_tick(gw);
 	drain(gw);
+	mirrors_drain(gw->mirrors);
 }
 
 static void
@@ -410,6 +421,7 @@ static const struct part {
 	{ "workers", workers_init, workers_fini },
 	{ "ports", ports_init, ports_fini },
 	{ "routes", routes_init, routes_fini },
+	{ "mirrors", mirrors_init, mirrors_fini },
 	{ "tables", tables_init, tables_fini },
 	{ "policy", policy_init, policy_fini },
 	{ "view", view_init, view_fini },

@@ -23,6 +23,7 @@
 
 struct acquire_event;
 struct mapping_event;
+struct mirrors;
 struct numbers_reg;
 struct poller;
 struct ports;
@@ -93,6 +94,7 @@ struct gw {
 	struct rte_rcu_qsbr *qsbr;
 	struct defer defer;
 	struct ports *ports;
+	struct mirrors *mirrors; /* NULL: no port has one */
 	struct route *route;
 	struct spd *spd;
 	struct sad *sad;
@@ -142,6 +144,8 @@ void gw_pace(struct gw *gw);
 
 /* What control has to do now and then; at least every millisecond while workers run. */
 void gw_tick(struct gw *gw);
+/* Whether the host behind the mirrors is being spoken with: worth a look every millisecond. */
+bool gw_is_busy(const struct gw *gw);
 
 /* Runs a mail in every worker, soon; at once when they do not run. False: a mailbox was full; some
  * may run it. */

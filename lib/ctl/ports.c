@@ -9,6 +9,8 @@
 #include <rte_mempool.h>
 
 #include "ctl/log.h"
+#include "ctl/mirrors.h"
+#include "mirror/mirror.h"
 #include "port/port.h"
 #include "route/route.h"
 
@@ -61,6 +63,7 @@ pools_init(struct gw *gw, struct err *err)
 		mtu = RTE_MAX(mtu, params[i].mtu);
 	}
 	n = port_pool_auto(params, c->n_ports, gw->n_workers);
+	n += mirrors_mbufs(c, gw->n_workers);
 	if (c->gateway.mbufs != CONF_AUTO)
 		n = c->gateway.mbufs;
 	for (uint16_t i = 0; i < gw->n_workers; i++) {
@@ -86,7 +89,8 @@ static enum clock_kind
 clock_kind_of(const struct conf *c)
 {
 	for (uint32_t i = 0; i < c->n_ports; i++)
-		if (!port_device_replays(c->ports[i].device))
+		if (!port_device_replays(c->ports[i].device) ||
+		    (c->ports[i].mirror.on && !port_device_replays(c->ports[i].mirror.device)))
 			return CLOCK_REAL;
 	return CLOCK_STAMPS;
 }
@@ -203,6 +207,7 @@ ports_watch(struct gw *gw)
 			rte_eth_link_to_str(status, sizeof(status), &link);
 			GW_LOG(NOTICE, "port %s: %s\n", port->link.name, status);
 		}
+		mirror_link_set(gw->mirrors, port, port->up);
 		if (port->calls && (!port->up || port->shut))
 			call_prepare(gw, port);
 	}

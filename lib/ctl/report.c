@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "hold/hold.h"
+#include "mirror/mirror.h"
 #include "pipe/handoff.h"
 #include "port/port.h"
 #include "seq/seq.h"
@@ -34,6 +35,8 @@ totals_read(const struct gw *gw, struct gw_totals *t)
 		sum(t->consumed, w->consumed, CONSUMED_MAX);
 		sum(t->generated, w->generated, GENERATED_MAX);
 	}
+	t->held += mirrors_held(gw->mirrors);
+	mirrors_counts_add(gw->mirrors, t->drops, t->consumed, t->generated);
 }
 
 static void

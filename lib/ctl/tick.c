@@ -8,6 +8,7 @@
 #include "ctl/log.h"
 #include "ctl/ports.h"
 #include "ctl/timers.h"
+#include "mirror/mirror.h"
 #include "seq/seq.h"
 #include "spd/spd.h"
 #include "worker/mailbox.h"
@@ -115,6 +116,12 @@ lifetime_check(struct gw *gw, uint32_t index, uint64_t now)
 		__atomic_store_n(&sa->state, SA_EXPIRED, __ATOMIC_RELAXED);
 }
 
+bool
+gw_is_busy(const struct gw *gw)
+{
+	return mirrors_are_busy(gw->mirrors);
+}
+
 void
 gw_tick(struct gw *gw)
 {
@@ -123,6 +130,7 @@ gw_tick(struct gw *gw)
 
 	defer_poll(&gw->defer, now, false);
 	events_drain(gw, now);
+	mirrors_tick(gw->mirrors);
 	if (spd_maintain(gw->spd, false, &err) < 0)
 		GW_LOG(WARNING, "policies: %s\n", err.text);
 	timers_dummies(gw, now);

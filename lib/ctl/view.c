@@ -5,6 +5,7 @@
 #include <rte_malloc.h>
 
 #include "icmp/icmp.h"
+#include "mirror/mirror.h"
 #include "port/port.h"
 
 static void
@@ -75,6 +76,7 @@ view_renew(struct gw *gw, struct err *err)
 		.route = gw->route,
 		.sas = &gw->sas,
 		.icmp = sources,
+		.mirrored = mirrors_mask(gw->mirrors),
 	};
 	udp_ports_fill(gw->conf, v);
 	for (uint16_t i = 0; i < gw->n_workers; i++)

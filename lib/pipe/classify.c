@@ -17,8 +17,6 @@
 #include "worker/worker.h"
 
 /* UDP, ESP and the longest IV behind the IP header: in the first segment always. */
-#define ETHER_TYPE_EAPOL 0x888e
-
 #define BEHIND_IP (sizeof(struct rte_udp_hdr) + sizeof(struct rte_esp_hdr) + 16)
 
 /* A packet whose buffers somebody else reads or writes is copied before anything is written, and
@@ -45,16 +43,6 @@ make_plain(struct worker *w, struct rte_mbuf *m)
 }
 
 static __rte_noinline enum drop_reason
-not_ip(uint16_t ether_type)
-{
-	return ether_type == RTE_BE16(RTE_ETHER_TYPE_VLAN) ||
-			       ether_type == RTE_BE16(RTE_ETHER_TYPE_QINQ) ||
-			       ether_type == RTE_BE16(RTE_ETHER_TYPE_QINQ1) ?
-		       DROP_VLAN :
-		       DROP_NOT_IP;
-}
-
-static __rte_noinline enum drop_reason
 malformed(enum wire_verdict verdict)
 {
 	return verdict == WIRE_CHECKSUM ? DROP_OUTER_CHECKSUM :
@@ -62,25 +50,11 @@ malformed(enum wire_verdict verdict)
 					  DROP_OUTER_MALFORMED;
 }
 
-/* Frames that our own host wants though they are no IP: ARP, IS-IS (LLC), who may use the link
- * (IEEE 802.1X). Others, as LLDP, are about the device itself.
- */
-static bool
-host_wants(const struct worker *w, const struct rte_mbuf *m, const struct pkt *p)
-{
-	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
-
-	return (w->view->mirrored >> p->port & 1) != 0 &&
-	       (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_ARP) ||
-		eth->ether_type == RTE_BE16(ETHER_TYPE_EAPOL) ||
-		rte_be_to_cpu_16(eth->ether_type) <= RTE_ETHER_MTU);
-}
-
 /* The end of a frame that judge() did not like. */
 static __rte_noinline void
 refuse(struct worker *w, struct rte_mbuf *m, struct pkt *p, enum drop_reason why)
 {
-	if (why != DROP_NOT_IP || !host_wants(w, m, p)) {
+	if (why != DROP_NOT_IP || (w->view->mirrored >> p->port & 1) == 0 || !is_host_frame(m)) {
 		drop(w, m, why);
 		return;
 	}
@@ -108,7 +82,7 @@ judge(const struct worker *w, struct rte_mbuf *m, struct pkt *p)
 		return DROP_NOT_OURS;
 	v6 = eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6);
 	if (unlikely(!v6 && eth->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV4)))
-		return not_ip(eth->ether_type);
+		return frame_refusal(m);
 	if (unlikely((m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0))
 		return DROP_VLAN;
 	verdict = wire_ip_parse_sum((const uint8_t *)(eth + 1), contiguous, frame, sum_good, &info);

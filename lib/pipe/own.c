@@ -64,6 +64,16 @@ is_ip(const struct rte_mbuf *m)
 	return type == RTE_BE16(RTE_ETHER_TYPE_IPV4) || type == RTE_BE16(RTE_ETHER_TYPE_IPV6);
 }
 
+/* No policy speaks of ARP and the like. What else is no IP, VLANs too, has no business here. */
+static void
+own_frame(struct worker *w, struct rte_mbuf *m)
+{
+	if (is_host_frame(m))
+		punt_send_as_is(w, m);
+	else
+		drop(w, m, frame_refusal(m));
+}
+
 /* True: the packet goes on to the policies. */
 static bool
 own_one(struct worker *w, struct rte_mbuf *m)
@@ -77,8 +87,7 @@ own_one(struct worker *w, struct rte_mbuf *m)
 		return false;
 	}
 	if (!is_ip(m)) {
-		/* No policy speaks of ARP and the like, and the link is theirs. */
-		punt_send_as_is(w, m);
+		own_frame(w, m);
 		return false;
 	}
 	if (!describe(m)) {

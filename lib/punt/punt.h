@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "worker/stage.h"
 
 #define PUNT_RING_SIZE	 512 /* of each class, each worker */
 #define PUNT_INJECT_SIZE 256
@@ -62,6 +63,9 @@ uint16_t punt_take(struct punt_worker *pw, enum punt_class class, struct rte_mbu
 		   uint16_t max);
 /* Control: gives a frame to the worker. False: no room, and it stays the caller's. */
 bool punt_inject(struct punt_worker *pw, struct rte_mbuf *frame);
+
+/* The worker's source: what control injected, for STAGE_CLASSIFY_OWN. */
+source_fn inject_rx;
 
 /* Any thread. NULL: nothing. */
 uint32_t punt_held(const struct punt_worker *pw);

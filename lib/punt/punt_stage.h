@@ -12,9 +12,6 @@
  */
 stage_fn punt;
 
-/* Frames that control took from mirrors; they go to STAGE_CLASSIFY_OWN. */
-source_fn inject_rx;
-
 /* Whether a packet in clear for ourselves is none of the policies' business: key exchange and
  * neighbour discovery, without which no policy ever has an SA (RFC 4301 sections 4.4.1 and 5.2).
  */

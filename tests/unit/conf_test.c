@@ -171,6 +171,15 @@ static const struct {
 	  "not a key of a tunnel" },
 	{ "a tunnel's bad option is complained of where it stands", TUNNEL("    replay_window: 7\n", "spi: 256, key: \"" KEY_A "\""),
 	  "11:20: tunnels[0].replay_window: ", "7 is out of range" },
+	/* mirrors */
+	{ "a mirror that is neither", "ports:\n  - {name: a, device: x, side: red, mirror: {}}\n", "2:45: ports[0].mirror: ", "neither or both" },
+	{ "a mirror that is both", "ports:\n  - {name: a, device: x, side: red, mirror: {tap: t, device: y}}\n", "2:45: ports[0].mirror: ", "neither or both" },
+	{ "a tap with a name too long", "ports:\n  - {name: a, device: x, side: red, mirror: {tap: a234567890123456}}\n", "2:45: ports[0].mirror: ",
+	  "the kernel takes at most 15 characters" },
+	{ "one tap for two", "ports:\n  - {name: a, device: x, side: red, mirror: {tap: t}}\n  - {name: b, device: y, side: red, mirror: {tap: t}}\n",
+	  "3:45: ports[1].mirror: ", "t is that of a" },
+	{ "a mirror that is a port", "ports:\n  - {name: a, device: x, side: red, mirror: {device: \"y,z=1\"}}\n  - {name: b, device: y, side: red}\n",
+	  "2:45: ports[0].mirror: ", "y is that of b" },
 	/* what comes later */
 	{ "AH", SA("proto: ah"), "6:13: sas[0].proto: ", "ah: not supported by this version: esp" },
 	{ "BEET", SA("mode: beet"), "6:12: sas[0].mode: ", "beet: not supported by this version: tunnel or transport" },
@@ -188,7 +197,6 @@ static const struct {
 	{ "ESP ping", SA("esp_ping: true"), "6:16: sas[0].esp_ping: ", "not supported by this version" },
 	{ "a state file", TOP "gateway: {state_file: /var/lib/espgw/state}\n", "4:23: gateway.state_file: ", "not supported" },
 	{ "reassembly", TOP "gateway: {reassembly: {timeout: 3s}}\n", "4:33: gateway.reassembly.timeout: ", "not supported" },
-	{ "a mirror", "ports:\n  - {name: a, device: x, side: red, mirror: {tap: t}}\n", "2:45: ports[0].mirror: ", "not supported" },
 	/* values of the wrong type are complained of even behind a gate */
 	{ "a bad value of a key to come", SA("iptfs: {rate: fast}"), "6:20: sas[0].iptfs.rate: ", "'fast' is no number" },
 	/* limits */
