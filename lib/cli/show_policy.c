@@ -1,7 +1,7 @@
 #include "cli/form.h"
 #include "cli/table.h"
 #include "conf/net.h"
-#include "ctl/gw.h"
+#include "ctl/policies.h"
 #include "spd/spd.h"
 
 static const char *const actions[] = {
@@ -102,6 +102,7 @@ policy_json(struct json *j, const struct conf_policy *p, uint64_t order)
 	json_object(j, NULL);
 	json_u64(j, "order", order);
 	json_string(j, "name", p->name);
+	json_string(j, "origin", "file");
 	json_string(j, "direction", direction_of(p));
 	json_string(j, "action", actions[p->action]);
 	if (p->action == CONF_PROTECT)
@@ -122,6 +123,110 @@ policy_json(struct json *j, const struct conf_policy *p, uint64_t order)
 	}
 	json_bool(j, "icmp", p->icmp);
 	json_end(j);
+}
+
+static void
+ports_text(const struct spd_ports *r, char text[16])
+{
+	const struct conf_port_range range = { r->lo, r->hi };
+
+	range_text(&range, text);
+}
+
+static const char *
+view_action(const struct policy_view *v)
+{
+	return v->spec.action == POLICY_PROTECT ? "protect" :
+	       v->spec.action == POLICY_BYPASS	? "bypass" :
+						  "discard";
+}
+
+static const char *
+view_sa(const struct gw *gw, const struct policy_view *v)
+{
+	const struct policy_spec *s = &v->spec;
+
+	if (s->action != POLICY_PROTECT || s->sa == SA_NONE)
+		return "-";
+	return sa_cold(&gw->sas, s->sa)->name;
+}
+
+static void
+view_print(FILE *out, const struct gw *gw, const struct policy_view *v)
+{
+	const struct policy_spec *s = &v->spec;
+	char src[ADDR_TEXT_SIZE], dst[ADDR_TEXT_SIZE], name[32], text[16];
+
+	snprintf(name, sizeof(name), "xfrm:%u", v->id);
+	fprintf(out, "%10" PRIu64 " %-20s %-3s %-7s %-20s %s > %s",
+		POLICY_DAEMON_ORDER + s->priority, name, v->direction, view_action(v),
+		view_sa(gw, v), prefix_text(&s->src, src), prefix_text(&s->dst, dst));
+	if (s->protocol != SPD_ANY_PROTOCOL)
+		fprintf(out, " protocol %d", s->protocol);
+	ports_text(&s->src_port, text);
+	if (strcmp(text, "any") != 0)
+		fprintf(out, " from port %s", text);
+	ports_text(&s->dst_port, text);
+	if (strcmp(text, "any") != 0)
+		fprintf(out, " to port %s", text);
+	fprintf(out, " priority %u", s->priority);
+	if (s->action == POLICY_PROTECT)
+		fprintf(out, " reqid %u", v->reqid);
+	fprintf(out, " of %s%s\n", v->owner, v->apart ? ", not asked" : "");
+}
+
+static void
+view_json(struct json *j, const struct gw *gw, const struct policy_view *v)
+{
+	const struct policy_spec *s = &v->spec;
+	char text[ADDR_TEXT_SIZE];
+
+	json_object(j, NULL);
+	json_u64(j, "order", POLICY_DAEMON_ORDER + s->priority);
+	snprintf(text, sizeof(text), "xfrm:%u", v->id);
+	json_string(j, "name", text);
+	json_string(j, "origin", "daemon");
+	json_string(j, "owner", v->owner);
+	json_string(j, "direction", v->direction);
+	json_string(j, "action", view_action(v));
+	json_u64(j, "priority", s->priority);
+	json_u64(j, "index", v->id);
+	if (s->action == POLICY_PROTECT) {
+		json_u64(j, "reqid", v->reqid);
+		json_string(j, "sa", view_sa(gw, v));
+	}
+	json_array(j, "src");
+	json_string(j, NULL, prefix_text(&s->src, text));
+	json_end(j);
+	json_array(j, "dst");
+	json_string(j, NULL, prefix_text(&s->dst, text));
+	json_end(j);
+	json_string(j, "protocol",
+		    protocol_text(s->protocol == SPD_ANY_PROTOCOL ? CONF_PROTOCOL_ANY :
+								    (uint32_t)s->protocol,
+				  text));
+	ports_text(&s->src_port, text);
+	json_string(j, "src_port", text);
+	ports_text(&s->dst_port, text);
+	json_string(j, "dst_port", text);
+	json_bool(j, "icmp", s->icmp);
+	json_bool(j, "asked", !v->apart);
+	json_end(j);
+}
+
+/* Those of key daemons. */
+static void
+views_show(struct form *f, FILE *out, const struct gw *gw, bool json)
+{
+	struct policy_view v;
+	uint64_t cursor = 0;
+
+	while (gw->hooks.policy_next != NULL && gw->hooks.policy_next(gw->hooks.ctx, &cursor, &v)) {
+		if (json)
+			view_json(&f->json, gw, &v);
+		else
+			view_print(out, gw, &v);
+	}
 }
 
 /* How the SPD holds them: what a flow's first packet costs. */
@@ -162,6 +267,7 @@ show_policy(struct cli *cli, FILE *out, bool json, const struct args *args, stru
 		else
 			policy_print(out, &gw->conf->policies[i], gw->policy_books[i].order);
 	}
+	views_show(&f, out, gw, json);
 	if (json)
 		json_end(&f.json);
 	stats_show(&f, gw->spd);

@@ -25,6 +25,7 @@ struct acquire_event;
 struct mapping_event;
 struct mirrors;
 struct numbers_reg;
+struct policy_view;
 struct poller;
 struct ports;
 struct unresolved_event;
@@ -71,6 +72,8 @@ struct gw_hooks {
 	void *ctx;
 	void (*acquire)(void *ctx, const struct acquire_event *event);
 	void (*mapping)(void *ctx, const struct mapping_event *event);
+	/* The next of their policies from *cursor on, which begins with 0. */
+	bool (*policy_next)(void *ctx, uint64_t *cursor, struct policy_view *view);
 };
 
 /* Likewise, for who can find a neighbour. */

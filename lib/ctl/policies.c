@@ -7,7 +7,12 @@
 
 #include "spd/spd.h"
 
-#define ORDER_STEP (UINT64_C(1) << 12) /* room for later policies between two */
+/* Room for later policies between two, as much as there is below those of daemons. */
+static uint64_t
+order_step(uint32_t n_policies)
+{
+	return RTE_MIN(UINT64_C(1) << 12, (POLICY_DAEMON_ORDER - 1) / (n_policies + UINT64_C(1)));
+}
 
 /* A list of nets, sorted into families as the SPD wants it. ranges is to be freed. */
 static int
@@ -126,13 +131,44 @@ policy_del(struct gw *gw, const struct policy_book *book, struct err *err)
 }
 
 int
+policy_stage(struct gw *gw, const struct policy_spec *spec, uint32_t *index, struct err *err)
+{
+	bool v6 = spec->src.addr.family == 6;
+	struct spd_range src, dst;
+	struct policy_params p = {
+		.direction = spec->direction,
+		.action = spec->action,
+		.order = POLICY_DAEMON_ORDER + spec->priority,
+		.src = { .n_v4 = !v6, .n_v6 = v6, .v4 = &src, .v6 = &src },
+		.dst = { .n_v4 = !v6, .n_v6 = v6, .v4 = &dst, .v6 = &dst },
+		.protocol = spec->protocol,
+		.src_port = spec->src_port,
+		.dst_port = spec->dst_port,
+		.dscp = SPD_ANY_DSCP,
+		.icmp = spec->icmp,
+		.group = spec->group,
+		.name = spec->name,
+		.sa = spec->sa,
+		.sa_generation = spec->sa_generation,
+	};
+
+	if (gw->defer.backlog >= DEFER_BACKLOG_MAX)
+		return err_set(err, -ENOBUFS,
+			       "a worker stands still, and %u things wait for it to be freed",
+			       gw->defer.backlog);
+	spd_prefix(&src, spec->src.addr.octets, spec->src.len, v6);
+	spd_prefix(&dst, spec->dst.addr.octets, spec->dst.len, v6);
+	return spd_add(gw->spd, &p, index, err);
+}
+
+int
 policies_add_all(struct gw *gw, const struct conf *conf, const struct sa_book *sas,
 		 struct policy_book *books, struct err *err)
 {
 	for (uint32_t i = 0; i < conf->n_policies; i++) {
 		int rc;
 
-		books[i].order = (i + 1) * ORDER_STEP;
+		books[i].order = (i + 1) * order_step(conf->n_policies);
 		rc = policy_add(gw, conf, i, sas, &books[i], err);
 		if (rc < 0)
 			return rc;
@@ -166,7 +202,7 @@ kept_find(const struct gw *gw, const struct conf *conf, const struct conf_diff *
 static bool
 orders_find(const struct conf *conf, const bool *kept, struct policy_book *books)
 {
-	uint64_t before = 0;
+	uint64_t before = 0, step = order_step(conf->n_policies);
 
 	for (uint32_t i = 0; i < conf->n_policies; i++) {
 		uint32_t next = i;
@@ -176,10 +212,10 @@ orders_find(const struct conf *conf, const bool *kept, struct policy_book *books
 			while (next < conf->n_policies && !kept[next])
 				next++;
 			after = next < conf->n_policies ? books[next].order :
-							  before + (next - i + 1) * ORDER_STEP;
+							  before + (next - i + 1) * step;
 			books[i].order = before + (after - before) / (next - i + 1);
 		}
-		if (books[i].order <= before || books[i].order > SPD_ORDER_MAX)
+		if (books[i].order <= before || books[i].order >= POLICY_DAEMON_ORDER)
 			return false;
 		before = books[i].order;
 	}
@@ -219,7 +255,7 @@ policies_change(struct gw *gw, const struct conf *conf, const struct conf_diff *
 	if (!orders_find(conf, kept, books)) {
 		memset(kept, 0, conf->n_policies * sizeof(*kept));
 		for (uint32_t i = 0; i < conf->n_policies; i++)
-			books[i].order = (i + 1) * ORDER_STEP;
+			books[i].order = (i + 1) * order_step(conf->n_policies);
 	}
 	rc = removed_del(gw, conf, diff, kept, err);
 	for (uint32_t i = 0; i < conf->n_policies && rc == 0; i++)

@@ -1,0 +1,133 @@
+/* What policies ask of daemons by themselves: SAs, and an end to their own time. */
+#include <string.h>
+
+#include "ctl/gw.h"
+#include "daemon/policy_store.h"
+#include "worker/mailbox.h"
+
+#define AGAIN_MS   1000
+#define EVENT_SIZE 1024
+
+static struct addr
+addr_of(uint8_t family, const uint8_t *octets)
+{
+	struct addr a = { .family = family };
+
+	memcpy(a.octets, octets, family == 6 ? 16 : 4);
+	return a;
+}
+
+/* The packet's own flow, in the smallest selector that has it. */
+static void
+sel_fill(struct xfrm_sel *s, const struct acquire_event *e)
+{
+	struct addr src = addr_of(e->family, e->src), dst = addr_of(e->family, e->dst);
+
+	*s = (struct xfrm_sel) {
+		.family = e->family,
+		.proto = e->proto,
+		.src = prefix_of(&src, addr_bits(&src)),
+		.dst = prefix_of(&dst, addr_bits(&dst)),
+		.sport = e->src_port,
+		.sport_mask = UINT16_MAX,
+		.dport = e->dst_port,
+		.dport_mask = UINT16_MAX,
+	};
+}
+
+static void
+acquire_fill(struct dpolicies *dp, struct xfrm_acquire *a, const struct dpolicy *p,
+	     const struct acquire_event *e)
+{
+	const struct tie_key *k = &p->node.tie->key;
+	const struct xfrm_tmpl *t;
+
+	*a = (struct xfrm_acquire) {
+		.id = { .dst = addr_of(k->family, k->dst), .proto = k->proto },
+		.src = addr_of(k->family, k->src),
+		.pcpu = e->worker,
+	};
+	sel_fill(&a->sel, e);
+	store_read(dp, p, &a->policy);
+	t = &a->policy.tmpls[a->policy.n_tmpls - 1];
+	a->aalgos = t->aalgos;
+	a->ealgos = t->ealgos;
+	a->calgos = t->calgos;
+	a->mark = a->policy.mark;
+	a->if_id = a->policy.if_id;
+	a->has = a->policy.has & (XFRM_HAS_MARK | XFRM_HAS_IF_ID);
+	if ((p->flags & XFRM_POLICY_F_CPU_ACQUIRE) != 0)
+		a->has |= XFRM_HAS_PCPU;
+	/* 0 would mean that nobody asked. */
+	if (++dp->acquires == 0)
+		dp->acquires = 1;
+	a->seq = dp->acquires;
+}
+
+void
+dpolicies_acquire(struct dpolicies *dp, const struct acquire_event *e, uint64_t now)
+{
+	const struct xfrm_head head = { .type = XFRM_ACQUIRE };
+	uint32_t now_ms = (uint32_t)(now / 1000000) | 1; /* 0 is never */
+	struct dpolicy *p = store_at(dp, e->name);
+	uint8_t message[EVENT_SIZE];
+	struct xfrm_out out = { message, message + sizeof(message) };
+	struct xfrm_acquire a;
+
+	/* Of before a change; or an SA has come meanwhile. */
+	if (p == NULL || p->node.index != e->policy || p->node.tie == NULL ||
+	    p->id.dir != XFRM_DIR_OUT || tie_sa_of(p->node.tie, p->node.spi) != NULL)
+		return;
+	if (p->asked_ms != 0 && now_ms - p->asked_ms < AGAIN_MS)
+		return;
+	acquire_fill(dp, &a, p, e);
+	if (xfrm_put_acquire(&out, &head, &a) < 0)
+		return;
+	p->asked_ms = now_ms;
+	dp->env.event(dp->env.ctx, XFRM_GROUP_ACQUIRE, message, out.at - message);
+}
+
+static void
+expire_tell(const struct dpolicies *dp, const struct dpolicy *p, bool hard)
+{
+	const struct xfrm_head head = { .type = XFRM_POLEXPIRE };
+	uint8_t message[EVENT_SIZE];
+	struct xfrm_out out = { message, message + sizeof(message) };
+	struct xfrm_policy x;
+
+	store_read(dp, p, &x);
+	if (xfrm_put_policy_expire(&out, &head, &x, hard) == 0)
+		dp->env.event(dp->env.ctx, XFRM_GROUP_EXPIRE, message, out.at - message);
+}
+
+static bool
+is_over(uint64_t limit, uint64_t age)
+{
+	return limit != 0 && age >= limit;
+}
+
+void
+dpolicies_tick(struct dpolicies *dp, uint64_t now)
+{
+	if (now == dp->ticked || dp->n_limited == 0)
+		return;
+	dp->ticked = now;
+	for (uint32_t i = 0; i < dp->end; i++) {
+		struct dpolicy *p = store_at(dp, i);
+		const struct xfrm_life *life;
+		uint64_t age;
+
+		if (p == NULL || p->more == NULL || now < p->added)
+			continue;
+		life = &p->more->life;
+		age = now - p->added;
+		if (is_over(life->hard_add_s, age)) {
+			expire_tell(dp, p, true);
+			dpolicy_end(dp, p);
+		} else if (is_over(life->soft_add_s, age) && !p->soft_told) {
+			p->soft_told = true;
+			expire_tell(dp, p, false);
+		}
+	}
+	spd_commit(dp->env.gw->spd);
+}

@@ -1,0 +1,323 @@
+#include "daemon/tie.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_hash_crc.h>
+
+#include "ctl/gw.h"
+#include "spd/spd.h"
+#include "xfrm/xfrm.h"
+
+#define BUCKETS_MIN 256
+
+_Static_assert(sizeof(struct tie_key) == 44, "no octet of chance in a key");
+
+struct ties {
+	struct gw *gw;
+	struct tie **buckets;
+	uint32_t n_buckets; /* a power of two */
+	uint32_t n;
+};
+
+static bool
+is_zero(const struct addr *a)
+{
+	static const uint8_t zero[16];
+
+	return memcmp(a->octets, zero, sizeof(zero)) == 0;
+}
+
+void
+tie_key_of_sa(const struct xfrm_sa *sa, bool inbound, struct tie_key *key)
+{
+	*key = (struct tie_key) {
+		.proto = sa->id.proto,
+		.mode = sa->mode,
+		.family = sa->family,
+		.inbound = inbound,
+		.reqid = sa->reqid,
+		.if_id = sa->if_id,
+	};
+	if (inbound && sa->mode == XFRM_TRANSPORT)
+		return;
+	memcpy(key->src, sa->src.octets, sizeof(key->src));
+	memcpy(key->dst, sa->id.dst.octets, sizeof(key->dst));
+}
+
+/* The template that ESP is done by, and the one that says where the ends are: of a pair with IPComp
+ * that is IPComp's, which is the outer one.
+ */
+static int
+tmpls_find(const struct xfrm_policy *p, const struct xfrm_tmpl **esp,
+	   const struct xfrm_tmpl **outer, struct err *err)
+{
+	*outer = &p->tmpls[0];
+	*esp = &p->tmpls[p->n_tmpls - 1];
+	if (p->n_tmpls > 2 || (p->n_tmpls == 2 && (*outer)->id.proto != XFRM_PROTO_COMP))
+		return err_set(err, -EOPNOTSUPP,
+			       "%u templates: one of ESP, or one of IPComp and then one of ESP",
+			       p->n_tmpls);
+	if ((*esp)->id.proto == XFRM_PROTO_AH)
+		return err_set(err, -EPROTONOSUPPORT,
+			       "template %u: AH; ESP with AES-GMAC authenticates only, too",
+			       p->n_tmpls - 1u);
+	if ((*esp)->id.proto != XFRM_PROTO_ESP)
+		return err_set(err, -EOPNOTSUPP,
+			       "template %u: protocol %u: 50 (ESP), alone or behind IPComp",
+			       p->n_tmpls - 1u, (*esp)->id.proto);
+	if ((*outer)->mode > XFRM_TUNNEL)
+		return err_set(err, -EOPNOTSUPP, "template 0: mode %u: 0 (transport) or 1 (tunnel)",
+			       (*outer)->mode);
+	if (*esp != *outer && (*esp)->mode != XFRM_TRANSPORT)
+		return err_set(err, -EOPNOTSUPP, "template 1: mode %u: 0 (transport) behind IPComp",
+			       (*esp)->mode);
+	return 0;
+}
+
+/* Transport mode: what the policy is for are its ends. */
+static int
+ends_find(const struct xfrm_policy *p, struct tie_key *key, struct err *err)
+{
+	const struct xfrm_sel *s = &p->sel;
+
+	if (s->src.len != addr_bits(&s->src.addr) || s->dst.len != addr_bits(&s->dst.addr))
+		return err_set(err, -EOPNOTSUPP,
+			       "transport mode between nets, and a template without addresses: "
+			       "selectors of one host each, or addresses in the template");
+	memcpy(key->src, s->src.addr.octets, sizeof(key->src));
+	memcpy(key->dst, s->dst.addr.octets, sizeof(key->dst));
+	return 0;
+}
+
+int
+tie_key_of_policy(const struct xfrm_policy *p, struct tie_key *key, struct err *err)
+{
+	const struct xfrm_tmpl *esp, *outer;
+	bool inbound = p->dir != XFRM_DIR_OUT;
+	int rc;
+
+	if (p->n_tmpls == 0)
+		return 0;
+	rc = tmpls_find(p, &esp, &outer, err);
+	if (rc < 0)
+		return rc;
+	*key = (struct tie_key) {
+		.proto = XFRM_PROTO_ESP,
+		.mode = esp->mode,
+		.family = outer->family,
+		.inbound = inbound,
+		.reqid = esp->reqid,
+		.if_id = p->if_id,
+	};
+	if (inbound && esp->mode == XFRM_TRANSPORT)
+		return 1;
+	if (outer->mode == XFRM_TRANSPORT && is_zero(&outer->src) && is_zero(&outer->id.dst)) {
+		rc = ends_find(p, key, err);
+		return rc < 0 ? rc : 1;
+	}
+	memcpy(key->src, outer->src.octets, sizeof(key->src));
+	memcpy(key->dst, outer->id.dst.octets, sizeof(key->dst));
+	return 1;
+}
+
+static struct tie **
+bucket_of(const struct ties *ties, const struct tie_key *key)
+{
+	return &ties->buckets[rte_hash_crc(key, sizeof(*key), 0) & (ties->n_buckets - 1)];
+}
+
+int
+ties_create(struct gw *gw, struct ties **out, struct err *err)
+{
+	struct ties *ties = calloc(1, sizeof(*ties));
+
+	if (ties != NULL)
+		ties->buckets = calloc(BUCKETS_MIN, sizeof(ties->buckets[0]));
+	if (ties == NULL || ties->buckets == NULL) {
+		free(ties);
+		return err_set(err, -ENOMEM, "no memory for ties");
+	}
+	ties->gw = gw;
+	ties->n_buckets = BUCKETS_MIN;
+	*out = ties;
+	return 0;
+}
+
+void
+ties_free(struct ties *ties)
+{
+	if (ties == NULL)
+		return;
+	free(ties->buckets);
+	free(ties);
+}
+
+/* Without memory the chains get longer, which costs time alone. */
+static void
+grow(struct ties *ties)
+{
+	uint32_t n_old = ties->n_buckets;
+	struct tie **old = ties->buckets, **new = calloc(2 * (size_t)n_old, sizeof(new[0]));
+
+	if (new == NULL)
+		return;
+	ties->buckets = new;
+	ties->n_buckets = 2 * n_old;
+	for (uint32_t i = 0; i < n_old; i++) {
+		while (old[i] != NULL) {
+			struct tie *tie = old[i], **at = bucket_of(ties, &tie->key);
+
+			old[i] = tie->next;
+			tie->next = *at;
+			*at = tie;
+		}
+	}
+	free(old);
+}
+
+static struct tie *
+find(const struct ties *ties, const struct tie_key *key)
+{
+	struct tie *tie = *bucket_of(ties, key);
+
+	while (tie != NULL && memcmp(&tie->key, key, sizeof(*key)) != 0)
+		tie = tie->next;
+	return tie;
+}
+
+int
+tie_get_heir(struct ties *ties, const struct tie_key *key, const struct tie *before,
+	     struct tie **out, struct err *err)
+{
+	struct tie *tie = find(ties, key), **at;
+
+	if (tie == NULL) {
+		tie = calloc(1, sizeof(*tie));
+		if (tie == NULL)
+			return err_set(err, -ENOMEM, "no memory for a tie");
+		if (ties->n >= ties->n_buckets)
+			grow(ties);
+		tie->key = *key;
+		tie->group = before != NULL ? before->group : ++ties->gw->next_group;
+		at = bucket_of(ties, key);
+		tie->next = *at;
+		*at = tie;
+		ties->n++;
+	}
+	tie->refs++;
+	*out = tie;
+	return 0;
+}
+
+int
+tie_get(struct ties *ties, const struct tie_key *key, struct tie **out, struct err *err)
+{
+	return tie_get_heir(ties, key, NULL, out, err);
+}
+
+void
+tie_put(struct ties *ties, struct tie *tie)
+{
+	struct tie **at;
+
+	if (--tie->refs > 0)
+		return;
+	at = bucket_of(ties, &tie->key);
+	while (*at != tie)
+		at = &(*at)->next;
+	*at = tie->next;
+	ties->n--;
+	free(tie);
+}
+
+const struct tie_sa *
+tie_sa_of(const struct tie *tie, uint32_t spi)
+{
+	const struct tie_sa *sa = tie->newest;
+
+	while (sa != NULL && spi != 0 && sa->spi != spi)
+		sa = sa->older;
+	return sa;
+}
+
+void
+tie_policy_point(struct ties *ties, struct tie_policy *p)
+{
+	const struct tie_sa *sa = tie_sa_of(p->tie, p->spi);
+
+	spd_sa_set(ties->gw->spd, p->index, sa != NULL ? sa->index : SA_NONE,
+		   sa != NULL ? sa->generation : 0);
+}
+
+static void
+point_all(struct ties *ties, const struct tie *tie)
+{
+	for (struct tie_policy *p = tie->policies; p != NULL; p = p->next)
+		tie_policy_point(ties, p);
+}
+
+void
+tie_sa_add(struct ties *ties, struct tie *tie, struct tie_sa *sa)
+{
+	sa->tie = tie;
+	sa->newer = NULL;
+	sa->older = tie->newest;
+	if (sa->older != NULL)
+		sa->older->newer = sa;
+	tie->newest = sa;
+	point_all(ties, tie);
+}
+
+void
+tie_sa_point(struct ties *ties, struct tie_sa *sa, uint32_t index, uint32_t generation)
+{
+	sa->index = index;
+	sa->generation = generation;
+	if (sa->tie != NULL)
+		point_all(ties, sa->tie);
+}
+
+void
+tie_sa_del(struct ties *ties, struct tie_sa *sa)
+{
+	struct tie *tie = sa->tie;
+
+	if (tie == NULL)
+		return;
+	if (sa->newer != NULL)
+		sa->newer->older = sa->older;
+	else
+		tie->newest = sa->older;
+	if (sa->older != NULL)
+		sa->older->newer = sa->newer;
+	sa->tie = NULL;
+	point_all(ties, tie);
+}
+
+void
+tie_policy_add(struct ties *ties, struct tie *tie, struct tie_policy *p)
+{
+	p->tie = tie;
+	p->prev = NULL;
+	p->next = tie->policies;
+	if (p->next != NULL)
+		p->next->prev = p;
+	tie->policies = p;
+	tie_policy_point(ties, p);
+}
+
+void
+tie_policy_del(struct tie_policy *p)
+{
+	if (p->tie == NULL)
+		return;
+	if (p->prev != NULL)
+		p->prev->next = p->next;
+	else
+		p->tie->policies = p->next;
+	if (p->next != NULL)
+		p->next->prev = p->prev;
+	p->tie = NULL;
+}
