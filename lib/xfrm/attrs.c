@@ -36,7 +36,8 @@ static const struct attr_row {
 	[XFRM_A_ALG_AEAD] = { "XFRMA_ALG_AEAD", sizeof(struct xw_alg_icv), SIZE_LEAST },
 	[XFRM_A_KMADDRESS] = { "XFRMA_KMADDRESS", sizeof(struct xw_kmaddress), SIZE_EXACT },
 	[XFRM_A_ALG_AUTH_TRUNC] = { "XFRMA_ALG_AUTH_TRUNC", sizeof(struct xw_alg_icv), SIZE_LEAST },
-	[XFRM_A_MARK] = { "XFRMA_MARK", sizeof(struct xw_mark), SIZE_EXACT },
+	/* `ip xfrm policy deleteall` takes the header's length for that of the mark. */
+	[XFRM_A_MARK] = { "XFRMA_MARK", sizeof(struct xw_mark), SIZE_LEAST },
 	[XFRM_A_TFCPAD] = { "XFRMA_TFCPAD", 4, SIZE_EXACT },
 	[XFRM_A_REPLAY_ESN_VAL] = { "XFRMA_REPLAY_ESN_VAL", sizeof(struct xw_replay_esn),
 				    SIZE_LEAST },
@@ -217,6 +218,16 @@ size_check(const struct attr *a, const struct attr_row *row, struct err *err)
 	}
 }
 
+/* An address update of charon copies what GETSA answered, and appends the counters of GETAE. Two
+ * keys or two directions in one message are a contradiction, and not to be guessed at.
+ */
+static bool
+last_counts(uint16_t type)
+{
+	return type == XFRM_A_REPLAY_ESN_VAL || type == XFRM_A_REPLAY_VAL ||
+	       type == XFRM_A_LTIME_VAL;
+}
+
 static int
 attr_take(struct attrs *list, const struct attr *a, struct err *err)
 {
@@ -231,7 +242,7 @@ attr_take(struct attrs *list, const struct attr *a, struct err *err)
 		return rc;
 	if (rows[slot].rule == SIZE_NOBODY)
 		return 0;
-	if (list->present >> slot & 1)
+	if ((list->present >> slot & 1) && !last_counts(a->type))
 		return attr_refuse(a, -EINVAL, err, "a second one (the first is at offset %u): one",
 				   list->list[slot].at);
 	list->present |= UINT64_C(1) << slot;

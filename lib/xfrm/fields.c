@@ -169,7 +169,8 @@ replay_esn_load(const struct attr *a, struct xfrm_replay *r, struct err *err)
 	if (w.words > XFRM_REPLAY_WORDS)
 		return attr_refuse(a, -EINVAL, err, "bmp_len %u: at most %u words", w.words,
 				   XFRM_REPLAY_WORDS);
-	if (a->len != sizeof(w) + w.words * 4)
+	/* charon ends behind the header, and Linux takes that for a map of zeros. */
+	if (a->len != sizeof(w) && a->len != sizeof(w) + w.words * 4)
 		return attr_refuse(a, -EINVAL, err, "%u octets: with bmp_len %u it has %zu", a->len,
 				   w.words, sizeof(w) + w.words * 4);
 	if (w.replay_window > w.words * 32)
@@ -179,7 +180,8 @@ replay_esn_load(const struct attr *a, struct xfrm_replay *r, struct err *err)
 	r->seq = (uint64_t)w.seq_hi << 32 | w.seq;
 	r->window = w.replay_window;
 	r->words = w.words;
-	memcpy(r->bitmap, a->octets + sizeof(w), w.words * 4);
+	memset(r->bitmap, 0, w.words * 4);
+	memcpy(r->bitmap, a->octets + sizeof(w), a->len - sizeof(w));
 	return 0;
 }
 

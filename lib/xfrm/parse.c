@@ -6,6 +6,7 @@
 static int
 filter_load(const struct attr *a, struct xfrm_filter *f, struct err *err)
 {
+	struct addr src, dst;
 	struct xw_filter w;
 	int family;
 	uint8_t most;
@@ -23,8 +24,10 @@ filter_load(const struct attr *a, struct xfrm_filter *f, struct err *err)
 	if (family == 0)
 		return 0;
 	f->on = true;
-	f->src = (struct prefix) { addr_load((uint8_t)family, w.saddr), w.splen };
-	f->dst = (struct prefix) { addr_load((uint8_t)family, w.daddr), w.dplen };
+	src = addr_load((uint8_t)family, w.saddr);
+	dst = addr_load((uint8_t)family, w.daddr);
+	f->src = prefix_of(&src, w.splen);
+	f->dst = prefix_of(&dst, w.dplen);
 	return 0;
 }
 

@@ -25,16 +25,13 @@ xfrm_sa_init(struct xfrm_sa *sa)
 static int
 info_load(const struct xw_sa *w, struct xfrm_sa *sa, struct err *err)
 {
-	struct xw_sel sel = w->sel;
 	int rc;
 
 	xfrm_sa_init(sa);
 	rc = family_need(w->family, "family", &sa->family, err);
 	if (rc < 0)
 		return rc;
-	if (sel.family == 0 && (w->flags & XFRM_SA_AF_UNSPEC) == 0)
-		sel.family = w->family;
-	rc = sel_load(&sel, &sa->sel, "sel", err);
+	rc = sel_load(&w->sel, &sa->sel, "sel", err);
 	if (rc < 0)
 		return rc;
 	sa->id = (struct xfrm_ident) {
@@ -200,6 +197,19 @@ sa_load(const struct xfrm_msg *msg, size_t size, struct attrs *list, struct xfrm
 	return rc < 0 ? rc : ours_load(list, sa, err);
 }
 
+/* A selector without a family has the SA's, unless it is said to be for both. */
+static int
+sel_default(const struct xfrm_msg *msg, struct xfrm_sa *sa, struct err *err)
+{
+	struct xw_sel sel;
+
+	if (sa->sel.family != 0 || (sa->flags & XFRM_SA_AF_UNSPEC))
+		return 0;
+	memcpy(&sel, msg->body + offsetof(struct xw_sa, sel), sizeof(sel));
+	sel.family = family_put(sa->family);
+	return sel_load(&sel, &sa->sel, "sel", err);
+}
+
 int
 xfrm_parse_sa(const struct xfrm_msg *msg, struct xfrm_sa *sa, struct err *err)
 {
@@ -208,9 +218,10 @@ xfrm_parse_sa(const struct xfrm_msg *msg, struct xfrm_sa *sa, struct err *err)
 
 	xfrm_sa_init(sa);
 	rc = sa_load(msg, sizeof(struct xw_sa), &list, sa, err);
-	if (rc < 0)
-		return rc;
-	rc = algs_load(&list, sa, err);
+	if (rc == 0)
+		rc = sel_default(msg, sa, err);
+	if (rc == 0)
+		rc = algs_load(&list, sa, err);
 	if (rc == 0)
 		rc = sa_check(sa, &list, err);
 	if (rc < 0)

@@ -10,10 +10,14 @@
  * attribute with its offset in the message, and says what would be right; it goes back to the
  * client as the extended ack.
  *
- * An attribute that comes twice is refused (EINVAL), and so is one that nobody knows; one that is
- * known but has no meaning for the message is checked for its size and ignored, as Linux does, but
- * for XFRMA_SA_DIR and XFRMA_SA_PCPU, which Linux refuses. Fixed sizes must be met exactly; an
- * algorithm's attribute may be longer than its key (iproute2 counts bits as octets).
+ * An attribute that comes twice is refused (EINVAL), but for the counters REPLAY_VAL,
+ * REPLAY_ESN_VAL and LTIME_VAL, of which the last counts: charon's address update appends them to
+ * what it copied. One that nobody knows is refused; one that is known but has no meaning for the
+ * message is checked for its size and ignored, as Linux does, but for XFRMA_SA_DIR and
+ * XFRMA_SA_PCPU, which Linux refuses. Fixed sizes must be met exactly, with three exceptions for
+ * what daemons really send: an algorithm's attribute and MARK may be longer (iproute2 counts bits
+ * as octets, and a header in), and REPLAY_ESN_VAL may end before its bitmap, which then is 0
+ * (charon).
  */
 #ifndef XFRM_XFRM_H
 #define XFRM_XFRM_H

@@ -1,5 +1,7 @@
 #include "xfrm_rig.h"
 
+#include <errno.h>
+
 static uint64_t state;
 
 void
@@ -300,6 +302,83 @@ rig_policy(struct xfrm_policy *p)
 	}
 }
 
+void
+rig_sa_id(struct xfrm_sa_id *id, uint8_t family)
+{
+	memset(id, 0, sizeof(*id));
+	id->family = family;
+	id->id.dst = rig_addr(family);
+	id->id.spi = (uint32_t)rig_random();
+	id->id.proto = XFRM_PROTO_ESP;
+	id->want_lanes = often();
+	if (often()) {
+		id->has = XFRM_HAS_SRCADDR | XFRM_HAS_MARK;
+		id->src = rig_addr(family);
+		id->mark = (struct xfrm_mark) { (uint32_t)rig_random(), (uint32_t)rig_random() };
+	}
+}
+
+void
+rig_ae(struct xfrm_ae *ae, uint8_t family)
+{
+	struct xfrm_sa_id id;
+
+	rig_sa_id(&id, family);
+	memset(ae, 0, sizeof(*ae));
+	ae->family = family;
+	ae->id = id.id;
+	ae->src = rig_addr(family);
+	ae->flags = (uint32_t)rig_random();
+	ae->reqid = (uint32_t)rig_random();
+	ae->pcpu = XFRM_PCPU_NONE;
+	ae->has = XFRM_HAS_LTIME | XFRM_HAS_REPLAY_THRESH | XFRM_HAS_ETIMER_THRESH;
+	ae->used = (struct xfrm_used) { rig_random(), rig_random(), rig_random(), rig_random() };
+	ae->replay_thresh = (uint32_t)rig_random();
+	ae->etimer_thresh = (uint32_t)rig_random();
+	ae->replay.words = 1;
+	ae->replay.bitmap[0] = (uint32_t)rig_random();
+	ae->replay.oseq = (uint32_t)rig_random();
+	ae->replay.seq = (uint32_t)rig_random();
+	if (often()) {
+		ae->has |= XFRM_HAS_REPLAY;
+	} else {
+		ae->has |= XFRM_HAS_REPLAY_ESN;
+		ae->replay.window = below(33);
+	}
+}
+
+void
+rig_migrate(struct xfrm_migrate *m, uint8_t family)
+{
+	memset(m, 0, sizeof(*m));
+	rig_sel(&m->policy.sel, family);
+	m->policy.dir = (uint8_t)below(XFRM_DIR_END);
+	m->n_moves = (uint8_t)(1 + below(XFRM_TMPL_MAX));
+	for (unsigned i = 0; i < m->n_moves; i++) {
+		struct xfrm_move *v = &m->moves[i];
+		uint8_t now = often() ? 4 : 6;
+
+		memset(v, 0, sizeof(*v));
+		v->old_src = rig_addr(family);
+		v->old_dst = rig_addr(family);
+		v->new_src = rig_addr(now);
+		v->new_dst = rig_addr(now);
+		v->proto = XFRM_PROTO_ESP;
+		v->mode = XFRM_TUNNEL;
+		v->reqid = (uint32_t)rig_random();
+	}
+	if (often()) {
+		m->km.on = true;
+		m->km.local = rig_addr(family);
+		m->km.remote = rig_addr(family);
+	}
+	if (often()) {
+		m->has = XFRM_HAS_ENCAP;
+		m->encap.type = XFRM_ENCAP_ESPINUDP;
+		m->encap.sport = m->encap.dport = 4500;
+	}
+}
+
 struct xfrm_out *
 rig_begin(struct rig_msg *m)
 {
@@ -319,4 +398,126 @@ rig_end(struct rig_msg *m)
 	assert_int_equal(at, len);
 	assert_int_equal(len % 4, 0);
 	return &m->msg;
+}
+
+void
+raw_begin(struct raw *r, uint16_t type, const void *body, size_t size)
+{
+	struct xw_head head = { .type = type, .flags = XFRM_F_REQUEST };
+
+	memset(r, 0, sizeof(*r));
+	memcpy(r->octets, &head, sizeof(head));
+	if (size > 0)
+		memcpy(r->octets + sizeof(head), body, size);
+	r->len = sizeof(head) + size;
+}
+
+void
+raw_attr(struct raw *r, uint16_t type, const void *octets, size_t size)
+{
+	struct xw_attr head = { (uint16_t)(sizeof(head) + size), type };
+
+	r->len = XFRM_ALIGN(r->len);
+	memcpy(r->octets + r->len, &head, sizeof(head));
+	if (octets != NULL)
+		memcpy(r->octets + r->len + sizeof(head), octets, size);
+	r->len += head.len;
+}
+
+uint8_t *
+raw_message(const struct raw *r, size_t len, struct xfrm_msg *msg)
+{
+	uint32_t said = (uint32_t)len;
+	struct err err = { "" };
+	uint8_t *copy = malloc(len);
+	size_t at = 0;
+
+	assert_non_null(copy);
+	memcpy(copy, r->octets, len);
+	memcpy(copy, &said, sizeof(said));
+	assert_int_equal(xfrm_next(copy, len, &at, msg, &err), 1);
+	return copy;
+}
+
+const struct rig_gcm raw_gcm = { { "rfc4106(gcm(aes))", 160, 128 }, { 1, 2, 3 } };
+
+const struct xw_sa raw_sa = {
+	.id = { { 192, 0, 2, 2 }, 0x00100000, XFRM_PROTO_ESP, { 0 } },
+	.saddr = { 192, 0, 2, 1 },
+	.family = XFRM_FAMILY_V4,
+	.mode = XFRM_TUNNEL,
+};
+
+const struct xw_policy raw_policy = {
+	.sel = { .family = XFRM_FAMILY_V4, .plen_d = 24, .plen_s = 16 },
+	.dir = XFRM_DIR_OUT,
+};
+
+static int
+any_parse(const struct xfrm_msg *m, struct err *err)
+{
+	static union {
+		struct xfrm_sa sa;
+		struct xfrm_sa_id sa_id;
+		struct xfrm_filter filter;
+		struct xfrm_spi_range range;
+		struct xfrm_policy policy;
+		struct xfrm_policy_id policy_id;
+		struct xfrm_defaults defaults;
+		struct xfrm_ae ae;
+		struct xfrm_migrate migrate;
+		struct xfrm_spd_info info;
+		uint8_t proto;
+	} u;
+
+	switch (m->head.type) {
+	case XFRM_NEWSA:
+	case XFRM_UPDSA:
+		return xfrm_parse_sa(m, &u.sa, err);
+	case XFRM_GETSA:
+		if (xfrm_is_dump(m))
+			return xfrm_parse_filter(m, &u.filter, err);
+		return xfrm_parse_sa_id(m, &u.sa_id, err);
+	case XFRM_DELSA:
+		return xfrm_parse_sa_id(m, &u.sa_id, err);
+	case XFRM_ALLOCSPI:
+		return xfrm_parse_spi_range(m, &u.range, err);
+	case XFRM_NEWPOLICY:
+	case XFRM_UPDPOLICY:
+		return xfrm_parse_policy(m, &u.policy, err);
+	case XFRM_DELPOLICY:
+	case XFRM_GETPOLICY:
+		return xfrm_parse_policy_id(m, &u.policy_id, err);
+	case XFRM_FLUSHSA:
+		return xfrm_parse_flush_sa(m, &u.proto, err);
+	case XFRM_FLUSHPOLICY:
+		return xfrm_parse_flush_policy(m, err);
+	case XFRM_NEWAE:
+	case XFRM_GETAE:
+		return xfrm_parse_ae(m, &u.ae, err);
+	case XFRM_MIGRATE:
+		return xfrm_parse_migrate(m, &u.migrate, err);
+	case XFRM_GETSADINFO:
+	case XFRM_GETSPDINFO:
+		return xfrm_parse_get_info(m, err);
+	case XFRM_NEWSPDINFO:
+		return xfrm_parse_spd_info(m, &u.info, err);
+	default:
+		assert_int_equal(m->head.type, XFRM_SETDEFAULT);
+		return xfrm_parse_defaults(m, &u.defaults, err);
+	}
+}
+
+void
+raw_want(const char *what, const struct raw *r, int rc, const char *says)
+{
+	struct err err = { "" };
+	struct xfrm_msg msg;
+	uint8_t *copy = raw_message(r, r->len, &msg);
+	int got = any_parse(&msg, &err);
+
+	free(copy);
+	if (got != rc || (rc < 0 && strstr(err.text, says) == NULL))
+		fail_msg("%s: %d (wanted %d): %s (wanted \"%s\")", what, got, rc, err.text,
+			 rc < 0 ? says : "");
 }
