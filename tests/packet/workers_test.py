@@ -17,7 +17,7 @@ COUNT = 10_000
 TUNNELS = 8
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Programs whose cases look at packets and names alone, not at which worker did what.
-AGAIN = ["modes", "replay", "icmp", "spd"]
+AGAIN = ["mirror", "modes", "replay", "icmp", "spd"]
 
 
 def tunnels():
