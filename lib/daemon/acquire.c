@@ -48,6 +48,11 @@ acquire_fill(struct dpolicies *dp, struct xfrm_acquire *a, const struct dpolicy 
 		.pcpu = e->worker,
 	};
 	sel_fill(&a->sel, e);
+	/* Transport mode: its ends are the packet's. */
+	if (p->no_ends) {
+		a->id.dst = a->sel.dst.addr;
+		a->src = a->sel.src.addr;
+	}
 	store_read(dp, p, &a->policy);
 	t = &a->policy.tmpls[a->policy.n_tmpls - 1];
 	a->aalgos = t->aalgos;

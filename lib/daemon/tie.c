@@ -76,19 +76,18 @@ tmpls_find(const struct xfrm_policy *p, const struct xfrm_tmpl **esp,
 	return 0;
 }
 
-/* Transport mode: what the policy is for are its ends. */
-static int
-ends_find(const struct xfrm_policy *p, struct tie_key *key, struct err *err)
+/* Transport mode: what the policy is for are its ends. Between nets, which have none, no SA is
+ * meant: that is how pluto traps packets.
+ */
+static void
+ends_find(const struct xfrm_policy *p, struct tie_key *key)
 {
 	const struct xfrm_sel *s = &p->sel;
 
 	if (s->src.len != addr_bits(&s->src.addr) || s->dst.len != addr_bits(&s->dst.addr))
-		return err_set(err, -EOPNOTSUPP,
-			       "transport mode between nets, and a template without addresses: "
-			       "selectors of one host each, or addresses in the template");
+		return;
 	memcpy(key->src, s->src.addr.octets, sizeof(key->src));
 	memcpy(key->dst, s->dst.addr.octets, sizeof(key->dst));
-	return 0;
 }
 
 int
@@ -114,8 +113,8 @@ tie_key_of_policy(const struct xfrm_policy *p, struct tie_key *key, struct err *
 	if (inbound && esp->mode == XFRM_TRANSPORT)
 		return 1;
 	if (outer->mode == XFRM_TRANSPORT && is_zero(&outer->src) && is_zero(&outer->id.dst)) {
-		rc = ends_find(p, key, err);
-		return rc < 0 ? rc : 1;
+		ends_find(p, key);
+		return 1;
 	}
 	memcpy(key->src, outer->src.octets, sizeof(key->src));
 	memcpy(key->dst, outer->id.dst.octets, sizeof(key->dst));

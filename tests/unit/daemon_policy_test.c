@@ -1,11 +1,8 @@
 #include "unit.h"
 
-#include <time.h>
-
 #include "ctl/policies.h"
 #include "daemon_rig.h"
 #include "eal.h"
-#include "worker/mailbox.h"
 
 static const struct dpolicies_cause by_charon = { &charon, 77, 4711 };
 static const struct dpolicies_cause by_pluto = { &pluto, 78, 4712 };
@@ -412,116 +409,6 @@ a_dump_lists_all(void **state)
 	assert_int_equal(dpolicies_info_set(rig.dp, &info, &err), -EINVAL);
 }
 
-static struct acquire_event
-wanted(void)
-{
-	uint32_t policy = rig_asked(true);
-	struct acquire_event e = {
-		.kind = EVENT_ACQUIRE,
-		.family = 4,
-		.proto = 17,
-		.worker = 3,
-		.src_port = 1000,
-		.dst_port = 2000,
-		.policy = policy,
-		.name = spd_policy(rig.gw.spd, policy)->name,
-		.src = { 10, 1, 2, 3 },
-		.dst = { 10, 2, 3, 4 },
-	};
-
-	return e;
-}
-
-/* Offsets of struct xfrm_user_acquire behind the header, from specs of the interface. */
-static void
-daemons_are_asked_for_sas(void **state)
-{
-	static const uint8_t us[4] = { 192, 0, 2, 1 }, peer[4] = { 198, 51, 100, 1 };
-	struct xfrm_policy p = rig_policy(XFRM_DIR_OUT);
-	struct acquire_event e;
-	const uint8_t *m = rig.events[0].message + 16;
-	struct tie_sa sa;
-	uint32_t seq;
-
-	assert_int_equal(put(&p, false), 0);
-	rig.n_events = 0;
-	e = wanted();
-	dpolicies_acquire(rig.dp, &e, 5000000000);
-	assert_int_equal(rig.n_events, 1);
-	assert_int_equal(rig.events[0].group, XFRM_GROUP_ACQUIRE);
-	assert_int_equal(rig.events[0].type, XFRM_ACQUIRE);
-	assert_int_equal(rig.events[0].pid, 0);
-	assert_memory_equal(m, peer, 4);
-	assert_int_equal(m[20], XFRM_PROTO_ESP);
-	assert_memory_equal(m + 24, us, 4);
-	assert_memory_equal(m + 40, e.dst, 4);
-	assert_memory_equal(m + 40 + 16, e.src, 4);
-	assert_int_equal(m[40 + 42], 32);
-	assert_int_equal(m[40 + 44], 17);
-	memcpy(&seq, m + 276, 4);
-	assert_int_equal(seq, 1);
-	/* XFRMA_TMPL with the reqid. */
-	assert_int_equal(m[280 + 2], XFRM_A_TMPL);
-	assert_int_equal(m[280 + 4 + 44], 7);
-	/* Not so soon again, and not for what is not so any more. */
-	dpolicies_acquire(rig.dp, &e, 5999000000);
-	assert_int_equal(rig.n_events, 1);
-	dpolicies_acquire(rig.dp, &e, 6001000000);
-	assert_int_equal(rig.n_events, 2);
-	e.policy++;
-	dpolicies_acquire(rig.dp, &e, 9000000000);
-	e.policy--;
-	rig_sa_add(&sa, false, 1, 0x100);
-	dpolicies_acquire(rig.dp, &e, 9000000000);
-	assert_int_equal(rig.n_events, 2);
-	rig_sa_del(&sa);
-}
-
-static void
-a_policy_of_a_cpu_says_which(void **state)
-{
-	struct xfrm_policy p = rig_policy(XFRM_DIR_OUT);
-	struct acquire_event e;
-	size_t size;
-
-	assert_int_equal(put(&p, false), 0);
-	rig.n_events = 0;
-	e = wanted();
-	dpolicies_acquire(rig.dp, &e, 5000000000);
-	size = rig.events[0].size;
-	p.flags = XFRM_POLICY_F_CPU_ACQUIRE;
-	assert_int_equal(put(&p, true), 0);
-	rig.n_events = 0;
-	dpolicies_acquire(rig.dp, &e, 7000000000);
-	assert_int_equal(rig.events[0].size, size + 8);
-	assert_int_equal(rig.events[0].message[size + 2], XFRM_A_SA_PCPU);
-	assert_int_equal(rig.events[0].message[size + 4], 3);
-}
-
-static void
-policies_end_when_their_time_is_over(void **state)
-{
-	struct xfrm_policy p = rig_policy(XFRM_DIR_OUT);
-	uint64_t now = (uint64_t)time(NULL);
-
-	p.life.soft_add_s = 10;
-	p.life.hard_add_s = 20;
-	assert_int_equal(put(&p, false), 0);
-	rig.n_events = 0;
-	dpolicies_tick(rig.dp, now + 8);
-	assert_int_equal(rig.n_events, 0);
-	for (int s = 12; s < 15; s++)
-		dpolicies_tick(rig.dp, now + s);
-	assert_int_equal(rig.n_events, 1);
-	assert_int_equal(rig.events[0].type, XFRM_POLEXPIRE);
-	assert_int_equal(rig.events[0].group, XFRM_GROUP_EXPIRE);
-	assert_int_equal(rig.events[0].message[16 + 168], 0);
-	dpolicies_tick(rig.dp, now + 22);
-	assert_int_equal(rig.n_events, 2);
-	assert_int_equal(rig.events[1].message[16 + 168], 1);
-	assert_int_equal(in_spd(), 0);
-}
-
 static void
 templates_move_with_their_sas(void **state)
 {
@@ -581,9 +468,6 @@ main(void)
 		RIG(others_policies_stay),
 		RIG(every_change_is_told),
 		RIG(a_dump_lists_all),
-		RIG(daemons_are_asked_for_sas),
-		RIG(a_policy_of_a_cpu_says_which),
-		RIG(policies_end_when_their_time_is_over),
 		RIG(templates_move_with_their_sas),
 	};
 
