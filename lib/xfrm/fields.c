@@ -27,18 +27,18 @@ sel_load(const struct xw_sel *w, struct xfrm_sel *sel, const char *what, struct 
 	if (family != 0 && (w->plen_s > most || w->plen_d > most))
 		return err_set(err, -EINVAL, "%s: prefix lengths %u and %u: at most %u", what,
 			       w->plen_s, w->plen_d, most);
-	*sel = (struct xfrm_sel) {
-		.family = (uint8_t)family,
-		.proto = w->proto,
-		.src = { addr_load((uint8_t)family, w->saddr), w->plen_s },
-		.dst = { addr_load((uint8_t)family, w->daddr), w->plen_d },
-		.sport = __builtin_bswap16(w->sport_be),
-		.sport_mask = __builtin_bswap16(w->sport_mask_be),
-		.dport = __builtin_bswap16(w->dport_be),
-		.dport_mask = __builtin_bswap16(w->dport_mask_be),
-		.ifindex = w->ifindex,
-		.user = w->user,
-	};
+	/* By field, so that padding is 0 and selectors compare as octets. */
+	memset(sel, 0, sizeof(*sel));
+	sel->family = (uint8_t)family;
+	sel->proto = w->proto;
+	sel->src = (struct prefix) { addr_load(sel->family, w->saddr), w->plen_s };
+	sel->dst = (struct prefix) { addr_load(sel->family, w->daddr), w->plen_d };
+	sel->sport = __builtin_bswap16(w->sport_be);
+	sel->sport_mask = __builtin_bswap16(w->sport_mask_be);
+	sel->dport = __builtin_bswap16(w->dport_be);
+	sel->dport_mask = __builtin_bswap16(w->dport_mask_be);
+	sel->ifindex = w->ifindex;
+	sel->user = w->user;
 	return 0;
 }
 
@@ -79,6 +79,16 @@ sa_id_put(const struct xfrm_ident *id, uint8_t family, struct xw_sa_id *w)
 	memcpy(w->daddr, id->dst.octets, sizeof(w->daddr));
 }
 
+void
+ident_load(struct xfrm_ident *id, uint8_t family, const uint8_t daddr[16], uint32_t spi_be,
+	   uint8_t proto)
+{
+	memset(id, 0, sizeof(*id));
+	id->dst = addr_load(family, daddr);
+	id->spi = __builtin_bswap32(spi_be);
+	id->proto = proto;
+}
+
 int
 sa_id_load(const struct xw_sa_id *w, uint8_t *family, struct xfrm_ident *id, struct err *err)
 {
@@ -86,11 +96,7 @@ sa_id_load(const struct xw_sa_id *w, uint8_t *family, struct xfrm_ident *id, str
 
 	if (rc < 0)
 		return rc;
-	*id = (struct xfrm_ident) {
-		.dst = addr_load(*family, w->daddr),
-		.spi = __builtin_bswap32(w->spi_be),
-		.proto = w->proto,
-	};
+	ident_load(id, *family, w->daddr, w->spi_be, w->proto);
 	return 0;
 }
 
@@ -139,11 +145,10 @@ encap_load(const struct attrs *list, uint8_t family, struct xfrm_encap *e, bool 
 				   w.type == XFRM_ENCAP_ESPINTCP ? " (ESP in TCP)" : "");
 	if (w.dport_be == 0)
 		return attr_refuse(a, -EINVAL, err, "encap_dport 0: a UDP port, such as 4500");
-	*e = (struct xfrm_encap) {
-		.type = w.type,
-		.sport = __builtin_bswap16(w.sport_be),
-		.dport = __builtin_bswap16(w.dport_be),
-	};
+	memset(e, 0, sizeof(*e));
+	e->type = w.type;
+	e->sport = __builtin_bswap16(w.sport_be);
+	e->dport = __builtin_bswap16(w.dport_be);
 	if (memcmp(w.oa, none, family == 4 ? 4 : 16) != 0)
 		e->oa = addr_load(family, w.oa);
 	return 0;

@@ -37,7 +37,11 @@ addr_load(uint8_t family, const uint8_t octets[16])
 _Static_assert(sizeof(struct xfrm_life) == sizeof(struct xw_life), "copied whole");
 _Static_assert(sizeof(struct xfrm_used) == sizeof(struct xw_used), "copied whole");
 
-/* what: "sel", "policy selector". -EINVAL for families and prefix lengths that do not exist. */
+/* Fills padding with 0, too: identities and selectors compare as octets. */
+void ident_load(struct xfrm_ident *id, uint8_t family, const uint8_t daddr[16], uint32_t spi_be,
+		uint8_t proto);
+/* Likewise. what: "sel", "policy selector". -EINVAL for families and prefix lengths that do not
+ * exist. */
 int sel_load(const struct xw_sel *w, struct xfrm_sel *sel, const char *what, struct err *err);
 void sel_put(const struct xfrm_sel *sel, struct xw_sel *w);
 

@@ -100,22 +100,17 @@ tmpl_load(const struct attr *a, unsigned i, struct xfrm_policy *p, uint8_t *inne
 	rc = proto_check(w.id.proto, "id.proto", &why);
 	if (rc < 0)
 		return attr_refuse(a, rc, err, "template %u: %s", i, why.text);
-	*t = (struct xfrm_tmpl) {
-		.id = {
-			.dst = addr_load((uint8_t)family, w.id.daddr),
-			.spi = __builtin_bswap32(w.id.spi_be),
-			.proto = w.id.proto,
-		},
-		.family = (uint8_t)family,
-		.src = addr_load((uint8_t)family, w.saddr),
-		.reqid = w.reqid,
-		.mode = w.mode,
-		.share = w.share,
-		.optional = w.optional != 0,
-		.aalgos = w.aalgos,
-		.ealgos = w.ealgos,
-		.calgos = w.calgos,
-	};
+	memset(t, 0, sizeof(*t));
+	ident_load(&t->id, (uint8_t)family, w.id.daddr, w.id.spi_be, w.id.proto);
+	t->family = (uint8_t)family;
+	t->src = addr_load(t->family, w.saddr);
+	t->reqid = w.reqid;
+	t->mode = w.mode;
+	t->share = w.share;
+	t->optional = w.optional != 0;
+	t->aalgos = w.aalgos;
+	t->ealgos = w.ealgos;
+	t->calgos = w.calgos;
 	rc = tmpl_modes(t, p->dir, *inner, a, i, err);
 	*inner = t->family;
 	return rc;
@@ -166,7 +161,8 @@ xfrm_parse_policy(const struct xfrm_msg *msg, struct xfrm_policy *p, struct err 
 	word_load(&list, XFRM_A_IF_ID, XFRM_HAS_IF_ID, &p->has, &p->if_id);
 	if (attr_copy(&list, XFRM_A_OFFLOAD_DEV, &o, sizeof(o))) {
 		p->has |= XFRM_HAS_OFFLOAD;
-		p->offload = (struct xfrm_offload) { o.ifindex, o.flags };
+		p->offload.ifindex = o.ifindex;
+		p->offload.flags = o.flags;
 	}
 	return tmpls_load(&list, p, err);
 }
@@ -180,7 +176,9 @@ policy_id_load(const struct xfrm_msg *msg, struct attrs *list, struct xfrm_polic
 
 	if (rc < 0)
 		return rc;
-	*id = (struct xfrm_policy_id) { .index = w.index, .dir = w.dir };
+	memset(id, 0, sizeof(*id));
+	id->index = w.index;
+	id->dir = w.dir;
 	rc = dir_check(w.dir, err);
 	if (rc < 0)
 		return rc;
@@ -253,15 +251,14 @@ move_load(const struct attr *a, unsigned i, struct xfrm_move *m, struct err *err
 		return attr_refuse(a, rc, err, "entry %u: %s", i, why.text);
 	if (w.mode > XFRM_IPTFS)
 		return attr_refuse(a, -EINVAL, err, "entry %u: mode %u: 0, 1, 4 or 5", i, w.mode);
-	*m = (struct xfrm_move) {
-		.old_src = addr_load((uint8_t)was, w.old_saddr),
-		.old_dst = addr_load((uint8_t)was, w.old_daddr),
-		.new_src = addr_load((uint8_t)now, w.new_saddr),
-		.new_dst = addr_load((uint8_t)now, w.new_daddr),
-		.proto = w.proto,
-		.mode = w.mode,
-		.reqid = w.reqid,
-	};
+	memset(m, 0, sizeof(*m));
+	m->old_src = addr_load((uint8_t)was, w.old_saddr);
+	m->old_dst = addr_load((uint8_t)was, w.old_daddr);
+	m->new_src = addr_load((uint8_t)now, w.new_saddr);
+	m->new_dst = addr_load((uint8_t)now, w.new_daddr);
+	m->proto = w.proto;
+	m->mode = w.mode;
+	m->reqid = w.reqid;
 	return 0;
 }
 

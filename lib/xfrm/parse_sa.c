@@ -34,11 +34,7 @@ info_load(const struct xw_sa *w, struct xfrm_sa *sa, struct err *err)
 	rc = sel_load(&w->sel, &sa->sel, "sel", err);
 	if (rc < 0)
 		return rc;
-	sa->id = (struct xfrm_ident) {
-		.dst = addr_load(sa->family, w->id.daddr),
-		.spi = __builtin_bswap32(w->id.spi_be),
-		.proto = w->id.proto,
-	};
+	ident_load(&sa->id, sa->family, w->id.daddr, w->id.spi_be, w->id.proto);
 	sa->src = addr_load(sa->family, w->saddr);
 	memcpy(&sa->life, &w->life, sizeof(sa->life));
 	memcpy(&sa->used, &w->used, sizeof(sa->used));
@@ -160,7 +156,8 @@ others_load(const struct attrs *list, struct xfrm_sa *sa, struct err *err)
 		sa->has |= XFRM_HAS_LTIME;
 	if (attr_copy(list, XFRM_A_OFFLOAD_DEV, &o, sizeof(o))) {
 		sa->has |= XFRM_HAS_OFFLOAD;
-		sa->offload = (struct xfrm_offload) { o.ifindex, o.flags };
+		sa->offload.ifindex = o.ifindex;
+		sa->offload.flags = o.flags;
 	}
 	if (attr_copy(list, XFRM_A_IPTFS_REORDER_WINDOW, &sa->iptfs.reorder_window, 2))
 		sa->has |= XFRM_HAS_IPTFS_REORDER_WINDOW;
@@ -262,7 +259,7 @@ xfrm_parse_sa_id(const struct xfrm_msg *msg, struct xfrm_sa_id *id, struct err *
 
 	if (rc < 0)
 		return rc;
-	*id = (struct xfrm_sa_id) { 0 };
+	memset(id, 0, sizeof(*id));
 	rc = sa_id_load(&w, &id->family, &id->id, err);
 	if (rc < 0)
 		return rc;

@@ -5,6 +5,8 @@
  * errno. Integers in these structs are in host order, SPIs and ports too; addresses are those of
  * base/addr.h, where family 4 with octets of 0 is the unspecified address of IPv4.
  *
+ * What was read has no padding of chance: selectors, identities and templates compare as octets.
+ *
  * Any thread; no state, no allocation, no pointer kept. A message may lie at any alignment, and no
  * length in it is believed. Every refusal fills *err with a sentence that names the field or the
  * attribute with its offset in the message, and says what would be right; it goes back to the
