@@ -8,6 +8,7 @@
 #include "cli/table.h"
 #include "ctl/counts.h"
 #include "ctl/gw.h"
+#include "ctl/kernel.h"
 #include "ctl/log.h"
 #include "mirror/mirror.h"
 #include "port/port.h"
@@ -64,11 +65,13 @@ show_route(struct cli *cli, FILE *out, bool json, const struct args *args, struc
 
 	if (!json) {
 		route_print(cli->gw->route, out);
+		kernel_print(cli->gw, out);
 		return 0;
 	}
 	json_init(&j, out);
 	json_object(&j, NULL);
 	route_json(cli->gw->route, &j);
+	kernel_json(cli->gw, &j);
 	json_end(&j);
 	fputc('\n', out);
 	return 0;

@@ -13,6 +13,7 @@
 
 #include "crypto/crypto.h"
 #include "ctl/counts.h"
+#include "ctl/kernel.h"
 #include "ctl/log.h"
 #include "ctl/mirrors.h"
 #include "ctl/policies.h"
@@ -422,6 +423,7 @@ static const struct part {
 	{ "ports", ports_init, ports_fini },
 	{ "routes", routes_init, routes_fini },
 	{ "mirrors", mirrors_init, mirrors_fini },
+	{ "kernel", kernel_init, kernel_fini },
 	{ "tables", tables_init, tables_fini },
 	{ "policy", policy_init, policy_fini },
 	{ "view", view_init, view_fini },

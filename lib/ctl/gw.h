@@ -22,6 +22,7 @@
 #define GW_ENGINES_MAX 4
 
 struct acquire_event;
+struct kernel;
 struct mapping_event;
 struct mirrors;
 struct numbers_reg;
@@ -98,6 +99,7 @@ struct gw {
 	struct defer defer;
 	struct ports *ports;
 	struct mirrors *mirrors; /* NULL: no port has one */
+	struct kernel *kernel;	 /* likewise */
 	struct route *route;
 	struct spd *spd;
 	struct sad *sad;

@@ -8,6 +8,7 @@
 #include <rte_lcore.h>
 #include <rte_mempool.h>
 
+#include "ctl/kernel.h"
 #include "ctl/log.h"
 #include "ctl/mirrors.h"
 #include "mirror/mirror.h"
@@ -299,8 +300,11 @@ addresses_set(struct gw *gw, const struct conf_port *c, struct err *err)
 {
 	struct link *link = &port_by_name(gw->ports, c->name)->link;
 
+	int rc;
+
 	link->n_addresses = addresses_fill(link->addresses, c);
-	return route_link_set(gw->route, link, err);
+	rc = kernel_addresses(gw, link, err);
+	return rc < 0 ? rc : route_link_set(gw->route, link, err);
 }
 
 int

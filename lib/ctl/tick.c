@@ -5,6 +5,7 @@
 #include <rte_byteorder.h>
 
 #include "base/addr.h"
+#include "ctl/kernel.h"
 #include "ctl/log.h"
 #include "ctl/ports.h"
 #include "ctl/timers.h"
@@ -131,6 +132,7 @@ gw_tick(struct gw *gw)
 	defer_poll(&gw->defer, now, false);
 	events_drain(gw, now);
 	mirrors_tick(gw->mirrors);
+	kernel_tick(gw, now);
 	if (spd_maintain(gw->spd, false, &err) < 0)
 		GW_LOG(WARNING, "policies: %s\n", err.text);
 	timers_dummies(gw, now);

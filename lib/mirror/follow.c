@@ -157,8 +157,10 @@ resync_tick(struct follow *f)
 		f->running = RESYNC_NONE;
 		follow_resync(f, RESYNC_ALL);
 	}
+	/* What still waits is older than the dump: it would be taken for the present, though it
+	 * may be the changes behind it that were lost. */
 	if (f->running != RESYNC_NONE || f->wanted == RESYNC_NONE || f->n_ports == 0 ||
-	    f->now < f->resync_at)
+	    f->now < f->resync_at || !f->drained)
 		return;
 	f->running = f->wanted;
 	f->wanted = RESYNC_NONE;
@@ -272,6 +274,7 @@ receive(struct follow *f)
 	static uint8_t room[DATAGRAM_SIZE] __rte_aligned(8);
 	uint64_t until = f->count.messages + MESSAGES_A_TURN;
 
+	f->drained = false;
 	for (int i = 0; i < DATAGRAMS_A_TURN && f->count.messages < until; i++) {
 		struct sockaddr_nl from = { 0 };
 		struct iovec iov = { room, sizeof(room) };
@@ -286,8 +289,10 @@ receive(struct follow *f)
 			follow_resync(f, RESYNC_ALL);
 			continue;
 		}
-		if (n < 0)
+		if (n < 0) {
+			f->drained = true;
 			return;
+		}
 		/* Any process may send to us; only the kernel is believed. */
 		if (from.nl_pid != 0)
 			continue;
@@ -379,6 +384,7 @@ follow_create(const struct follow_params *params, struct follow **out, struct er
 		return err_set(err, -ENOMEM, "no memory to follow the kernel's routes");
 	f->params = *params;
 	f->mark = 1;
+	f->drained = true;
 	if (params->send == NULL)
 		rc = sockets_open(f, err);
 	if (rc < 0) {

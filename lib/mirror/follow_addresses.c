@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <linux/if_addr.h>
@@ -157,6 +159,34 @@ address_put(struct follow *f, uint8_t port, const struct link_address *a, bool g
 	return ask_and_wait(f, room, size, seq);
 }
 
+/* A host that wants no IPv6 may want none on new interfaces; the file says that this one has it. */
+static void
+ipv6_enable(uint32_t ifindex)
+{
+	char name[IF_NAMESIZE], path[64 + IF_NAMESIZE];
+	FILE *f;
+
+	if (if_indextoname(ifindex, name) == NULL)
+		return;
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
+	f = fopen(path, "we");
+	if (f == NULL)
+		return;
+	fputs("0", f);
+	fclose(f);
+}
+
+static int
+address_add(struct follow *f, uint8_t port, const struct link_address *a)
+{
+	int rc = address_put(f, port, a, false);
+
+	if (rc != -EACCES || a->addr.family != 6)
+		return rc;
+	ipv6_enable(f->ports[port].ifindex);
+	return address_put(f, port, a, false);
+}
+
 /* What the file does not give any more. Whoever took it away by hand has done it for us. */
 static void
 addresses_unput(struct follow *f, uint8_t port, const struct link_address *list, uint8_t n)
@@ -197,7 +227,7 @@ follow_addresses_set(struct follow *f, uint8_t port, const struct link_address *
 		int rc = 0;
 
 		if (p->ifindex != 0 && list_find(before, n_before, &list[i]) == n_before)
-			rc = address_put(f, port, &list[i], false);
+			rc = address_add(f, port, &list[i]);
 		if (rc < 0)
 			return err_set(err, rc, "%s cannot be put on its mirror: %s",
 				       addr_text(&list[i].addr, text), strerror(-rc));

@@ -87,6 +87,7 @@ struct follow {
 	uint32_t dump_seq;
 	uint32_t dump_tries;
 	bool interrupted;
+	bool drained;	    /* nothing waits at the socket */
 	uint64_t resync_at; /* not before */
 	uint64_t give_up_at;
 	uint32_t mark;
