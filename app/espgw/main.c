@@ -20,6 +20,7 @@
 #include "ctl/log.h"
 #include "ctl/report.h"
 #include "drivers.h"
+#include "ipc/ipc.h"
 #include "options.h"
 #include "secure.h"
 #include "telem/telem.h"
@@ -41,6 +42,7 @@ struct watch {
 	struct gw *gw;
 	struct cli cli;
 	struct prompt *prompt; /* NULL: none, or ended */
+	struct ipc *ipc;       /* NULL: none */
 	bool quit;
 	uint64_t seen;	     /* packets taken in, at the last look */
 	uint64_t idle_since; /* real time, ms */
@@ -130,12 +132,36 @@ is_idle(struct watch *w, const struct gw *gw)
 static int
 prompt_begin(struct watch *w, struct gw *gw, struct err *err)
 {
-	w->cli.gw = gw;
 	if (!w->options->interactive)
 		return 0;
 	/* With --json standard output is the report's alone. */
 	return prompt_create(&w->cli, &w->poller, STDIN_FILENO,
 			     w->options->json ? STDERR_FILENO : STDOUT_FILENO, &w->prompt, err);
+}
+
+/* A socket that was asked for has to be there. Without a word of it the usual one is made where
+ * that can be: not by a user who may not, nor beside another gateway.
+ */
+static int
+ipc_begin(struct watch *w, struct gw *gw, struct err *err)
+{
+	const char *given = w->options->control_socket;
+	const struct ipc_options options = {
+		.path = given != NULL ? given : IPC_PATH,
+		.group = gw->conf->gateway.socket_group,
+		.poller = &w->poller,
+		.cli = &w->cli,
+	};
+	int rc;
+
+	if (strcmp(options.path, "none") == 0 || options.path[0] == 0)
+		return 0;
+	rc = ipc_create(&options, &w->ipc, err);
+	if (rc < 0 && given == NULL) {
+		GW_LOG(WARNING, "%s: this gateway goes on without one\n", err->text);
+		return 0;
+	}
+	return rc;
 }
 
 static void
@@ -170,13 +196,17 @@ stats_print(struct watch *w, const struct gw *gw)
 static void
 run(struct watch *w, struct gw *gw)
 {
+	bool busy = false;
+
 	while (!w->quit) {
 		/* A reload may change it. */
 		int wait = gw->conf->gateway.idle == CONF_IDLE_SLEEP && !gw_is_busy(gw) ?
 				   TICK_IDLE_MS :
 				   TICK_MS;
 
-		poller_wait(&w->poller, wait);
+		poller_wait(&w->poller, busy ? 0 : wait);
+		busy = ipc_run(w->ipc);
+		ipc_share(w->ipc, gw->conf->gateway.socket_group);
 		prompt_look(w);
 		gw_tick(gw);
 		telem_tick(gw);
@@ -211,13 +241,15 @@ gateway_run(struct watch *w, const struct options *o, struct conf *conf)
 		return rc == -EINVAL ? EXIT_USAGE : EXIT_RUN_TIME;
 	}
 	rc = EXIT_FINE;
-	if (telem_init(&err) < 0 || prompt_begin(w, &gw, &err) < 0) {
+	w->cli.gw = &gw;
+	if (telem_init(&err) < 0 || ipc_begin(w, &gw, &err) < 0 || prompt_begin(w, &gw, &err) < 0) {
 		fprintf(stderr, "espgw: %s\n", err.text);
 		rc = EXIT_RUN_TIME;
 	} else {
 		run(w, &gw);
 	}
 	prompt_end(w);
+	ipc_free(w->ipc);
 	gw_stop(&gw);
 	if (o->json)
 		report_json(&gw, stdout);

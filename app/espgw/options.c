@@ -7,6 +7,7 @@
 
 #include <rte_common.h>
 
+#include "ipc/proto.h"
 #include "worker/stage.h"
 
 enum kind {
@@ -39,7 +40,7 @@ static const struct option_row {
 	{ "rxd", "N", NUMBER_16, AT(rx_desc), 32, 32768, 0, "descriptors of a receive queue" },
 	{ "txd", "N", NUMBER_16, AT(tx_desc), 32, 32768, 0, "descriptors of a transmit queue" },
 	{ "control-socket", "PATH", TEXT, AT(control_socket), 0, 0, 0,
-	  "default /run/espgw/control.sock" },
+	  "default " IPC_PATH "; none: no socket" },
 	{ "exit-when-idle", "MS", NUMBER_32, AT(exit_when_idle_ms), 1, 3600000, 0,
 	  "end when no packet came for so long and none is inside" },
 	{ "json", NULL, FLAG, AT(json), 0, 0, 0,
@@ -153,7 +154,7 @@ options_parse(int argc, char **argv, struct options *o, int *eal_argc)
 {
 	int split = 1;
 
-	*o = (struct options) { .control_socket = "/run/espgw/control.sock" };
+	*o = (struct options) { 0 };
 	while (split < argc && strcmp(argv[split], "--") != 0) {
 		o->help |= strcmp(argv[split], "--help") == 0 || strcmp(argv[split], "-h") == 0;
 		o->version |= strcmp(argv[split], "--version") == 0;

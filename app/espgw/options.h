@@ -14,7 +14,7 @@ enum exit_code {
 
 struct options {
 	const char *config;
-	const char *control_socket;
+	const char *control_socket; /* NULL: not given */
 	bool check, interactive, json, help, version;
 	uint32_t stats_period;			     /* seconds; 0 = never */
 	uint32_t exit_when_idle_ms;		     /* 0 = never */

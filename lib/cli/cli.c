@@ -130,19 +130,6 @@ cli_match(struct args *words, const struct command **command, struct err *err)
 	return 0;
 }
 
-static int
-run(struct cli *cli, const struct command *c, struct args *args, FILE *out, bool *json,
-    struct err *err)
-{
-	*json = c->json && args->n > 0 && strcmp(args->words[args->n - 1], "json") == 0;
-	args->n -= *json;
-	if (args->n < c->min || args->n > c->max)
-		return err_set(err, -EINVAL, "it is: %s%s%s%s", c->words,
-			       c->args != NULL ? " " : "", c->args != NULL ? c->args : "",
-			       c->json ? " [json]" : "");
-	return c->run(cli, out, *json, args, err);
-}
-
 static void
 complain(FILE *out, bool json, const struct err *err)
 {
@@ -159,24 +146,64 @@ complain(FILE *out, bool json, const struct err *err)
 	fputc('\n', out);
 }
 
+static int
+arguments_check(struct cli_job *job, struct err *err)
+{
+	const struct command *c = job->command;
+	struct args *args = &job->args;
+	bool asked = c->json && args->n > 0 && strcmp(args->words[args->n - 1], "json") == 0;
+
+	args->n -= asked;
+	job->json = asked || (job->json && c->json);
+	if (args->n < c->min || args->n > c->max)
+		return err_set(err, -EINVAL, "it is: %s%s%s%s", c->words,
+			       c->args != NULL ? " " : "", c->args != NULL ? c->args : "",
+			       c->json ? " [json]" : "");
+	return 0;
+}
+
+int
+cli_job_begin(struct cli_job *job, const char *line, bool json, struct err *err)
+{
+	int rc;
+
+	*job = (struct cli_job) { .json = json };
+	rc = cli_split(line, job->buf, &job->args, err);
+	if (rc < 0 || job->args.n == 0 || job->args.words[0][0] == '#')
+		return rc;
+	rc = cli_match(&job->args, &job->command, err);
+	if (rc < 0)
+		return rc;
+	job->changes = job->command->changes;
+	return arguments_check(job, err);
+}
+
+int
+cli_job_run(struct cli *cli, struct cli_job *job, FILE *out, struct err *err)
+{
+	int rc;
+
+	if (job->command == NULL)
+		return 0;
+	job->page.rows = job->rows;
+	job->page.more = false;
+	cli->page = job->rows != 0 ? &job->page : NULL;
+	rc = job->command->run(cli, out, job->json, &job->args, err);
+	cli->page = NULL;
+	return rc < 0 ? rc : job->page.more;
+}
+
 int
 cli_run(struct cli *cli, const char *line, FILE *out)
 {
-	const struct command *command;
-	char buf[CLI_LINE_MAX + 1];
 	struct err err = { "" };
-	struct args args;
-	bool json = false;
+	struct cli_job job;
 	int rc;
 
-	rc = cli_split(line, buf, &args, &err);
-	if (rc == 0 && (args.n == 0 || args.words[0][0] == '#'))
-		return 0;
+	rc = cli_job_begin(&job, line, false, &err);
 	if (rc == 0)
-		rc = cli_match(&args, &command, &err);
-	if (rc == 0)
-		rc = run(cli, command, &args, out, &json, &err);
+		rc = cli_job_run(cli, &job, out, &err);
 	if (rc < 0)
-		complain(out, json, &err);
+		complain(out, job.json, &err);
 	return rc;
 }

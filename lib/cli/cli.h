@@ -24,6 +24,19 @@ struct cli {
 	struct gw *gw;
 	uint32_t stats_period; /* seconds; 0 = never. The caller prints the lines. */
 	bool quit;	       /* set by `quit`: the gateway is to end */
+	/* Prints who is connected to the control socket; NULL: there is none. */
+	void (*clients_show)(void *ctx, FILE *out, bool json);
+	void *clients;
+	struct cli_page *page; /* of the command that runs; NULL: all is wanted at once */
+};
+
+/* A long answer in pieces: a command that can prints `rows` of it from `at` on, then sets `at` to
+ * where the next call is to go on, and `more`. One that cannot prints all.
+ */
+struct cli_page {
+	uint64_t at; /* 0 is the beginning; what else it means is the command's own */
+	uint32_t rows;
+	bool more;
 };
 
 struct args {
@@ -68,6 +81,23 @@ int cli_match(struct args *words, const struct command **command, struct err *er
  * where JSON was asked for. Returns 0 or a negative errno.
  */
 int cli_run(struct cli *cli, const char *line, FILE *out);
+
+/* A line whose answer is wanted in pages. It lies where it lies until it has ended. */
+struct cli_job {
+	char buf[CLI_LINE_MAX + 1];
+	struct args args;
+	const struct command *command; /* NULL: the line says nothing */
+	bool json, changes;
+	uint32_t rows; /* of a page; 0: all of them, in one */
+	struct cli_page page;
+};
+
+/* Reads a line; json: as if `json` stood behind it where a command takes that. Runs nothing. */
+int cli_job_begin(struct cli_job *job, const char *line, bool json, struct err *err);
+/* Prints the next page. Returns 1: there is more; 0: it was the last; or a negative errno, and the
+ * sentence is not in out.
+ */
+int cli_job_run(struct cli *cli, struct cli_job *job, FILE *out, struct err *err);
 
 #define CLI_CHOICES_MAX 64
 #define CLI_CHOICE_SIZE 64

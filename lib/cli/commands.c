@@ -107,6 +107,15 @@ show_config(struct cli *cli, FILE *out, bool json, const struct args *args, stru
 }
 
 static int
+show_clients(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
+{
+	if (cli->clients_show == NULL)
+		return err_set(err, -ENOENT, "there is no control socket: see --control-socket");
+	cli->clients_show(cli->clients, out, json);
+	return 0;
+}
+
+static int
 start(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
 {
 	return gw_pause(cli->gw, false, err);
@@ -223,6 +232,8 @@ const struct command commands[] = {
 	  "stages with their bursts and packets; workers with their loops, handoff and sources" },
 	{ "show config",   NULL,     0, 0, CLI_TEXT,  JSON, 0, show_config,
 	  "the configuration with all defaults, keys left out" },
+	{ "show clients",  NULL,     0, 0, CLI_TEXT,  JSON, 0, show_clients,
+	  "who is connected to the control socket" },
 	{ "start",         NULL,     0, 0, CLI_TEXT,  0, CHANGES, start,
 	  "read from the ports again after stop" },
 	{ "stop",          NULL,     0, 0, CLI_TEXT,  0, CHANGES, stop,
