@@ -7,15 +7,16 @@
 #include "ctl/counts.h"
 #include "ctl/gw.h"
 
-/* Of every worker, at one time; the caller's to free. NULL: no memory. */
+/* Of every worker, and of control behind them, at one time; the caller's to free. NULL: no memory.
+ */
 static struct worker_counts *
 counts_read(const struct gw *gw, struct err *err)
 {
-	struct worker_counts *c = calloc(gw->n_workers, sizeof(*c));
+	struct worker_counts *c = calloc(gw->n_workers + 1, sizeof(*c));
 
 	if (c == NULL)
 		err_set(err, -ENOMEM, "no memory for the counters of %u workers", gw->n_workers);
-	for (uint16_t i = 0; c != NULL && i < gw->n_workers; i++)
+	for (uint16_t i = 0; c != NULL && i <= gw->n_workers; i++)
 		worker_counts_read(gw, i, &c[i]);
 	return c;
 }
@@ -164,7 +165,7 @@ row_total(const struct gw *gw, const struct causes *k, const struct worker_count
 {
 	uint64_t all = 0;
 
-	for (uint16_t w = 0; w < gw->n_workers; w++)
+	for (uint16_t w = 0; w <= gw->n_workers; w++)
 		all += cell_of(k, &c[w], i);
 	return all;
 }
@@ -180,6 +181,8 @@ causes_print(const struct gw *gw, FILE *out, const struct causes *k, const struc
 		fprintf(out, "%-9s %-18s %14" PRIu64, k->what, k->names[i].name, all);
 		for (uint16_t w = 0; w < gw->n_workers; w++)
 			fprintf(out, " %12" PRIu64, cell_of(k, &c[w], i));
+		if (gw->mirrors != NULL)
+			fprintf(out, " %12" PRIu64, cell_of(k, &c[gw->n_workers], i));
 		fprintf(out, "  %s\n", k->names[i].help);
 	}
 }
@@ -200,6 +203,8 @@ causes_json(const struct gw *gw, struct json *j, const struct causes *k,
 		for (uint16_t w = 0; w < gw->n_workers; w++)
 			json_u64(j, NULL, cell_of(k, &c[w], i));
 		json_end(j);
+		if (gw->mirrors != NULL)
+			json_u64(j, "control", cell_of(k, &c[gw->n_workers], i));
 		json_end(j);
 	}
 	json_end(j);
@@ -225,7 +230,7 @@ show_drops(struct cli *cli, FILE *out, bool json, const struct args *args, struc
 		fprintf(out, "%-9s %-18s %14s", "", "reason", "total");
 		for (uint16_t w = 0; w < gw->n_workers; w++)
 			fprintf(out, "    worker %2u", w);
-		fputc('\n', out);
+		fputs(gw->mirrors != NULL ? "      control\n" : "\n", out);
 		for (size_t i = 0; i < RTE_DIM(causes); i++)
 			causes_print(gw, out, &causes[i], c);
 	}

@@ -5,6 +5,7 @@
 
 #include "crypto/crypto.h"
 #include "ctl/report.h"
+#include "mirror/mirror.h"
 #include "pipe/handoff.h"
 #include "port/port.h"
 #include "spd/spd.h"
@@ -39,12 +40,29 @@ read_all(const struct worker *w, struct worker_counts *c)
 	c->bounced = crypto_bounced(w->crypto);
 }
 
+/* Control has no worker: of these only what mirrors count there. */
+static void
+read_control(const struct gw *gw, struct worker_counts *c)
+{
+	*c = (struct worker_counts) { 0 };
+	mirrors_counts_add(gw->mirrors, c->drops, c->consumed, c->generated);
+}
+
+static void
+read_index(const struct gw *gw, uint16_t worker, struct worker_counts *c)
+{
+	if (worker == gw->n_workers)
+		read_control(gw, c);
+	else
+		read_all(gw->workers[worker], c);
+}
+
 void
 worker_counts_read(const struct gw *gw, uint16_t worker, struct worker_counts *c)
 {
 	const uint64_t *before;
 
-	read_all(gw->workers[worker], c);
+	read_index(gw, worker, c);
 	if (gw->cleared == NULL)
 		return;
 	before = (const uint64_t *)&gw->cleared[worker];
@@ -56,11 +74,11 @@ int
 gw_clear(struct gw *gw, struct err *err)
 {
 	if (gw->cleared == NULL)
-		gw->cleared = calloc(gw->n_workers, sizeof(gw->cleared[0]));
+		gw->cleared = calloc(gw->n_workers + 1, sizeof(gw->cleared[0]));
 	if (gw->cleared == NULL)
 		return err_set(err, -ENOMEM, "no memory to remember the counters");
-	for (uint16_t i = 0; i < gw->n_workers; i++)
-		read_all(gw->workers[i], &gw->cleared[i]);
+	for (uint16_t i = 0; i <= gw->n_workers; i++)
+		read_index(gw, i, &gw->cleared[i]);
 	totals_read(gw, &gw->baseline);
 	ports_clear(gw->ports);
 	return 0;

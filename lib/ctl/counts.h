@@ -12,6 +12,7 @@ struct worker_counts {
 	uint64_t stage_bursts[STAGE_MAX], stage_packets[STAGE_MAX];
 };
 
+/* worker n_workers is control: what it counted for mirrors. */
 void worker_counts_read(const struct gw *gw, uint16_t worker, struct worker_counts *c);
 
 /* From now on counters are shown from here: of workers, ports and the totals. Those of SAs are

@@ -83,7 +83,7 @@ own_one(struct worker *w, struct rte_mbuf *m)
 
 	pkt_reset(p, p->port);
 	if (m->pkt_len < RTE_ETHER_HDR_LEN || !mbuf_pull(m, HEADERS)) {
-		drop(w, m, DROP_OUTER_MALFORMED);
+		drop(w, m, m->pkt_len < RTE_ETHER_HDR_LEN ? DROP_OUTER_MALFORMED : DROP_BUFFER);
 		return false;
 	}
 	if (!is_ip(m)) {

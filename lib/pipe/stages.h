@@ -19,7 +19,8 @@ stage_fn classify_black;
 
 /* What our own host sends through a mirror: frames that control took from one. ARP, neighbour
  * discovery and key exchange are sent as they are by the mirror's port; the rest is outbound
- * traffic, whose TTL nobody counts down. Drops mirror_source, outer_malformed.
+ * traffic, whose TTL nobody counts down. Drops mirror_source, outer_malformed, buffer, vlan,
+ * not_ip.
  */
 stage_fn classify_own;
 /* Out of an SA for ourselves: to punt, before anybody counts its TTL down. */

@@ -16,7 +16,7 @@ import time
 
 import yaml
 
-from gw import ESPGW, SLOWER, TOP, Tunnel, eal, from_lan, serial, to_lan, with_tunnels, write_pcap
+from gw import ESPGW, SLOWER, TOP, Tunnel, eal, from_lan, serial, to_lan, to_wan, udp, with_tunnels, write_pcap
 from tap import Skip, case, check, main, once, same
 
 SECONDS = 20 * SLOWER
@@ -262,6 +262,33 @@ def counters():
             same(s.ask("show sa t1.out json")["packets"], 5, "packets of the SA after clear")
             s.send("quit\n")
             s.expect(rb"rx 8 \+ generated 0 .* = tx 5 .* dropped 3 ")
+            s.ends()
+
+
+@case("show mirror and show drops count what our own host was given and sent")
+def mirror_counters():
+    ike = to_wan(udp("198.51.100.9", "192.0.2.1", bytes(28), 500, 500))
+    own = to_wan(udp("192.0.2.1", "198.51.100.9", bytes(28), 500, 500))
+    with tempfile.TemporaryDirectory(prefix="espgw-test-") as folder:
+        config = with_tunnels()
+        for i, (name, frames) in enumerate((("wan", [ike] * 7), ("lan", []), ("own", [own] * 2))):
+            write_pcap(f"{folder}/{name}", frames)
+            device = f"net_pcap{i},rx_pcap={folder}/{name},tx_pcap={folder}/{name}.out"
+            if name == "own":
+                config["ports"][0]["mirror"] = {"device": device}
+            else:
+                config["ports"][i]["device"] = device
+        with session(text=yaml.safe_dump(config)) as s:
+            shown = s.until("show mirror json", lambda m: m["mirrors"]["wan"]["to_host_frames"] == 7 and m["injected"] == 2)
+            same((shown["mirrors"]["wan"]["from_host_frames"], shown["classes"]["ike"]["given"], shown["held"]), (2, 7, 0),
+                 "frames from the host, IKE frames, held")
+            drops = s.ask("show drops json")
+            same(drops["consumed"], {"mirror": {"total": 7, "workers": [0], "control": 7}}, "consumed")
+            same(drops["generated"], {"mirror": {"total": 2, "workers": [0], "control": 2}}, "generated")
+            s.send("clear\n")
+            same(s.ask("show drops json")["consumed"], {}, "consumed after clear")
+            s.send("show mirror\nquit\n")
+            s.expect(rb"wan: device net_pcap2.*ike +7 +0 +0  2000 per second, 500 at once")
             s.ends()
 
 
