@@ -142,25 +142,25 @@ view_action(const struct policy_view *v)
 }
 
 static const char *
-view_sa(const struct gw *gw, const struct policy_view *v)
+view_sa(const struct gw *gw, const struct policy_view *v, char name[SA_NAME_MAX])
 {
 	const struct policy_spec *s = &v->spec;
 
 	if (s->action != POLICY_PROTECT || s->sa == SA_NONE)
 		return "-";
-	return sa_cold(&gw->sas, s->sa)->name;
+	return sa_name(sa_cold(&gw->sas, s->sa), name);
 }
 
 static void
 view_print(FILE *out, const struct gw *gw, const struct policy_view *v)
 {
 	const struct policy_spec *s = &v->spec;
-	char src[ADDR_TEXT_SIZE], dst[ADDR_TEXT_SIZE], name[32], text[16];
+	char src[ADDR_TEXT_SIZE], dst[ADDR_TEXT_SIZE], name[32], sa[SA_NAME_MAX], text[16];
 
 	snprintf(name, sizeof(name), "xfrm:%u", v->id);
 	fprintf(out, "%10" PRIu64 " %-20s %-3s %-7s %-20s %s > %s",
 		POLICY_DAEMON_ORDER + s->priority, name, v->direction, view_action(v),
-		view_sa(gw, v), prefix_text(&s->src, src), prefix_text(&s->dst, dst));
+		view_sa(gw, v, sa), prefix_text(&s->src, src), prefix_text(&s->dst, dst));
 	if (s->protocol != SPD_ANY_PROTOCOL)
 		fprintf(out, " protocol %d", s->protocol);
 	ports_text(&s->src_port, text);
@@ -179,7 +179,7 @@ static void
 view_json(struct json *j, const struct gw *gw, const struct policy_view *v)
 {
 	const struct policy_spec *s = &v->spec;
-	char text[ADDR_TEXT_SIZE];
+	char text[ADDR_TEXT_SIZE], sa[SA_NAME_MAX];
 
 	json_object(j, NULL);
 	json_u64(j, "order", POLICY_DAEMON_ORDER + s->priority);
@@ -193,7 +193,7 @@ view_json(struct json *j, const struct gw *gw, const struct policy_view *v)
 	json_u64(j, "index", v->id);
 	if (s->action == POLICY_PROTECT) {
 		json_u64(j, "reqid", v->reqid);
-		json_string(j, "sa", view_sa(gw, v));
+		json_string(j, "sa", view_sa(gw, v, sa));
 	}
 	json_array(j, "src");
 	json_string(j, NULL, prefix_text(&s->src, text));

@@ -182,21 +182,23 @@ audit_note(struct worker *w, const struct rte_mbuf *m, enum drop_reason why)
 void
 mailbox_unresolved(struct worker *w, uint8_t port, uint8_t family, const uint8_t *address)
 {
-	uint32_t hash = rte_hash_crc(address, family == 6 ? 16 : 4, port);
 	struct worker_event e = { .unresolved = {
 					  .kind = EVENT_UNRESOLVED,
 					  .family = family,
 					  .port = port,
 				  } };
+	uint32_t key[4] = { 0 }, hash; /* aligned, which an address in a packet is not */
 	struct asked *asked;
 
 	if (w->mailbox == NULL)
 		return;
+	memcpy(key, address, family == 6 ? 16 : 4);
+	hash = rte_hash_crc(key, sizeof(key), port);
 	asked = &w->mailbox->asked[hash % ASKED_SLOTS];
 	if (asked->at != 0 &&
 	    w->now - asked->at < (asked->hash == hash ? ASKED_AGAIN_NS : ASKED_OTHERS_NS))
 		return;
-	memcpy(e.unresolved.address, address, family == 6 ? 16 : 4);
+	memcpy(e.unresolved.address, key, sizeof(key));
 	if (mailbox_raise(w, &e))
 		*asked = (struct asked) { hash, w->now };
 }
