@@ -301,6 +301,16 @@ drops_alone("A7.6 a forged packet from a new address and port drops icv_fail and
             {"icv_fail": 1}, tunnel=nat())
 
 
+@case("A7.6 an authentic packet from another port or address of the peer's is accepted, IPv4 and IPv6")
+def moved_peer():
+    for version, elsewhere in ((4, "198.51.100.99"), (6, "2001:db8:ffff::99")):
+        t = nat(version)()
+        inner = from_far(1, b"payload")
+        esp = esp_of(t, 2)
+        there = ip(elsewhere, t.local, 17, udp_header(elsewhere, t.local, 4500, 4500, esp, version) + esp)
+        accepted(t, [datagram(t, esp_of(t, 1), sport=61000), to_wan(there), datagram(t, esp_of(t, 3))], [aged(inner)] * 3)
+
+
 @case("A7.4 a right, non-zero UDP checksum on IPv4 is accepted, and so is none")
 def udp_checksums():
     t = nat()()
