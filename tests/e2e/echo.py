@@ -1,4 +1,6 @@
 """Asks a far host's echo, ICMP, UDP and TCP, with octets of many lengths, and wants each back as it was."""
+import errno
+import os
 import random
 import select
 import socket
@@ -27,6 +29,16 @@ def open_socket(ns, src, kind, protocol=0):
     return s
 
 
+def unless_too_long(call):
+    """What call() gives, or None where a late answer about the MTU is what the socket reports instead."""
+    try:
+        return call()
+    except OSError as error:
+        if error.errno != errno.EMSGSIZE:
+            raise
+        return None
+
+
 def answers(s, want, what, seconds=5.0):
     """Takes datagrams until all that are wanted came; each once and nothing else."""
     left, end = set(want), time.monotonic() + seconds * SLOWER
@@ -34,7 +46,9 @@ def answers(s, want, what, seconds=5.0):
     while left:
         ready = select.select([s], [], [], max(0.0, end - time.monotonic()))[0]
         check(ready, f"{what}: {len(left)} of {len(want)} do not come back, lengths {sorted(map(len, left))}")
-        octets = s.recv(65536)
+        octets = unless_too_long(lambda: s.recv(65536))
+        if octets is None:
+            continue
         check(octets in left, f"{what}: {len(octets)} octets that nobody sent, or twice: {octets[:64].hex()}")
         left.remove(octets)
 
@@ -86,11 +100,10 @@ def path_mtu(s, v6):
     end = time.monotonic() + 5 * SLOWER
     while s.getsockopt(level, option) == 1500:
         check(time.monotonic() < end, "no answer that 1500 octets are too large")
-        s.send(bytes(1500 - (48 if v6 else 28)))
+        unless_too_long(lambda: s.send(bytes(1500 - (48 if v6 else 28))))
         for _ in range(100):
             if s.getsockopt(level, option) == 1500:
                 time.sleep(0.002)
-    s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # what the answer left on the socket
     return s.getsockopt(level, option)
 
 
@@ -101,7 +114,8 @@ def udp(ns, src, dst, sizes):
         largest = mtu - (48 if is_v6(src) else 28)
         want = [NOISE[size:2 * size] for size in (*sizes, largest - 1, largest)]
         for octets in want:
-            s.send(octets)
+            if unless_too_long(lambda: s.send(octets)) is None:
+                s.send(octets)
         answers(s, want, "UDP")
         return mtu
 
@@ -126,3 +140,13 @@ def tcp(ns, src, dst, size):
         check(back == NOISE[:size], "TCP: the octets came back changed")
         s.shutdown(socket.SHUT_WR)
         check(select.select([s], [], [], 5 * SLOWER)[0] and s.recv(1) == b"", "TCP: the far end does not close")
+
+
+def refused(ns, src, dst):
+    """A datagram to a port where nobody listens: the far kernel says so."""
+    with open_socket(ns, src, socket.SOCK_DGRAM) as s:
+        s.connect((dst, 9))
+        s.send(b"nobody")
+        check(select.select([s], [], [], 5 * SLOWER)[0], "no answer from a port where nobody listens")
+        error = s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        check(error == errno.ECONNREFUSED, f"a port where nobody listens: {os.strerror(error)}")

@@ -6,14 +6,15 @@ FULL=1 in the environment runs every algorithm in every mode.
 """
 import itertools
 import os
+import select
 import time
 
 import echo
 from kernel import Pair, bed, guest_add, guest_clear, host_setup, run_gateway
 from guest import image, xfrm_errors, xfrm_states
-from lab import SLOWER
+from lab import SLOWER, packet_socket
 from esp import AEAD_KINDS, AUTHS, CIPHERS
-from gw import host
+from gw import WAN_MAC, WAN_NEXT, host, mac, total
 from tap import add_case, check, main, once, same
 
 FULL = os.environ.get("FULL", "") not in ("", "0")
@@ -64,6 +65,7 @@ def traffic(lab, pair):
         mtu = echo.udp(ns, src, dst, echo.SIZES)
         check(1280 <= mtu < 1500, f"the gateway says {mtu} octets fit")
         echo.tcp(ns, src, dst, 30_000)
+        echo.refused(ns, src, dst)
 
 
 def overhead(pair):
@@ -76,24 +78,27 @@ def overhead(pair):
 class Batch:
     """Pairs that run at once, and what became of each."""
 
-    def __init__(self, pairs):
-        self.pairs, self.failures, self.states, self.report, self.said = pairs, {}, {}, None, ""
+    def __init__(self, pairs, carry=traffic):
+        self.pairs, self.carry, self.failures, self.errors, self.said = pairs, carry, {}, {}, ""
+        self.states, self.report = {}, None
 
     def run(self, lab):
         guest_clear(lab.guest)
         guest_add(lab.guest, self.pairs)
         host_setup(lab, self.pairs)
-        gateway = run_gateway(lab, self.pairs)
+        before, gateway = xfrm_errors(lab.guest), run_gateway(lab, self.pairs)
         for pair in self.pairs:
             try:
                 check(len(self.failures) < PATIENCE, f"not tried, since {PATIENCE} others failed")
-                traffic(lab, pair)
-            except AssertionError as why:
+                self.carry(lab, pair)
+            except (AssertionError, OSError) as why:
                 self.failures[pair.n] = why
             gateway.alive()
         time.sleep(0.3 * SLOWER)  # the last acknowledgements
         self.report = gateway.stop()
         self.said, self.states = gateway.said(), xfrm_states(lab.guest)
+        self.errors = {name: n - before.get(name, 0) for name, n in xfrm_errors(lab.guest).items()
+                       if n != before.get(name, 0)}
 
     def judge(self, pair):
         if pair.n in self.failures:
@@ -106,8 +111,16 @@ class Batch:
             same((theirs["replays"], theirs["failed"]), (0, 0), f"what the kernel refused of {name}")
             check(ours["packets"] > 30, f"{name} carried {ours['packets']} packets")
             same(ours["packets"], theirs["packets"], f"packets of {name}, here and in the kernel")
-            same(ours["bytes"] - overhead(pair) * ours["packets"], theirs["bytes"], f"octets of {name}, here and in the kernel")
-            same(theirs[number], ours["packets"], f"the last number of {name}")
+            if way == "in" or "tfc" not in pair.options:  # what it receives, the kernel counts with TFC padding
+                same(ours["bytes"] - overhead(pair) * ours["packets"], theirs["bytes"],
+                     f"octets of {name}, here and in the kernel")
+            same(theirs[number], pair.start + ours["packets"], f"the last number of {name}")
+
+    def refused(self):
+        """What either end dropped of all the batch: nothing."""
+        same(self.errors, {}, "the kernel's counters of errors")
+        dropped = {why: n for why, n in self.report.drops.items() if why not in NOT_OURS}
+        same(dropped, {}, f"what the gateway dropped\n{self.said[-2000:]}\n")
 
 
 BATCH = 200  # addresses of the laboratory have an octet for the pair
@@ -118,7 +131,79 @@ def batches():
     return [Batch([Pair(n, what, **form) for n, what, form in todo[at:at + BATCH]]) for at in range(0, len(todo), BATCH)]
 
 
-BATCHES = batches()
+# The low half of the number turns over some packets after this: the high half must count up, and be in the ICV.
+NEAR_THE_TURN = (1 << 32) - 24
+TURNS = [(label, suite) for label, suite in suites() if label in FEW]
+ODD = Batch([
+    *[Pair(n, f"tunnel mode, {label}: ESN over 2^32, both ways", start=NEAR_THE_TURN, **suite)
+      for n, (label, suite) in enumerate(TURNS, 1)],
+    Pair(20, "tunnel mode with TFC padding to 1000 octets, both ways", tfc={"pad_to": 1000}, kernel="tfcpad 1000"),
+    Pair(21, "tunnel mode with TFC padding to 9000 octets: as far as the MTU lets", tfc={"pad_to": 9000}),
+    Pair(22, "the kernel's window of 4096 packets", kernel="replay-window 4096"),
+    Pair(23, "ESP in UDP with TFC padding", encap=(4500, 4500), tfc={"pad_to": 700}, kernel="tfcpad 700"),
+])
+BATCHES = [*batches(), ODD]
+
+
+def both_captured(lab, pair):
+    """Frames of a ping through the pair, as they crossed the black side: (to the guest, from the guest)."""
+    ns, crossed = lab.ns("host"), []
+    with packet_socket(lab.ns("gw"), "black") as s:
+        echo.ping(ns, host(4, 1, pair.n), host(4, 2, pair.n), REPLAYED)
+        while select.select([s], [], [], 0.2 * SLOWER)[0]:
+            crossed.append(s.recv(65536))
+    to_guest = [f for f in crossed if f[:6] == mac(WAN_NEXT) and f[23] == 50]
+    from_guest = [f for f in crossed if f[:6] == mac(WAN_MAC) and f[23] == 50]
+    same((len(to_guest), len(from_guest)), (len(REPLAYED), len(REPLAYED)), "ESP packets of that ping, both ways")
+    return to_guest, from_guest
+
+
+REPLAYED = (10, 100, 1000)
+SOL_PACKET, PACKET_QDISC_BYPASS = 263, 20
+
+
+def replay(lab, pair):
+    """Every packet a second time; the third time with a broken tag, which is not even looked at."""
+    to_guest, from_guest = both_captured(lab, pair)
+    with packet_socket(lab.ns("gw"), "black") as s:
+        s.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)  # so that the gateway's own socket does not see it
+        for frame in to_guest:
+            s.send(frame)
+    for frame in from_guest:
+        lab.guest.inject(frame)
+        lab.guest.inject(frame[:-1] + bytes([frame[-1] ^ 1]))
+
+
+REPLAYS = Batch([Pair(n, f"{name}: neither end takes a packet twice", **form) for n, (name, form) in enumerate((
+    ("ESN", {}), ("32-bit numbers", {"esn": False}),
+    ("ESN, CBC and HMAC", {"cipher": "aes-cbc-128", "auth": "hmac-sha256-128"}),
+    ("ESN beyond 2^32", {"start": (5 << 32) + 3})), 1)], replay)
+
+
+def replays_of(pair):
+    """The gateway sees a packet twice more, the kernel once more."""
+    results()
+    if pair.n in REPLAYS.failures:
+        raise REPLAYS.failures[pair.n]
+    there, here = REPLAYS.states[pair.spi["out"]], REPLAYS.report.sa(f"{pair.name}.in")
+    same(there["replays"], len(REPLAYED), "replays that the kernel saw")
+    same(here["drops"], {"replay_dup": 2 * len(REPLAYED)}, "drops of the SA in")
+    same(here["packets"], REPLAYS.states[pair.spi["in"]]["packets"], "packets of the SA in, here and in the kernel")
+
+
+DUMMIES = Batch([Pair(1, "dummy packets among the others: the kernel drops them and nothing else", tfc={"dummy_rate": 100})])
+
+
+def dummies():
+    results()
+    pair = DUMMIES.pairs[0]
+    if pair.n in DUMMIES.failures:
+        raise DUMMIES.failures[pair.n]
+    same(list(DUMMIES.errors), ["XfrmInStateProtoError"], "the kernel's counters of errors")
+    seen, made = DUMMIES.errors["XfrmInStateProtoError"], total(DUMMIES.report.report["generated"])
+    check(seen > 10, f"the kernel saw {seen} dummies in some seconds")
+    answers = DUMMIES.report.drops["too_big"]  # some of these were answered
+    check(seen <= made <= seen + answers, f"{seen} dummies arrived; {made} packets made, at most {answers} other ones")
 
 
 @once
@@ -126,10 +211,8 @@ def results():
     """Everything that needs the guest, in one boot of it."""
     image()
     with bed("guest") as lab:
-        for batch in BATCHES:
+        for batch in (*BATCHES, REPLAYS, DUMMIES):
             batch.run(lab)
-        lab.errors = xfrm_errors(lab.guest)
-        return lab
 
 
 def judged(batch, pair):
@@ -137,19 +220,19 @@ def judged(batch, pair):
     batch.judge(pair)
 
 
+def none_refused():
+    results()
+    for batch in BATCHES:
+        batch.refused()
+
+
 for one in BATCHES:
     for made in one.pairs:
         add_case(made.label, lambda b=one, p=made: judged(b, p))
-
-
-def refused():
-    same(results().errors, {}, "the kernel's counters of errors")
-    for batch in BATCHES:
-        dropped = {why: n for why, n in batch.report.drops.items() if why not in NOT_OURS}
-        same(dropped, {}, f"what the gateway dropped\n{batch.said[-2000:]}\n")
-
-
-add_case("neither end refused a packet of all these", refused)
+add_case("neither end refused a packet of all these", none_refused)
+for made in REPLAYS.pairs:
+    add_case(made.label, lambda p=made: replays_of(p))
+add_case(DUMMIES.pairs[0].label, dummies)
 
 if __name__ == "__main__":
     main()

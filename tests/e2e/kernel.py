@@ -20,16 +20,18 @@ MACS = {"sha1": "hmac(sha1)", "sha256": "hmac(sha256)", "sha384": "hmac(sha384)"
 
 
 class Pair(Tunnel):
-    """A tunnel of the gateway whose far end is the kernel. version: the family of a transport-mode pair."""
+    """A tunnel of the gateway whose far end is the kernel."""
 
-    def __init__(self, n, label, version=4, mode="tunnel", start=None, **more):
-        """start: numbers already used, the way to the kernel and the way back."""
+    def __init__(self, n, label, version=4, mode="tunnel", start=0, kernel="", **more):
+        """version: the family of transport mode; start: numbers already used, both ways; kernel: more for its SAs."""
+        if start:
+            more.update(out={"oseq": start}, into={"replay_top": start})
         if mode == "transport":
             bits = 32 if version == 4 else 128
             more.update(selectors=False, outer=version, local_nets=[f"{host(version, 1, n)}/{bits}"],
                         remote_nets=[f"{host(version, 2, n)}/{bits}"])
         super().__init__(n, mode=mode, **more)
-        self.label, self.start, self.inner = label, start or (0, 0), (4, 6)
+        self.label, self.start, self.kernel, self.inner = label, start, kernel, (4, 6)
         if mode == "transport":
             self.local, self.remote, self.inner = host(version, 1, n), host(version, 2, n), (version,)
 
@@ -48,16 +50,15 @@ class Pair(Tunnel):
         flags = (["af-unspec"] if self.mode == "tunnel" else []) + (["esn"] if self.choices["esn"] else [])
         line = (f"xfrm state add src {src} dst {dst} proto esp spi {self.spi[way]:#x} reqid {self.n} mode {self.mode}"
                 f" replay-window {128 if self.choices['esn'] else 32}")
-        used = self.start[way == "in"]
-        if used:
-            line += " replay-{0}seq {1:#x} replay-{0}seq-hi {2:#x}".format(
-                "o" if way == "in" else "", used & 0xffffffff, used >> 32)
+        if self.start:
+            name = "oseq" if way == "in" else "seq"
+            line += f" replay-{name} {self.start & 0xffffffff:#x} replay-{name}-hi {self.start >> 32:#x}"
         if flags:
             line += " flag " + " ".join(flags)
         if self.encap:
             ports = self.encap if way == "out" else self.encap[::-1]
             line += f" encap espinudp {ports[0]} {ports[1]} {'::' if self.outer == 6 else '0.0.0.0'}"
-        return f"{line} {self.algorithms(way)}"
+        return f"{line} {self.kernel} {self.algorithms(way)}"
 
     def policies(self):
         for near, far in zip(*(self.nets(side) if self.mode == "tunnel" else self.options[name]
@@ -91,20 +92,24 @@ def guest_add(guest, pairs):
 
 
 def guest_clear(guest):
-    guest.sh("ip xfrm policy flush; ip xfrm state flush; ip addr flush dev lo scope global")
+    guest.sh("ip xfrm policy flush; ip xfrm state flush; ip addr flush dev lo scope global;"
+             "ip -4 route flush cache; ip -6 route flush cache")
 
 
 def gateway_config(pairs, **parts):
-    """The laboratory, with the guest and the host as the next hops."""
+    """The laboratory, with the guest and the host as the next hops. Through the qdisc, or no one sees what is sent."""
     config = with_tunnels(*pairs, **parts)
-    config["ports"][0]["device"] = af_packet(0, "black")
+    config["ports"][0]["device"] = af_packet(0, "black") + ",qdisc_bypass=0"
     config["ports"][1]["device"] = af_packet(1, "red")
     return config
 
 
 def host_setup(lab, pairs):
-    """The near host of every pair."""
+    """The near host of every pair, in place of those before."""
     ns = lab.ns("host")
+    for family in ("-4", "-6"):
+        sh("ip", family, "addr", "flush", "dev", "lo", "scope", "global", ns=ns)
+        sh("ip", family, "route", "flush", "cache", ns=ns)  # the MTUs that the last ones' paths had
     for version in (4, 6):
         lines = [f"addr add {host(version, 1, p.n)}/{32 if version == 4 else 128} dev lo"
                  for p in pairs if version in p.inner]
