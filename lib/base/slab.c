@@ -119,6 +119,33 @@ n_free(const struct slab *s, uint32_t chunk)
 	return s->books[chunk] == NULL ? chunk_items(s, chunk) : s->books[chunk]->n_free;
 }
 
+uint32_t
+slab_next(const struct slab *s, uint32_t from)
+{
+	for (uint32_t chunk = from >> SLAB_CHUNK_SHIFT; chunk < s->n_chunks; chunk++) {
+		uint32_t n = chunk_items(s, chunk);
+
+		if (s->chunks[chunk] == NULL || n_free(s, chunk) == n)
+			continue;
+		for (uint32_t i = RTE_MAX(from, chunk << SLAB_CHUNK_SHIFT) & SLAB_CHUNK_MASK; i < n;
+		     i++)
+			if (s->books[chunk]->link[i] == LINK_TAKEN)
+				return (chunk << SLAB_CHUNK_SHIFT) + i;
+	}
+	return UINT32_MAX;
+}
+
+uint32_t
+slab_end(const struct slab *s)
+{
+	uint32_t chunk = s->n_chunks;
+
+	while (chunk > 0 &&
+	       (s->chunks[chunk - 1] == NULL || n_free(s, chunk - 1) == chunk_items(s, chunk - 1)))
+		chunk--;
+	return chunk == 0 ? 0 : (chunk - 1) * SLAB_CHUNK_ITEMS + chunk_items(s, chunk - 1);
+}
+
 /* Low chunks first, so that high ones run empty. */
 static uint32_t
 chunk_pick(struct slab *s)

@@ -69,6 +69,11 @@ void slab_retire(struct slab *s, uint32_t index);
  * here. */
 void slab_give(struct slab *s, uint32_t index);
 
+/* The first index from `from` on that is taken, or UINT32_MAX. Control only. */
+uint32_t slab_next(const struct slab *s, uint32_t from);
+/* No index at or above is taken. */
+uint32_t slab_end(const struct slab *s);
+
 /* The item at an index that is known to be taken. */
 static inline void *
 slab_at(const struct slab *s, uint32_t index)

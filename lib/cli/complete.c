@@ -5,6 +5,7 @@
 #include "cli/table.h"
 #include "conf/conf.h"
 #include "ctl/gw.h"
+#include "ctl/report.h"
 
 /* Takes a candidate in, if it goes on as typed. */
 static void
@@ -47,6 +48,23 @@ offer_words(struct cli_choices *c, uint64_t rows, unsigned int i, const char *ty
 }
 
 static void
+offer_sas(struct cli_choices *c, const struct gw *gw, const char *typed)
+{
+	const struct conf *conf = gw->conf;
+	char name[SA_NAME_MAX];
+
+	for (uint32_t i = 0; i < conf->n_sas; i++)
+		offer(c, typed, conf->sas[i].name, strlen(conf->sas[i].name), NULL);
+	if (gw->sas.cold_of == NULL)
+		return;
+	for (uint32_t i = sa_next_of_daemons(gw, 0); i != SA_NONE;
+	     i = sa_next_of_daemons(gw, i + 1)) {
+		sa_name(sa_cold(&gw->sas, i), name);
+		offer(c, typed, name, strlen(name), NULL);
+	}
+}
+
+static void
 offer_arguments(struct cli_choices *c, const struct cli *cli, const struct command *command,
 		unsigned int given, const char *typed)
 {
@@ -54,8 +72,7 @@ offer_arguments(struct cli_choices *c, const struct cli *cli, const struct comma
 	bool room = given < command->max;
 
 	if (room && command->kind == CLI_SA && conf != NULL)
-		for (uint32_t i = 0; i < conf->n_sas; i++)
-			offer(c, typed, conf->sas[i].name, strlen(conf->sas[i].name), NULL);
+		offer_sas(c, cli->gw, typed);
 	if (room && command->kind == CLI_LEVEL)
 		for (unsigned int i = 0; i < n_log_levels; i++)
 			offer(c, typed, log_levels[i].name, strlen(log_levels[i].name), NULL);

@@ -14,26 +14,48 @@
 /* One SA with all that belongs to it. */
 struct shown {
 	const struct gw *gw;
-	const struct conf_sa *conf;
 	const struct sa *sa;
 	const struct sa_cold *cold;
 	struct sa_counts counts;
+	struct sa_owner_text owner; /* of a daemon's */
+	char name[SA_NAME_MAX];
 	bool inbound;
 };
 
-static void
-find(const struct gw *gw, uint32_t i, struct shown *s)
+static bool
+is_of_daemon(const struct shown *s)
 {
-	uint32_t index = gw->sa_books[i].index;
+	return s->cold->origin.from == SA_FROM_DAEMON;
+}
 
+static void
+find(const struct gw *gw, uint32_t index, struct shown *s)
+{
 	*s = (struct shown) {
 		.gw = gw,
-		.conf = &gw->conf->sas[i],
 		.sa = sa_at(&gw->sas, index),
 		.cold = sa_cold(&gw->sas, index),
 	};
 	s->inbound = (s->sa->flags & SA_INBOUND) != 0;
-	sa_counts_read(gw, i, &s->counts);
+	sa_name(s->cold, s->name);
+	sa_counts_read(gw, index, &s->counts);
+	if (is_of_daemon(s) && gw->hooks.describe != NULL)
+		gw->hooks.describe(gw->hooks.ctx, index, &s->owner);
+}
+
+/* The next live SA to be shown, the file's first, in its order. *at begins at 0. */
+static bool
+next(const struct gw *gw, uint32_t *at, uint32_t *index)
+{
+	uint32_t n = gw->conf->n_sas;
+
+	if (*at < n) {
+		*index = gw->sa_books[(*at)++].index;
+		return true;
+	}
+	*index = sa_next_of_daemons(gw, *at - n);
+	*at = n + *index + 1;
+	return *index != SA_NONE;
 }
 
 /* Whether packets still pass, and if not, why; as sa_pick and replay_check judge. */
@@ -69,9 +91,14 @@ lifetime_show(struct form *f, const struct shown *s)
 		const char *name;
 		uint64_t value;
 	} limits[] = {
-		{ "soft_packets", l->soft_packets }, { "hard_packets", l->hard_packets },
-		{ "soft_bytes", l->soft_bytes },     { "hard_bytes", l->hard_bytes },
-		{ "soft_seconds", l->soft_seconds }, { "hard_seconds", l->hard_seconds },
+		{ "soft_packets", l->soft_packets },
+		{ "hard_packets", l->hard_packets },
+		{ "soft_bytes", l->soft_bytes },
+		{ "hard_bytes", l->hard_bytes },
+		{ "soft_seconds", l->soft_seconds },
+		{ "hard_seconds", l->hard_seconds },
+		{ "soft_use_seconds", l->soft_use_seconds },
+		{ "hard_use_seconds", l->hard_use_seconds },
 	};
 
 	form_object(f, "lifetime");
@@ -105,23 +132,46 @@ numbers_show(struct form *f, const struct shown *s)
 }
 
 static void
+udp_show(struct form *f, const struct shown *s)
+{
+	uint16_t src, dst;
+
+	if ((s->sa->flags & SA_UDP) == 0)
+		return;
+	sa_udp_ports(s->sa, &src, &dst);
+	form_u64(f, "udp_src", src);
+	form_u64(f, "udp_dst", dst);
+}
+
+static void
+origin_show(struct form *f, const struct shown *s)
+{
+	if (!is_of_daemon(s)) {
+		form_text(f, "origin", "file");
+		return;
+	}
+	form_text(f, "origin", s->owner.origin);
+	form_u64(f, "reqid", s->owner.reqid);
+	if (s->owner.orphan_seconds != 0)
+		form_u64(f, "orphan_seconds", s->owner.orphan_seconds);
+}
+
+static void
 whole_show(struct form *f, const struct shown *s)
 {
 	char text[ADDR_TEXT_SIZE], suite[SUITE_TEXT], spi[16];
 
 	snprintf(spi, sizeof(spi), "0x%08x", s->cold->spi);
 	suite_name(&s->sa->suite, suite, sizeof(suite));
-	form_text(f, "name", s->cold->name);
+	form_text(f, "name", s->name);
+	origin_show(f, s);
 	form_text(f, "direction", direction_of(s));
 	form_text(f, "state", state_of(s));
 	form_text(f, "spi", spi);
 	form_text(f, "mode", (s->sa->flags & SA_TRANSPORT) != 0 ? "transport" : "tunnel");
 	form_text(f, "src", addr_text(&s->cold->src, text));
 	form_text(f, "dst", addr_text(&s->cold->dst, text));
-	if ((s->sa->flags & SA_UDP) != 0) {
-		form_u64(f, "udp_src", s->conf->encap.ports[0]);
-		form_u64(f, "udp_dst", s->conf->encap.ports[1]);
-	}
+	udp_show(f, s);
 	form_text(f, "algorithm", suite);
 	form_u64(f, "icv_octets", s->sa->suite.icv_len);
 	form_bool(f, "implicit_iv", s->sa->suite.implicit_iv);
@@ -146,24 +196,31 @@ row_print(FILE *out, const struct shown *s)
 		drops += s->counts.drops[why];
 	fprintf(out,
 		"%-20s %-3s %-9s 0x%08x %-9s %-27s %-9s %6u %16" PRIu64 " %14" PRIu64 " %16" PRIu64
-		" %10" PRIu64 "  %s > %s\n",
-		s->cold->name, direction_of(s), state_of(s), s->cold->spi,
+		" %10" PRIu64 "  %s > %s",
+		s->name, direction_of(s), state_of(s), s->cold->spi,
 		(s->sa->flags & SA_TRANSPORT) != 0 ? "transport" : "tunnel", suite,
 		s->gw->engines[s->sa->engine]->name, s->sa->owner, number_of(s), s->counts.packets,
 		s->counts.bytes, drops, addr_text(&s->cold->src, src),
 		addr_text(&s->cold->dst, dst));
+	if (is_of_daemon(s)) {
+		fprintf(out, "  reqid %u, %s", s->owner.reqid, s->owner.origin);
+		if (s->owner.orphan_seconds != 0)
+			fprintf(out, ", orphan for %" PRIu64 " s", s->owner.orphan_seconds);
+	}
+	fputc('\n', out);
 }
 
 static void
 all_print(const struct gw *gw, FILE *out)
 {
+	uint32_t at = 0, index;
 	struct shown s;
 
 	fprintf(out, "%-20s %-3s %-9s %-10s %-9s %-27s %-9s %6s %16s %14s %16s %10s  %s\n", "SA",
 		"dir", "state", "SPI", "mode", "algorithm", "engine", "worker", "number", "packets",
 		"bytes", "dropped", "addresses");
-	for (uint32_t i = 0; i < gw->conf->n_sas; i++) {
-		find(gw, i, &s);
+	while (next(gw, &at, &index)) {
+		find(gw, index, &s);
 		row_print(out, &s);
 	}
 }
@@ -171,13 +228,14 @@ all_print(const struct gw *gw, FILE *out)
 static void
 all_json(const struct gw *gw, FILE *out)
 {
+	uint32_t at = 0, index;
 	struct shown s;
 	struct form f;
 
 	form_init(&f, out, true);
 	json_array(&f.json, "sas");
-	for (uint32_t i = 0; i < gw->conf->n_sas; i++) {
-		find(gw, i, &s);
+	while (next(gw, &at, &index)) {
+		find(gw, index, &s);
 		json_object(&f.json, NULL);
 		whole_show(&f, &s);
 		json_end(&f.json);
@@ -190,6 +248,8 @@ int
 show_sa(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
 {
 	const struct gw *gw = cli->gw;
+	uint32_t at = 0, index;
+	char name[SA_NAME_MAX];
 	struct shown s;
 	struct form f;
 
@@ -197,10 +257,10 @@ show_sa(struct cli *cli, FILE *out, bool json, const struct args *args, struct e
 		(json ? all_json : all_print)(gw, out);
 		return 0;
 	}
-	for (uint32_t i = 0; i < gw->conf->n_sas; i++) {
-		if (strcmp(gw->conf->sas[i].name, args->words[0]) != 0)
+	while (next(gw, &at, &index)) {
+		if (strcmp(sa_name(sa_cold(&gw->sas, index), name), args->words[0]) != 0)
 			continue;
-		find(gw, i, &s);
+		find(gw, index, &s);
 		form_init(&f, out, json);
 		whole_show(&f, &s);
 		form_done(&f);

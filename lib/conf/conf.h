@@ -233,6 +233,8 @@ struct conf_iptfs {
 struct conf_lifetime {
 	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes, soft_seconds,
 		hard_seconds; /* 0: none */
+	/* Since the first packet; no key of the file says them. */
+	uint64_t soft_use_seconds, hard_use_seconds;
 };
 
 struct conf_sa {

@@ -240,8 +240,11 @@ policy_init(struct gw *gw, struct err *err)
 		return err_set(err, -ENOMEM, "no memory for %u SAs and %u policies", c->n_sas,
 			       c->n_policies);
 	for (uint32_t i = 0; i < c->n_sas && rc == 0; i++) {
-		gw->sa_books[i].group = ++gw->next_group;
-		rc = sa_make(gw, c, i, SA_NONE, &gw->sa_books[i], err);
+		uint32_t group = ++gw->next_group;
+
+		gw->sa_books[i].group = group;
+		rc = sa_make(gw, &c->sas[i], &(struct sa_origin) { SA_FROM_FILE, i, group },
+			     SA_NONE, &gw->sa_books[i].index, err);
 		if (rc == 0)
 			rc = sa_publish(gw, gw->sa_books[i].index, SA_NONE, err);
 	}

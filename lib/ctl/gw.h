@@ -47,10 +47,23 @@ struct sa_book {
 	uint32_t index; /* SA_NONE: none, its place in the file is free */
 	uint32_t group;
 	uint64_t drops[DROP_MAX]; /* of those it replaced */
-	/* Timers, out: packets of the key when last looked at, when they had last changed or a
-	 * keepalive was sent, and until when the dummies are sent.
-	 */
-	uint64_t sent, sent_at, dummies_at; /* the latter two: ns */
+};
+
+/* The limits of an SA that control looks at. */
+enum sa_limit {
+	LIMIT_SOFT_PACKETS = 1 << 0,
+	LIMIT_SOFT_BYTES = 1 << 1,
+	LIMIT_SOFT_SECONDS = 1 << 2,
+	LIMIT_SOFT_NUMBERS = 1 << 3, /* a sixteenth of the sequence numbers is left */
+	LIMIT_HARD_SECONDS = 1 << 4,
+	LIMIT_HARD_TRAFFIC = 1 << 5, /* in packets or bytes: its owner passes no more */
+};
+
+/* Who installed an SA, for people. */
+struct sa_owner_text {
+	char origin[96]; /* "daemon charon, uid 0, pid 812" */
+	uint32_t reqid;
+	uint64_t orphan_seconds; /* since its daemon went; 0: it is there */
 };
 
 /* The same of a policy. */
@@ -75,6 +88,10 @@ struct gw_hooks {
 	void (*mapping)(void *ctx, const struct mapping_event *event);
 	/* The next of their policies from *cursor on, which begins with 0. */
 	bool (*policy_next)(void *ctx, uint64_t *cursor, struct policy_view *view);
+	/* Of SAs that are a daemon's, once per limit. hard_limit may end the SA. */
+	void (*soft_limit)(void *ctx, uint32_t sa, enum sa_limit limit);
+	void (*hard_limit)(void *ctx, uint32_t sa, enum sa_limit limit);
+	void (*describe)(void *ctx, uint32_t sa, struct sa_owner_text *text);
 };
 
 /* Likewise, for who can find a neighbour. */
@@ -109,17 +126,19 @@ struct gw {
 	struct sa_book *sa_books;
 	struct policy_book *policy_books;
 	uint32_t n_dummies;
-	uint32_t *dummies;  /* indices of the books whose SAs send some */
+	uint32_t *dummies;  /* SAs that send some */
 	uint32_t late_jobs; /* changes of numbers that no worker has made yet: see sas.c */
 	uint32_t next_group;
 	uint16_t next_owner;
 	bool running;
 	bool paused;
-	uint64_t last_look;	       /* at lifetimes, in tenths of a second */
-	uint64_t last_watch;	       /* at links, in seconds */
-	struct pace acquire_pace;      /* of all workers */
-	uint32_t n_up;		       /* parts */
-	struct gw_totals baseline;     /* at the last `clear` */
+	uint64_t sweep_began; /* the look at all SAs that is under way, ns */
+	uint32_t sweep_next;  /* the first SA that it has not come to */
+	uint16_t n_udp_ports, udp_ports_be[VIEW_UDP_PORTS_MAX]; /* where daemons' SAs want ESP */
+	uint64_t last_watch;					/* at links, in seconds */
+	struct pace acquire_pace;				/* of all workers */
+	uint32_t n_up;						/* parts */
+	struct gw_totals baseline;				/* at the last `clear` */
 	struct worker_counts *cleared; /* likewise, by worker; NULL: never cleared */
 };
 

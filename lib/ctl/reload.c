@@ -78,7 +78,9 @@ sas_make(struct gw *gw, struct next *n, struct err *err)
 		if (!n->made[i])
 			continue;
 		n->sas[i].index = SA_NONE;
-		rc = sa_make(gw, n->conf, i, replaced_by(gw, n, i), &n->sas[i], err);
+		rc = sa_make(gw, &n->conf->sas[i],
+			     &(struct sa_origin) { SA_FROM_FILE, i, n->sas[i].group },
+			     replaced_by(gw, n, i), &n->sas[i].index, err);
 	}
 	return rc;
 }
@@ -165,6 +167,8 @@ swap(struct gw *gw, struct next *n)
 	n->conf = NULL;
 	n->sas = NULL;
 	n->policies = NULL;
+	for (uint32_t i = 0; i < gw->conf->n_sas; i++)
+		sa_cold(&gw->sas, gw->sa_books[i].index)->origin.record = i;
 	gw_pace(gw);
 	sas_route(gw);
 	complain("timers", timers_renew(gw, &err), &err);

@@ -1,6 +1,7 @@
 #include "ctl/report.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "base/json.h"
 #include "hold/hold.h"
@@ -70,19 +71,32 @@ sa_drops_add(const struct gw *gw, uint32_t index, uint32_t generation, uint64_t 
 			drops[why] += sparse_get(gw->workers[i]->sparse, index, generation, why);
 }
 
-void
-sa_counts_read(const struct gw *gw, uint32_t book, struct sa_counts *c)
+uint32_t
+sa_next_of_daemons(const struct gw *gw, uint32_t from)
 {
-	const struct sa_book *b = &gw->sa_books[book];
-	const struct sa *sa = sa_at(&gw->sas, b->index);
+	for (uint32_t i = slab_next(&gw->sas.records, from); i != SA_NONE;
+	     i = slab_next(&gw->sas.records, i + 1)) {
+		const struct sa_cold *cold = sa_cold(&gw->sas, i);
+
+		if (cold->origin.from == SA_FROM_DAEMON && !cold->ended)
+			return i;
+	}
+	return SA_NONE;
+}
+
+void
+sa_counts_read(const struct gw *gw, uint32_t index, struct sa_counts *c)
+{
+	const struct sa_origin *origin = &sa_cold(&gw->sas, index)->origin;
+	const struct sa *sa = sa_at(&gw->sas, index);
 
 	*c = (struct sa_counts) {
 		.packets = cell_get(&sa->lane->packets),
 		.bytes = cell_get(&sa->lane->bytes),
 	};
-	for (unsigned int why = 0; why < DROP_MAX; why++)
-		c->drops[why] = b->drops[why];
-	sa_drops_add(gw, b->index, sa->generation, c->drops);
+	for (unsigned int why = 0; origin->from == SA_FROM_FILE && why < DROP_MAX; why++)
+		c->drops[why] = gw->sa_books[origin->record].drops[why];
+	sa_drops_add(gw, index, sa->generation, c->drops);
 }
 
 uint64_t
@@ -131,21 +145,71 @@ ports_json(const struct gw *gw, struct json *j)
 }
 
 static void
+sa_json(void *ctx, const char *name, const struct sa_counts *c)
+{
+	struct json *j = ctx;
+
+	json_object(j, name);
+	json_u64(j, "packets", c->packets);
+	json_u64(j, "bytes", c->bytes);
+	drops_json(j, c->drops);
+	json_end(j);
+}
+
+/* Which SA indices ever had a drop, a bit each; NULL: no memory. To be freed. */
+static uint64_t *
+droppers(const struct gw *gw)
+{
+	uint64_t *bits = calloc(gw->sas.records.max / 64 + 1, sizeof(*bits));
+	uint32_t sa;
+
+	for (uint16_t i = 0; bits != NULL && i < gw->n_workers; i++)
+		for (uint32_t at = 0; sparse_next(gw->workers[i]->sparse, &at, &sa);)
+			if (sa < gw->sas.records.max)
+				bits[sa / 64] |= UINT64_C(1) << sa % 64;
+	return bits;
+}
+
+/* The SAs of the file, and of the daemons' those that dropped something. Returns how many are left
+ * out.
+ */
+static uint32_t
+sas_each(const struct gw *gw, void (*tell)(void *ctx, const char *name, const struct sa_counts *c),
+	 void *ctx)
+{
+	uint64_t *bits = droppers(gw);
+	uint32_t omitted = 0;
+	struct sa_counts c;
+	char name[SA_NAME_MAX];
+
+	for (uint32_t i = 0; i < gw->conf->n_sas; i++) {
+		sa_counts_read(gw, gw->sa_books[i].index, &c);
+		tell(ctx, gw->conf->sas[i].name, &c);
+	}
+	for (uint32_t i = sa_next_of_daemons(gw, 0); i != SA_NONE;
+	     i = sa_next_of_daemons(gw, i + 1)) {
+		bool look = bits == NULL || (bits[i / 64] >> i % 64 & 1) != 0;
+
+		if (look)
+			sa_counts_read(gw, i, &c);
+		if (look && cells_total(c.drops, DROP_MAX) != 0)
+			tell(ctx, sa_name(sa_cold(&gw->sas, i), name), &c);
+		else
+			omitted++;
+	}
+	free(bits);
+	return omitted;
+}
+
+static void
 sas_json(const struct gw *gw, struct json *j)
 {
-	json_object(j, "sas");
-	for (uint32_t i = 0; i < gw->conf->n_sas; i++) {
-		struct sa_counts c;
+	uint32_t omitted;
 
-		sa_counts_read(gw, i, &c);
-		json_object(j, gw->conf->sas[i].name);
-		json_u64(j, "packets", c.packets);
-		json_u64(j, "bytes", c.bytes);
-		drops_json(j, c.drops);
-		json_end(j);
-	}
+	json_object(j, "sas");
+	omitted = sas_each(gw, sa_json, j);
 	json_end(j);
-	json_u64(j, "sas_omitted", 0);
+	json_u64(j, "sas_omitted", omitted);
 }
 
 static void
@@ -196,10 +260,23 @@ causes_print(FILE *f, const char *what, const uint64_t *cells, const struct stat
 				cells[i], names[i].help);
 }
 
+static void
+sa_print(void *ctx, const char *name, const struct sa_counts *c)
+{
+	FILE *f = ctx;
+
+	fprintf(f, "%-18s %14" PRIu64 " %16" PRIu64, name, c->packets, c->bytes);
+	for (unsigned int why = DROP_NONE + 1; why < DROP_MAX; why++)
+		if (c->drops[why] != 0)
+			fprintf(f, "  %s %" PRIu64, drop_names[why].name, c->drops[why]);
+	fputc('\n', f);
+}
+
 void
 report_print(const struct gw *gw, FILE *f)
 {
 	struct gw_totals t;
+	uint32_t omitted;
 
 	totals_read(gw, &t);
 	fprintf(f, "%-18s %14s %16s %14s %16s\n", "port", "rx packets", "rx bytes", "tx packets",
@@ -212,17 +289,9 @@ report_print(const struct gw *gw, FILE *f)
 			c.tx_bytes);
 	}
 	fprintf(f, "%-18s %14s %16s  %s\n", "SA", "packets", "bytes", "dropped");
-	for (uint32_t i = 0; i < gw->conf->n_sas; i++) {
-		struct sa_counts c;
-
-		sa_counts_read(gw, i, &c);
-		fprintf(f, "%-18s %14" PRIu64 " %16" PRIu64, gw->conf->sas[i].name, c.packets,
-			c.bytes);
-		for (unsigned int why = DROP_NONE + 1; why < DROP_MAX; why++)
-			if (c.drops[why] != 0)
-				fprintf(f, "  %s %" PRIu64, drop_names[why].name, c.drops[why]);
-		fputc('\n', f);
-	}
+	omitted = sas_each(gw, sa_print, f);
+	if (omitted != 0)
+		fprintf(f, "  and %u SAs of daemons without drops\n", omitted);
 	fprintf(f,
 		"rx %" PRIu64 " + generated %" PRIu64 " + split %" PRIu64 " = tx %" PRIu64
 		" + consumed %" PRIu64 " + held %" PRIu64 " + dropped %" PRIu64 " + merged %" PRIu64

@@ -92,7 +92,7 @@ static void
 params_fill(struct sa_params *p, const struct conf_sa *c)
 {
 	*p = (struct sa_params) {
-		.name = c->name,
+		.name = c->name[0] != 0 ? c->name : NULL,
 		.inbound = c->direction == CONF_IN,
 		.transport = c->mode == CONF_TRANSPORT,
 		.ecn = c->ecn,
@@ -104,6 +104,9 @@ params_fill(struct sa_params *p, const struct conf_sa *c)
 		.udp = c->encap.on,
 		.udp_src = c->encap.ports[0],
 		.udp_dst = c->encap.ports[1],
+		.keepalive_ns = c->direction == CONF_OUT && c->encap.on ?
+					c->encap.keepalive_us * 1000 :
+					0,
 		.lifetime = {
 			.soft_packets = c->lifetime.soft_packets,
 			.hard_packets = c->lifetime.hard_packets,
@@ -111,6 +114,8 @@ params_fill(struct sa_params *p, const struct conf_sa *c)
 			.hard_bytes = c->lifetime.hard_bytes,
 			.soft_seconds = c->lifetime.soft_seconds,
 			.hard_seconds = c->lifetime.hard_seconds,
+			.soft_use_seconds = c->lifetime.soft_use_seconds,
+			.hard_use_seconds = c->lifetime.hard_use_seconds,
 		},
 		.path_mtu = c->path_mtu,
 		.pad_to = c->tfc.pad_to,
@@ -128,8 +133,8 @@ ask_fill(struct numbers_ask *ask, const struct gw *gw, const struct conf_sa *c,
 	const struct alg *cipher = &algs[c->suite.cipher];
 
 	*ask = (struct numbers_ask) {
-		.name = c->name,
-		.id = { .spi = c->spi },
+		.name = p->name,
+		.id = { .spi = c->spi, .family = c->dst.family },
 		.key = {
 			.key = p->key,
 			.salt = p->salt,
@@ -140,7 +145,7 @@ ask_fill(struct numbers_ask *ask, const struct gw *gw, const struct conf_sa *c,
 			.counter_mode = cipher->counter_mode,
 		},
 		.inbound = p->inbound,
-		.forever = true,
+		.forever = p->origin.from == SA_FROM_FILE,
 		.esn = c->suite.esn,
 		.window = c->replay_window == 0 ? 0 :
 						  RTE_MAX(c->replay_window, gw->conf->gateway.replay_window_min),
@@ -268,16 +273,37 @@ give_back(struct gw *gw, uint32_t index)
 	sa_destroy(&gw->sas, index);
 }
 
-int
-sa_make(struct gw *gw, const struct conf *conf, uint32_t i, uint32_t replaces, struct sa_book *book,
-	struct err *err)
+/* The file's SAs take each other's places in a reload, but none of a daemon's. */
+static int
+place_check(const struct gw *gw, const struct conf_sa *c, struct err *err)
 {
-	const struct conf_sa *c = &conf->sas[i];
+	uint32_t peer = gw->sad != NULL && c->direction == CONF_IN ?
+				sad_find(gw->sad, c->spi, &c->dst) :
+				SA_NONE;
+	char name[SA_NAME_MAX];
+
+	if (peer == SA_NONE || sa_cold(&gw->sas, peer)->origin.from == SA_FROM_FILE)
+		return 0;
+	return err_set(err, -EEXIST, "sa %s: a daemon's SA %s has its SPI and address", c->name,
+		       sa_name(sa_cold(&gw->sas, peer), name));
+}
+
+int
+sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin, uint32_t replaces,
+	uint32_t *index, struct err *err)
+{
 	struct numbers_ask ask;
 	struct sa_params p;
 	int rc;
 
+	*index = SA_NONE;
+	if (origin->from == SA_FROM_FILE) {
+		rc = place_check(gw, c, err);
+		if (rc < 0)
+			return rc;
+	}
 	params_fill(&p, c);
+	p.origin = *origin;
 	rc = crypto_engine_pick(gw->engines, gw->n_engines, &p.suite, &p.engine, err);
 	if (rc < 0)
 		return rc;
@@ -292,17 +318,16 @@ sa_make(struct gw *gw, const struct conf *conf, uint32_t i, uint32_t replaces, s
 	p.owner = p.numbers->worker;
 	p.lane = p.numbers->lane;
 	p.window = p.numbers->window;
-	p.group = book->group;
-	rc = sa_create(&gw->sas, &p, clock_now(&gw->clock), &book->index, err);
+	rc = sa_create(&gw->sas, &p, clock_now(&gw->clock), index, err);
 	if (rc < 0) {
 		numbers_release(gw->numbers, p.numbers, clock_now(&gw->clock));
 		return rc;
 	}
-	rc = ends_take(gw, book->index, err);
+	rc = ends_take(gw, *index, err);
 	if (rc < 0) {
-		sa_retire(&gw->sas, book->index);
-		give_back(gw, book->index);
-		book->index = SA_NONE;
+		sa_retire(&gw->sas, *index);
+		give_back(gw, *index);
+		*index = SA_NONE;
 	}
 	return rc;
 }
@@ -366,6 +391,7 @@ retire(void *ctx, void *obj)
 void
 sa_end(struct gw *gw, uint32_t index)
 {
+	sa_cold(&gw->sas, index)->ended = true;
 	/* What waits in rings for the SA is let through first. */
 	later(gw, clock_now(&gw->clock) + (gw->running ? DRAIN_NS : 0), retire,
 	      (void *)(uintptr_t)index);
@@ -374,8 +400,8 @@ sa_end(struct gw *gw, uint32_t index)
 void
 sas_route(struct gw *gw)
 {
-	for (uint32_t i = 0; i < gw->conf->n_sas; i++) {
-		uint32_t index = gw->sa_books[i].index;
+	for (uint32_t index = slab_next(&gw->sas.records, 0); index != SA_NONE;
+	     index = slab_next(&gw->sas.records, index + 1)) {
 		uint16_t was = sa_at(&gw->sas, index)->next_hop;
 
 		if ((sa_at(&gw->sas, index)->flags & SA_INBOUND) != 0)

@@ -1,14 +1,18 @@
-/* SAs of the file: made, put in the place of others, ended. */
+/* SAs, the file's and the daemons': made, put in the place of others, ended. */
 #ifndef CTL_SAS_H
 #define CTL_SAS_H
 
 #include "ctl/gw.h"
 
-/* Makes the SA of conf->sas[i]: attached to its key's numbers, seen by nobody yet. replaces: index
- * of the SA whose name or place it takes, or SA_NONE. group and owner go on from there.
+/* Makes an SA: attached to its key's numbers, seen by nobody yet. c is borrowed; an empty name says
+ * that it has none (sa_name). replaces: index of the SA whose name or place it takes, or SA_NONE.
+ * Stores its index, or SA_NONE.
+ *
+ * -ENOTSUP: no engine; -EEXIST: its key is another's, or its place; -ENOSPC: max_sas; -ENOMEM; and
+ * what the owner of a key in use may cost: -ENOBUFS, -ETIMEDOUT, -EBUSY.
  */
-int sa_make(struct gw *gw, const struct conf *conf, uint32_t i, uint32_t replaces,
-	    struct sa_book *book, struct err *err);
+int sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin,
+	    uint32_t replaces, uint32_t *index, struct err *err);
 /* Undoes sa_make, nobody having seen the SA. */
 void sa_unmake(struct gw *gw, uint32_t index);
 

@@ -25,7 +25,7 @@ timers_renew(struct gw *gw, struct err *err)
 
 	for (uint32_t i = 0; i < conf->n_sas; i++)
 		n += sends_dummies(&conf->sas[i]);
-	/* The old list speaks of other books. */
+	/* The old list speaks of other SAs. */
 	timers_free(gw);
 	list = calloc(n + 1, sizeof(list[0]));
 	if (list == NULL)
@@ -33,7 +33,7 @@ timers_renew(struct gw *gw, struct err *err)
 	n = 0;
 	for (uint32_t i = 0; i < conf->n_sas; i++)
 		if (sends_dummies(&conf->sas[i]))
-			list[n++] = i;
+			list[n++] = gw->sa_books[i].index;
 	gw->dummies = list;
 	gw->n_dummies = n;
 	return 0;
@@ -49,11 +49,10 @@ timers_free(struct gw *gw)
 
 /* An SA is destroyed only when all mail posted before is run, so its index is enough. */
 static int
-post(struct gw *gw, const struct sa_book *book, uint32_t n,
-     void (*run)(struct worker *w, void *arg))
+post(struct gw *gw, uint32_t index, uint32_t n, void (*run)(struct worker *w, void *arg))
 {
-	const struct sa *sa = sa_at(&gw->sas, book->index);
-	uint64_t what = (uint64_t)n << 32 | book->index;
+	const struct sa *sa = sa_at(&gw->sas, index);
+	uint64_t what = (uint64_t)n << 32 | index;
 
 	return mailbox_post(gw->workers[sa->owner], (struct mail) { run, (void *)(uintptr_t)what });
 }
@@ -83,17 +82,12 @@ keepalive_send(struct worker *w, void *arg)
 		pipe_run(w, STAGE_NEIGH_WRITE_OUT, &m, 1);
 }
 
-/* What a book says of an SA, or of one before it in the same place. */
-static uint64_t
-quiet_since(const struct gw *gw, const struct sa_book *book, uint64_t at)
-{
-	return RTE_MAX(at, sa_cold(&gw->sas, book->index)->created);
-}
-
 static void
-dummies_due(struct gw *gw, struct sa_book *book, uint32_t rate, uint64_t now)
+dummies_due(struct gw *gw, uint32_t index, uint64_t now)
 {
-	uint64_t from = quiet_since(gw, book, book->dummies_at), due;
+	struct sa_cold *cold = sa_cold(&gw->sas, index);
+	uint64_t from = RTE_MAX(cold->dummies_until, cold->created), due;
+	uint64_t rate = cold->dummy_rate;
 
 	/* Control was away: what it missed is not made up for at once. */
 	if (now - from > NS_PER_SECOND)
@@ -103,38 +97,26 @@ dummies_due(struct gw *gw, struct sa_book *book, uint32_t rate, uint64_t now)
 		due = MAIL_DUMMIES_MAX;
 		from = now - due * NS_PER_SECOND / rate;
 	}
-	if (due > 0 && post(gw, book, (uint32_t)due, dummies_send) == 0)
-		book->dummies_at = from + due * NS_PER_SECOND / rate;
+	if (due > 0 && post(gw, index, (uint32_t)due, dummies_send) == 0)
+		cold->dummies_until = from + due * NS_PER_SECOND / rate;
 }
 
 void
 timers_dummies(struct gw *gw, uint64_t now)
 {
-	for (uint32_t i = 0; gw->running && i < gw->n_dummies; i++) {
-		uint32_t at = gw->dummies[i];
-		struct sa_book *book = &gw->sa_books[at];
-
-		if (sa_at(&gw->sas, book->index)->state == SA_LIVE)
-			dummies_due(gw, book, gw->conf->sas[at].tfc.dummy_rate, now);
-	}
+	for (uint32_t i = 0; gw->running && i < gw->n_dummies; i++)
+		if (sa_at(&gw->sas, gw->dummies[i])->state == SA_LIVE)
+			dummies_due(gw, gw->dummies[i], now);
 }
 
 void
-timers_keepalive(struct gw *gw, uint32_t at, uint64_t now)
+timers_keepalive(struct gw *gw, uint32_t index, uint64_t now)
 {
-	const struct conf_sa *c = &gw->conf->sas[at];
-	struct sa_book *book = &gw->sa_books[at];
-	const struct sa *sa = sa_at(&gw->sas, book->index);
-	uint64_t packets;
+	struct sa_cold *cold = sa_cold(&gw->sas, index);
+	uint64_t quiet_since = RTE_MAX(cold->last_used, cold->kept_alive);
 
-	if (!gw->running || c->direction != CONF_OUT || !c->encap.on || c->encap.keepalive_us == 0)
-		return;
-	packets = cell_get(&sa->lane->packets);
-	if (packets != book->sent) {
-		book->sent = packets;
-		book->sent_at = now;
-	} else if (now - quiet_since(gw, book, book->sent_at) >= c->encap.keepalive_us * 1000 &&
-		   sa->state == SA_LIVE && post(gw, book, 0, keepalive_send) == 0) {
-		book->sent_at = now;
-	}
+	quiet_since = RTE_MAX(quiet_since, cold->created);
+	if (gw->running && cold->keepalive_ns != 0 && now - quiet_since >= cold->keepalive_ns &&
+	    sa_at(&gw->sas, index)->state == SA_LIVE && post(gw, index, 0, keepalive_send) == 0)
+		cold->kept_alive = now;
 }

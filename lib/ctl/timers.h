@@ -14,7 +14,7 @@ void timers_free(struct gw *gw);
 /* At every tick: the dummies that are due. What a worker does not take is due the next time. */
 void timers_dummies(struct gw *gw, uint64_t now);
 
-/* Now and then, for every SA: a keepalive if it has sent nothing for so long. */
-void timers_keepalive(struct gw *gw, uint32_t book, uint64_t now);
+/* Now and then, for every live SA: a keepalive if it has sent nothing for so long. */
+void timers_keepalive(struct gw *gw, uint32_t index, uint64_t now);
 
 #endif

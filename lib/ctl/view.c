@@ -9,18 +9,27 @@
 #include "port/port.h"
 
 static void
-udp_ports_fill(const struct conf *conf, struct view *v)
+udp_port_add(struct view *v, uint16_t port_be)
 {
+	if (!view_takes_udp(v, port_be) && v->n_udp_ports < VIEW_UDP_PORTS_MAX)
+		v->udp_ports_be[v->n_udp_ports++] = port_be;
+}
+
+static void
+udp_ports_fill(const struct gw *gw, struct view *v)
+{
+	const struct conf *conf = gw->conf;
+
 	/* RFC 3948: keepalives and IKE are told apart from ESP there even without an SA that uses
 	 * it. */
-	v->udp_ports_be[v->n_udp_ports++] = RTE_BE16(4500);
+	udp_port_add(v, RTE_BE16(4500));
+	for (uint16_t i = 0; i < gw->n_udp_ports; i++)
+		udp_port_add(v, gw->udp_ports_be[i]);
 	for (uint32_t i = 0; i < conf->n_sas; i++) {
 		const struct conf_sa *sa = &conf->sas[i];
-		uint16_t port_be = rte_cpu_to_be_16(sa->encap.ports[1]);
 
-		if (sa->direction == CONF_IN && sa->encap.on && !view_takes_udp(v, port_be) &&
-		    v->n_udp_ports < VIEW_UDP_PORTS_MAX)
-			v->udp_ports_be[v->n_udp_ports++] = port_be;
+		if (sa->direction == CONF_IN && sa->encap.on)
+			udp_port_add(v, rte_cpu_to_be_16(sa->encap.ports[1]));
 	}
 }
 
@@ -78,13 +87,31 @@ view_renew(struct gw *gw, struct err *err)
 		.icmp = sources,
 		.mirrored = mirrors_mask(gw->mirrors),
 	};
-	udp_ports_fill(gw->conf, v);
+	udp_ports_fill(gw, v);
 	for (uint16_t i = 0; i < gw->n_workers; i++)
 		__atomic_store_n(&gw->workers[i]->next_view, v, __ATOMIC_RELEASE);
 	if (gw->view != NULL)
 		gw_defer_free(gw, view_free, gw->view);
 	gw->view = v;
 	return 0;
+}
+
+int
+view_udp_port(struct gw *gw, uint16_t port, struct err *err)
+{
+	uint16_t port_be = rte_cpu_to_be_16(port);
+	int rc;
+
+	if (view_takes_udp(gw->view, port_be))
+		return 0;
+	if (gw->view->n_udp_ports == VIEW_UDP_PORTS_MAX)
+		return err_set(err, -ENOSPC, "UDP port %u: ESP is taken from %d ports already",
+			       port, VIEW_UDP_PORTS_MAX);
+	gw->udp_ports_be[gw->n_udp_ports++] = port_be;
+	rc = view_renew(gw, err);
+	if (rc < 0)
+		gw->n_udp_ports--;
+	return rc;
 }
 
 int

@@ -12,4 +12,9 @@ void view_fini(struct gw *gw);
  * the old one stays. */
 int view_renew(struct gw *gw, struct err *err);
 
+/* From now on UDP to this port of ours may be ESP: a daemon's inbound SA says so. Stays until the
+ * gateway ends. -ENOSPC: there is room for VIEW_UDP_PORTS_MAX; -ENOMEM.
+ */
+int view_udp_port(struct gw *gw, uint16_t port, struct err *err);
+
 #endif

@@ -2,12 +2,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <rte_hash_crc.h>
 
+#include "base/addr.h"
 #include "base/clock.h"
 #include "numbers/record.h"
 #include "numbers/store.h"
@@ -96,6 +98,34 @@ stays(const struct numbers *user, const struct numbers_ask *ask)
 	return !user->leaving && user != ask->replaces;
 }
 
+const char *
+numbers_name(const char *name, const struct numbers_id *id, char text[NUMBERS_NAME_SIZE])
+{
+	struct addr dst = { .family = id->family };
+	char at[ADDR_TEXT_SIZE];
+
+	memcpy(dst.octets, id->dst, sizeof(dst.octets));
+	if (name != NULL)
+		snprintf(text, NUMBERS_NAME_SIZE, "%s", name);
+	else
+		snprintf(text, NUMBERS_NAME_SIZE, "xfrm:0x%08x@%.45s", id->spi,
+			 addr_text(&dst, at));
+	return text;
+}
+
+/* A failure, with a sentence about the SA that asks. */
+static int __rte_format_printf(4, 5)
+	ask_fail(struct err *err, int rc, const struct numbers_ask *ask, const char *format, ...)
+{
+	char name[NUMBERS_NAME_SIZE], text[ERR_TEXT_SIZE];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return err_set(err, rc, "sa %s: %s", numbers_name(ask->name, &ask->id, name), text);
+}
+
 /* A counter mode's key has one record per direction; whoever uses it now must make room or be the
  * loop's end. */
 static int
@@ -109,13 +139,13 @@ conflict_check(const struct numbers_reg *reg, const struct numbers_ask *ask,
 		for (const struct numbers *u = r != NULL && r->in_use ? r->live->users : NULL;
 		     u != NULL; u = u->next) {
 			bool loop = (bool)inbound != ask->inbound && id_equal(&u->id, &ask->id);
+			char other[NUMBERS_NAME_SIZE];
 
 			if (stays(u, ask) && !loop)
-				return err_set(
-					err, -EEXIST,
-					"sa %s: has the key and salt of sa %s; under a counter "
-					"mode two SAs need two",
-					ask->name, u->name);
+				return ask_fail(err, -EEXIST, ask,
+						"has the key and salt of sa %s; under a counter "
+						"mode two SAs need two",
+						numbers_name(u->name, &u->id, other));
 		}
 	}
 	return 0;
@@ -173,7 +203,6 @@ hold_add(struct numbers_live *l, const struct numbers_ask *ask, struct numbers *
 	n->lane = l->lane;
 	n->window = l->window;
 	n->worker = l->worker;
-	snprintf(n->name, sizeof(n->name), "%s", ask->name);
 	n->id = ask->id;
 	n->live = l;
 	n->next = l->users;
@@ -250,7 +279,7 @@ job_make(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_a
 		return 0;
 	j = calloc(1, sizeof(*j));
 	if (j == NULL)
-		return err_set(err, -ENOMEM, "sa %s: no memory", ask->name);
+		return ask_fail(err, -ENOMEM, ask, "no memory");
 	if (resize) {
 		rc = store_window(&reg->store, ask->window, ask->esn, 0, &j->fresh, err);
 		if (rc < 0) {
@@ -290,11 +319,11 @@ static int
 ask_check(const struct numbers_ask *ask, struct err *err)
 {
 	if (ask->inbound && !replay_window_valid(ask->window))
-		return err_set(err, -EINVAL, "sa %s: replay window %u: 0 or %u to %u", ask->name,
-			       ask->window, REPLAY_WINDOW_MIN, REPLAY_WINDOW_MAX);
+		return ask_fail(err, -EINVAL, ask, "replay window %u: 0 or %u to %u", ask->window,
+				REPLAY_WINDOW_MIN, REPLAY_WINDOW_MAX);
 	if (!ask->esn && ask->start > UINT32_MAX)
-		return err_set(err, -ERANGE, "sa %s: number %ju is beyond 32 bits, and esn is off",
-			       ask->name, (uintmax_t)ask->start);
+		return ask_fail(err, -ERANGE, ask, "number %ju is beyond 32 bits, and esn is off",
+				(uintmax_t)ask->start);
 	return 0;
 }
 
@@ -312,7 +341,7 @@ numbers_attach(struct numbers_reg *reg, const struct numbers_ask *ask, struct nu
 	if (rc < 0)
 		return rc;
 	if (record_hash(&reg->records, &ask->key, &hash) < 0)
-		return err_set(err, -EIO, "sa %s: libcrypto cannot hash its key", ask->name);
+		return ask_fail(err, -EIO, ask, "libcrypto cannot hash its key");
 	if (ask->key.counter_mode) {
 		rc = conflict_check(reg, ask, &hash, err);
 		if (rc < 0)
@@ -321,7 +350,7 @@ numbers_attach(struct numbers_reg *reg, const struct numbers_ask *ask, struct nu
 	} else {
 		index = pick_shared(&reg->records, ask, &hash);
 	}
-	rc = store_hold(&reg->store, &n, err);
+	rc = store_hold(&reg->store, ask->name, &n, err);
 	if (rc < 0)
 		return rc;
 	if (index != RECORD_NONE && record_at(&reg->records, index)->in_use)

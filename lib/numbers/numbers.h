@@ -44,11 +44,18 @@ struct numbers {
 	struct numbers_live *live;
 	struct numbers_id {
 		uint32_t spi;
+		uint32_t family; /* 4 or 6 */
 		uint8_t src[16]; /* network order; IPv4 in the first 4 octets */
 		uint8_t dst[16];
 	} id;
-	char name[NUMBERS_NAME_SIZE];
+	char *name; /* NULL: numbers_name() makes one */
 };
+
+/* Into text: the name, or where an SA has none that of its place, xfrm:<SPI>@<destination>. Returns
+ * text.
+ */
+const char *numbers_name(const char *name, const struct numbers_id *id,
+			 char text[NUMBERS_NAME_SIZE]);
 
 struct numbers_key {
 	const uint8_t *key; /* of the cipher or AEAD, without salt */
@@ -59,7 +66,7 @@ struct numbers_key {
 };
 
 struct numbers_ask {
-	const char *name; /* of the SA; copied */
+	const char *name; /* of the SA; copied. NULL: it has none, see numbers_name() */
 	struct numbers_id id;
 	struct numbers_key key; /* borrowed */
 	bool inbound;

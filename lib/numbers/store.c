@@ -1,6 +1,7 @@
 #include "numbers/store.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_malloc.h>
@@ -139,20 +140,28 @@ store_window_free(struct store *s, struct replay *r)
 }
 
 int
-store_hold(struct store *s, struct numbers **hold, struct err *err)
+store_hold(struct store *s, const char *name, struct numbers **hold, struct err *err)
 {
+	char *copy = name != NULL ? strdup(name) : NULL;
 	uint32_t index, unused;
-	int rc = slab_take(&s->holds, &index, &unused, err);
+	int rc;
 
-	if (rc < 0)
+	if (name != NULL && copy == NULL)
+		return err_set(err, -ENOMEM, "sa %s: no memory for its name", name);
+	rc = slab_take(&s->holds, &index, &unused, err);
+	if (rc < 0) {
+		free(copy);
 		return rc;
+	}
 	*hold = slab_at(&s->holds, index);
 	(*hold)->self = index;
+	(*hold)->name = copy;
 	return 0;
 }
 
 void
 store_hold_free(struct store *s, struct numbers *hold)
 {
+	free(hold->name);
 	slab_give(&s->holds, hold->self);
 }

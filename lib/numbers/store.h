@@ -51,7 +51,8 @@ int store_window(struct store *s, uint32_t window, bool esn, uint64_t top, struc
 /* NULL is fine. */
 void store_window_free(struct store *s, struct replay *r);
 
-int store_hold(struct store *s, struct numbers **hold, struct err *err);
+/* With a copy of name, unless it is NULL. */
+int store_hold(struct store *s, const char *name, struct numbers **hold, struct err *err);
 void store_hold_free(struct store *s, struct numbers *hold);
 
 #endif

@@ -1,12 +1,13 @@
 #include "sa/sa.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <rte_byteorder.h>
+#include <rte_malloc.h>
 
+#include "numbers/numbers.h"
 #include "seq/seq.h"
 
 int
@@ -49,6 +50,17 @@ sa_mtu(const struct sa *sa, uint16_t outer_mtu)
 	if ((sa->flags & SA_TRANSPORT) != 0)
 		return tunnel_transport_mtu(&sa->suite, v6 ? 40 : 20, udp, outer_mtu);
 	return tunnel_mtu(&sa->suite, v6, udp, outer_mtu);
+}
+
+void
+sa_udp_ports(const struct sa *sa, uint16_t *src, uint16_t *dst)
+{
+	rte_be16_t src_be = sa->in.udp_remote_be, dst_be = sa->in.udp_local_be;
+
+	if ((sa->flags & SA_INBOUND) == 0)
+		tunnel_udp_ports(&sa->out, &src_be, &dst_be);
+	*src = rte_be_to_cpu_16(src_be);
+	*dst = rte_be_to_cpu_16(dst_be);
 }
 
 static bool
@@ -107,9 +119,13 @@ direction_fill(struct sa *sa, struct sa_cold *cold, const struct sa_params *p, s
 	if (!p->inbound) {
 		sa->seq_end = seq_last(p->suite.esn);
 		sa->mtu = sa_mtu(sa, p->path_mtu);
-		if (outer.dscp == TUNNEL_DSCP_MAP)
+		if (outer.dscp == TUNNEL_DSCP_MAP) {
+			cold->dscp_map = rte_malloc("dscp map", TUNNEL_DSCP_MAP_SIZE, 0);
+			if (cold->dscp_map == NULL)
+				return err_set(err, -ENOMEM, "no memory for a map of classes");
 			outer.dscp_map =
-				memcpy(cold->dscp_map, p->outer.dscp_map, sizeof(cold->dscp_map));
+				memcpy(cold->dscp_map, p->outer.dscp_map, TUNNEL_DSCP_MAP_SIZE);
+		}
 		return tunnel_out_init(&sa->out, &outer, err);
 	}
 	sa->window = p->window;
@@ -117,23 +133,52 @@ direction_fill(struct sa *sa, struct sa_cold *cold, const struct sa_params *p, s
 	memcpy(sa->in.remote, p->src.octets, addr_size);
 	sa->in.udp_local_be = rte_cpu_to_be_16(p->udp_dst);
 	sa->in.udp_remote_be = rte_cpu_to_be_16(p->udp_src);
-	sa->in.group = p->group;
+	sa->in.group = p->origin.group;
 	return 0;
 }
 
 static void
 cold_fill(struct sa_cold *c, const struct sa_params *p, uint64_t now)
 {
+	c->origin = p->origin;
 	c->spi = p->spi;
-	c->group = p->group;
 	c->src = p->src;
 	c->dst = p->dst;
 	c->lifetime = p->lifetime;
 	c->numbers = p->numbers;
 	c->created = now;
 	c->dummy_rate = p->dummy_rate;
+	c->keepalive_ns = p->keepalive_ns;
+	c->packets = cell_get(&p->lane->packets);
 	c->path_mtu = p->path_mtu;
-	snprintf(c->name, sizeof(c->name), "%s", p->name);
+}
+
+static void
+cold_give(struct sa_table *t, uint32_t cold)
+{
+	struct sa_cold *c = slab_at(&t->cold, cold);
+
+	free(c->name);
+	rte_free(c->dscp_map);
+	slab_give(&t->cold, cold);
+}
+
+const char *
+sa_name(const struct sa_cold *c, char text[SA_NAME_MAX])
+{
+	struct numbers_id id = { .spi = c->spi, .family = c->dst.family };
+
+	memcpy(id.dst, c->dst.octets, sizeof(id.dst));
+	return numbers_name(c->name, &id, text);
+}
+
+static int
+name_copy(struct sa_cold *c, const char *name, struct err *err)
+{
+	if (name == NULL)
+		return 0;
+	c->name = strdup(name);
+	return c->name != NULL ? 0 : err_set(err, -ENOMEM, "SA %s: no memory for its name", name);
 }
 
 int
@@ -152,12 +197,14 @@ sa_create(struct sa_table *t, const struct sa_params *p, uint64_t now, uint32_t 
 	if (rc < 0)
 		goto give_record;
 	hot_fill(&r->sa, p, generation);
-	rc = direction_fill(&r->sa, slab_at(&t->cold, cold), p, err);
+	rc = name_copy(slab_at(&t->cold, cold), p->name, err);
+	if (rc == 0)
+		rc = direction_fill(&r->sa, slab_at(&t->cold, cold), p, err);
 	if (rc < 0)
 		goto give_cold;
 	rc = session_init(&r->session, at, generation, &p->suite, p->key, p->auth_key);
 	if (rc < 0) {
-		err_set(err, rc, "SA %s: no memory to derive its keys", p->name);
+		err_set(err, rc, "SPI 0x%x: no memory to derive its keys", p->spi);
 		goto give_cold;
 	}
 	cold_fill(slab_at(&t->cold, cold), p, now);
@@ -165,7 +212,7 @@ sa_create(struct sa_table *t, const struct sa_params *p, uint64_t now, uint32_t 
 	*index = at;
 	return 0;
 give_cold:
-	slab_give(&t->cold, cold);
+	cold_give(t, cold);
 give_record:
 	slab_retire(&t->records, at);
 	slab_give(&t->records, at);
@@ -182,6 +229,6 @@ void
 sa_destroy(struct sa_table *t, uint32_t index)
 {
 	session_wipe((struct session *)(uintptr_t)sa_session(sa_at(t, index)));
-	slab_give(&t->cold, t->cold_of[index]);
+	cold_give(t, t->cold_of[index]);
 	slab_give(&t->records, index);
 }

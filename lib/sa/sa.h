@@ -85,12 +85,26 @@ _Static_assert(sizeof(struct sa) == 2 * RTE_CACHE_LINE_SIZE, "two lines");
 
 struct sa_lifetime {
 	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* 0 = none */
-	uint64_t soft_seconds, hard_seconds;
+	uint64_t soft_seconds, hard_seconds;			     /* of age */
+	uint64_t soft_use_seconds, hard_use_seconds;		     /* since the first packet */
+};
+
+enum sa_from {
+	SA_FROM_FILE,
+	SA_FROM_DAEMON,
+};
+
+/* Who wants the SA. */
+struct sa_origin {
+	uint8_t from;	 /* enum sa_from */
+	uint32_t record; /* file: its place in conf->sas; daemon: lib/daemon's own */
+	uint32_t group;	 /* in: what an inbound policy names */
 };
 
 /* What an SA is made of. Keys are borrowed for the call. */
 struct sa_params {
-	const char *name;
+	const char *name; /* NULL: sa_name() makes one */
+	struct sa_origin origin;
 	bool inbound, transport, ecn;
 	uint32_t spi; /* host order */
 	struct addr src, dst;
@@ -100,7 +114,7 @@ struct sa_params {
 	const uint8_t *auth_key;
 	bool udp;
 	uint16_t udp_src, udp_dst; /* in the packet's order, host byte order */
-	uint32_t group;
+	uint64_t keepalive_ns;	   /* out, with UDP: silence before a keepalive; 0 = none */
 	struct sa_lifetime lifetime;
 	uint16_t path_mtu; /* largest outer packet */
 	uint16_t pad_to;
@@ -115,17 +129,23 @@ struct sa_params {
 
 /* Control's part. */
 struct sa_cold {
-	char name[SA_NAME_MAX];
+	char *name;	   /* of the file; NULL: sa_name() makes one */
+	uint8_t *dscp_map; /* out: if the outer header's is by map, else NULL */
+	struct sa_origin origin;
 	uint32_t spi;
-	uint32_t group;
 	struct addr src, dst;
 	struct sa_lifetime lifetime;
 	struct numbers *numbers;
 	uint64_t created; /* ns */
-	uint64_t dummy_rate;
+	uint64_t keepalive_ns;
+	uint32_t dummy_rate;
 	uint16_t path_mtu;
-	uint8_t soft_told; /* which soft limits were announced: one bit per limit */
-	uint8_t dscp_map[TUNNEL_DSCP_MAP_SIZE]; /* out: if the outer header's is by map */
+	uint16_t told; /* which limits were announced: one bit per limit */
+	bool ended;    /* on its way out: nothing is due any more */
+	/* What control saw at its last look: packets of the key; when such were first and last
+	 * found new, 0 = never; when a keepalive was sent, and until when the dummies are. ns.
+	 */
+	uint64_t packets, first_used, last_used, kept_alive, dummies_until;
 };
 _Static_assert(sizeof(struct sa_cold) <= 256, "the budget of the cold part");
 
@@ -151,6 +171,12 @@ int sa_create(struct sa_table *t, const struct sa_params *p, uint64_t now, uint3
 void sa_retire(struct sa_table *t, uint32_t index);
 /* Wipes and gives back, a grace period after sa_retire. The numbers are the caller's to release. */
 void sa_destroy(struct sa_table *t, uint32_t index);
+
+/* The SA's name: the file's, or xfrm:<SPI>@<destination>. Into text, which it returns. */
+const char *sa_name(const struct sa_cold *c, char text[SA_NAME_MAX]);
+
+/* The UDP ports of encapsulation in the packet's order, host byte order; only with SA_UDP. */
+void sa_udp_ports(const struct sa *sa, uint16_t *src, uint16_t *dst);
 
 /* The largest inner packet (tunnel) or whole clear packet without options (transport) for an outer
  * size. */

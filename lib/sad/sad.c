@@ -136,11 +136,13 @@ sad_add(struct sad *sad, uint32_t index, uint32_t replaces, struct err *err)
 	uint32_t *slot = slot_of(sad, sa->spi_be);
 	uint32_t held = __atomic_load_n(slot, __ATOMIC_RELAXED);
 	uint32_t peer = peer_of(sad, sa);
+	char name[SA_NAME_MAX];
 	struct sad_key key;
 
 	if (peer != SA_NONE && peer != replaces)
 		return err_set(err, -EEXIST, "SPI 0x%x is taken by SA %s at the same address",
-			       rte_be_to_cpu_32(sa->spi_be), sa_cold(sad->sas, peer)->name);
+			       rte_be_to_cpu_32(sa->spi_be),
+			       sa_name(sa_cold(sad->sas, peer), name));
 	if (held == SA_NONE || held == peer) {
 		__atomic_store_n(slot, index, __ATOMIC_RELEASE);
 		return 0;
@@ -167,6 +169,18 @@ sad_del(struct sad *sad, uint32_t index)
 	key_of(sa, &key);
 	if (rest_find(sad, &key) == index && rte_hash_del_key(sad->rest, &key) >= 0)
 		__atomic_store_n(&sad->n_rest, sad->n_rest - 1, __ATOMIC_RELEASE);
+}
+
+uint32_t
+sad_find(const struct sad *sad, uint32_t spi, const struct addr *local)
+{
+	struct sa wanted = { .spi_be = rte_cpu_to_be_32(spi),
+			     .flags = local->family == 6 ? SA_V6 : 0 };
+	uint32_t peer;
+
+	memcpy(wanted.in.local, local->octets, sizeof(wanted.in.local));
+	peer = peer_of(sad, &wanted);
+	return peer != SA_NONE && same_place(sa_at(sad->sas, peer), &wanted) ? peer : SA_NONE;
 }
 
 static __rte_always_inline bool

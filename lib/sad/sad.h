@@ -26,6 +26,8 @@ void sad_free(struct sad *sad);
  * `replaces` (SA_NONE = none), which then is unpublished in the same step. -ENOSPC.
  */
 int sad_add(struct sad *sad, uint32_t index, uint32_t replaces, struct err *err);
+/* The inbound SA of an SPI (host order) at one of our addresses, or SA_NONE. Control only. */
+uint32_t sad_find(const struct sad *sad, uint32_t spi, const struct addr *local);
 void sad_del(struct sad *sad, uint32_t index);
 
 #endif

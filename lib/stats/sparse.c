@@ -1,6 +1,5 @@
 #include "stats/sparse.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "stats/cell.h"
@@ -47,8 +46,27 @@ sparse_get(const struct sparse *s, uint32_t sa, uint32_t generation, enum drop_r
 	for (uint32_t probe = 0; probe < PROBE_MAX; probe++) {
 		const struct sparse_cell *c = &s->cells[slot_of(key, probe)];
 
-		if (__atomic_load_n(&c->key, __ATOMIC_ACQUIRE) == key)
+		uint64_t held = __atomic_load_n(&c->key, __ATOMIC_ACQUIRE);
+
+		if (held == key)
 			return cell_get(&c->count);
+		/* None is ever taken out: behind a free one it cannot be. */
+		if (held == 0)
+			break;
 	}
 	return 0;
+}
+
+bool
+sparse_next(const struct sparse *s, uint32_t *at, uint32_t *sa)
+{
+	while (*at < SPARSE_SLOTS) {
+		uint64_t key = __atomic_load_n(&s->cells[(*at)++].key, __ATOMIC_ACQUIRE);
+
+		if (key != 0) {
+			*sa = (uint32_t)key;
+			return true;
+		}
+	}
+	return false;
 }

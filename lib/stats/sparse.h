@@ -7,6 +7,7 @@
 #ifndef STATS_SPARSE_H
 #define STATS_SPARSE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "stats/drops.h"
@@ -27,5 +28,10 @@ struct sparse {
 void sparse_add(struct sparse *s, uint32_t sa, uint32_t generation, enum drop_reason why);
 /* The count of one pair; any thread. */
 uint64_t sparse_get(const struct sparse *s, uint32_t sa, uint32_t generation, enum drop_reason why);
+
+/* The cells in use, in no order, any thread: *at begins at 0; stores whose it is. False: there is
+ * no further one.
+ */
+bool sparse_next(const struct sparse *s, uint32_t *at, uint32_t *sa);
 
 #endif

@@ -53,7 +53,7 @@ sas_copy(const struct gw *gw)
 		struct sa_copy *c = &copy.sas[i];
 		struct sa_counts counts;
 
-		sa_counts_read(gw, i, &counts);
+		sa_counts_read(gw, gw->sa_books[i].index, &counts);
 		snprintf(c->name, sizeof(c->name), "%s", gw->conf->sas[i].name);
 		c->packets = counts.packets;
 		c->bytes = counts.bytes;

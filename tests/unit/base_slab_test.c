@@ -199,6 +199,35 @@ holders_keep_their_items(void **state)
 	assert_int_equal(s.bytes, 0);
 }
 
+/* A walk over many chunks meets what is taken, in order, and nothing else. */
+static void
+what_is_taken_can_be_walked(void **state)
+{
+	enum {
+		MAX = 3 * SLAB_CHUNK_ITEMS
+	};
+	uint32_t index, generation, n = 0;
+	struct slab s;
+
+	assert_int_equal(slab_init(&s, "test", 8, MAX, SOCKET, NULL), 0);
+	assert_int_equal(slab_next(&s, 0), UINT32_MAX);
+	assert_int_equal(slab_end(&s), 0);
+	for (uint32_t i = 0; i < MAX; i++)
+		assert_int_equal(slab_take(&s, &index, &generation, NULL), 0);
+	assert_int_equal(slab_end(&s), MAX);
+	for (uint32_t i = 0; i < MAX; i++)
+		if (i % 1000 != 7)
+			slab_give(&s, i);
+	for (uint32_t i = slab_next(&s, 0); i != UINT32_MAX; i = slab_next(&s, i + 1))
+		assert_int_equal(i, 7 + 1000 * n++);
+	assert_int_equal(n, (MAX - 7 + 999) / 1000);
+	for (uint32_t i = SLAB_CHUNK_ITEMS; i < MAX; i++)
+		if (i % 1000 == 7)
+			slab_give(&s, i);
+	assert_int_equal(slab_end(&s), SLAB_CHUNK_ITEMS);
+	slab_fini(&s);
+}
+
 int
 main(void)
 {
@@ -211,6 +240,7 @@ main(void)
 		cmocka_unit_test(an_item_given_back_is_wiped),
 		cmocka_unit_test(empty_chunks_are_given_back),
 		cmocka_unit_test(holders_keep_their_items),
+		cmocka_unit_test(what_is_taken_can_be_walked),
 	};
 
 	if (test_eal_init() < 0)

@@ -24,8 +24,10 @@ static const struct engine *const engines[] = { &engine_openssl };
 struct bed {
 	struct gw gw;
 	struct conf *conf[2];
-	struct sa_book book;
+	uint32_t index;
 };
+
+static const struct sa_origin of_file = { .from = SA_FROM_FILE };
 
 static struct conf *
 conf_of(const char *text)
@@ -49,7 +51,6 @@ setup(void **state)
 	assert_non_null(b);
 	b->conf[0] = conf_of(FILE_OF("64"));
 	b->conf[1] = conf_of(FILE_OF("128"));
-	b->book = (struct sa_book) { .index = SA_NONE };
 	gw->conf = b->conf[0];
 	gw->engines[0] = engines[0];
 	gw->n_engines = 1;
@@ -62,7 +63,7 @@ setup(void **state)
 	defer_init(&gw->defer, gw->qsbr, gw->workers, 1);
 	assert_int_equal(sa_table_init(&gw->sas, MAX_SAS, SOCKET_ID_ANY, &err), 0);
 	assert_int_equal(numbers_create(MAX_SAS, 0, SOCKET_ID_ANY, &gw->numbers, &err), 0);
-	assert_int_equal(sa_make(gw, b->conf[0], 0, SA_NONE, &b->book, &err), 0);
+	assert_int_equal(sa_make(gw, &b->conf[0]->sas[0], &of_file, SA_NONE, &b->index, &err), 0);
 	*state = b;
 	return 0;
 }
@@ -74,7 +75,7 @@ teardown(void **state)
 	struct numbers_totals totals;
 
 	defer_poll(&b->gw.defer, 0, true);
-	sa_unmake(&b->gw, b->book.index);
+	sa_unmake(&b->gw, b->index);
 	numbers_totals(b->gw.numbers, &totals);
 	assert_int_equal(totals.in_use, 0);
 	numbers_free(b->gw.numbers);
@@ -90,12 +91,11 @@ teardown(void **state)
 
 /* Another window for a key in use: the worker has something to do first. */
 static int
-replace(struct bed *b, struct sa_book *book)
+replace(struct bed *b, uint32_t *index)
 {
 	struct err err;
 
-	*book = (struct sa_book) { .index = SA_NONE };
-	return sa_make(&b->gw, b->conf[1], 0, b->book.index, book, &err);
+	return sa_make(&b->gw, &b->conf[1]->sas[0], &of_file, b->index, index, &err);
 }
 
 static void
@@ -109,24 +109,24 @@ mail_run(struct bed *b)
 static void
 succeeds_after_all(struct bed *b)
 {
-	struct sa_book book;
+	uint32_t index;
 
 	b->gw.running = false;
-	assert_int_equal(replace(b, &book), 0);
-	sa_unmake(&b->gw, book.index);
+	assert_int_equal(replace(b, &index), 0);
+	sa_unmake(&b->gw, index);
 }
 
 static void
 a_worker_that_stands_still_can_be_asked_again(void **state)
 {
 	struct bed *b = *state;
-	struct sa_book book;
+	uint32_t index;
 
 	b->gw.running = true;
-	assert_int_equal(replace(b, &book), -ETIMEDOUT);
-	assert_int_equal(book.index, SA_NONE);
+	assert_int_equal(replace(b, &index), -ETIMEDOUT);
+	assert_int_equal(index, SA_NONE);
 	assert_int_equal(defer_poll(&b->gw.defer, 0, false), 0);
-	assert_int_equal(replace(b, &book), -EBUSY);
+	assert_int_equal(replace(b, &index), -EBUSY);
 	mail_run(b);
 	assert_int_equal(defer_poll(&b->gw.defer, 0, false), 1);
 	succeeds_after_all(b);
@@ -141,12 +141,12 @@ static void
 a_full_mailbox_leaves_nothing_behind(void **state)
 {
 	struct bed *b = *state;
-	struct sa_book book;
+	uint32_t index;
 
 	b->gw.running = true;
 	while (mailbox_post(b->gw.workers[0], (struct mail) { nothing, NULL }) == 0)
 		;
-	assert_int_equal(replace(b, &book), -ENOBUFS);
+	assert_int_equal(replace(b, &index), -ENOBUFS);
 	mail_run(b);
 	succeeds_after_all(b);
 }

@@ -301,7 +301,7 @@ rig_sa_make(struct path_rig *r, const struct rig_suite *s, uint32_t n, bool inbo
 		.udp = s->udp,
 		.udp_src = 4500,
 		.udp_dst = 4500,
-		.group = n + 1,
+		.origin = { .group = n + 1 },
 		.path_mtu = RIG_PATH_MTU,
 		.pad_to = inbound ? 0 : s->pad_to,
 		.dummy_rate = !inbound && s->dummies,

@@ -1,0 +1,129 @@
+#include "ctl/sweep.h"
+
+#include "ctl/log.h"
+#include "ctl/report.h"
+#include "ctl/timers.h"
+#include "seq/seq.h"
+
+#define SWEEP_FEW 8192 /* as many are looked at ten times a second */
+
+/* Once per limit: to the log what is the file's, to its layer what is a daemon's. */
+static void
+limit_tell(struct gw *gw, uint32_t index, bool reached, enum sa_limit limit, const char *what)
+{
+	struct sa_cold *cold = sa_cold(&gw->sas, index);
+	bool hard = (limit & (LIMIT_HARD_SECONDS | LIMIT_HARD_TRAFFIC)) != 0;
+	void (*tell)(void *ctx, uint32_t sa, enum sa_limit limit) =
+		hard ? gw->hooks.hard_limit : gw->hooks.soft_limit;
+	char name[SA_NAME_MAX];
+
+	if (!reached || cold->ended || (cold->told & limit) != 0)
+		return;
+	cold->told |= limit;
+	if (cold->origin.from == SA_FROM_FILE)
+		GW_LOG(NOTICE, "SA %s: %s\n", sa_name(cold, name), what);
+	else if (tell != NULL)
+		tell(gw->hooks.ctx, index, limit);
+}
+
+static bool
+is_over(uint64_t limit, uint64_t value)
+{
+	return limit != 0 && value >= limit;
+}
+
+static bool
+seconds_over(uint64_t limit, uint64_t since, uint64_t now)
+{
+	return limit != 0 && since != 0 && (now - since) / NS_PER_SECOND >= limit;
+}
+
+/* The last octets before the limit may be too few for a packet: then one was refused. */
+static bool
+traffic_over(const struct gw *gw, uint32_t index)
+{
+	const struct sa *sa = sa_at(&gw->sas, index);
+	uint64_t bytes = cell_get(&sa->lane->bytes);
+
+	if (cell_get(&sa->lane->packets) >= sa->packets_end || bytes >= sa->bytes_end)
+		return true;
+	return sa->bytes_end - bytes < UINT16_MAX &&
+	       sparse_get(gw->workers[sa->owner]->sparse, index, sa->generation, DROP_EXPIRED) > 0;
+}
+
+/* RFC 4301 section 4.4.2.1. Hard limits in packets and bytes are the owner's to hold; here they are
+ * only told.
+ */
+static void
+limits_check(struct gw *gw, uint32_t index, uint64_t now)
+{
+	struct sa *sa = sa_at(&gw->sas, index);
+	const struct sa_cold *cold = sa_cold(&gw->sas, index);
+	const struct sa_lifetime *life = &cold->lifetime;
+	uint64_t age = (now - cold->created) / NS_PER_SECOND;
+	uint64_t last = seq_last(sa->suite.esn);
+	bool expired = is_over(life->hard_seconds, age) ||
+		       seconds_over(life->hard_use_seconds, cold->first_used, now);
+
+	limit_tell(gw, index, is_over(life->soft_packets, cell_get(&sa->lane->packets)),
+		   LIMIT_SOFT_PACKETS, "soft lifetime in packets reached");
+	limit_tell(gw, index, is_over(life->soft_bytes, cell_get(&sa->lane->bytes)),
+		   LIMIT_SOFT_BYTES, "soft lifetime in bytes reached");
+	limit_tell(gw, index,
+		   is_over(life->soft_seconds, age) ||
+			   seconds_over(life->soft_use_seconds, cold->first_used, now),
+		   LIMIT_SOFT_SECONDS, "soft lifetime in seconds reached");
+	limit_tell(gw, index,
+		   (sa->flags & SA_INBOUND) == 0 && lane_used(sa->lane) > last - last / 16,
+		   LIMIT_SOFT_NUMBERS, "sequence numbers are running out");
+	if (expired)
+		__atomic_store_n(&sa->state, SA_EXPIRED, __ATOMIC_RELAXED);
+	limit_tell(gw, index, expired, LIMIT_HARD_SECONDS, "expired: hard lifetime in seconds");
+	limit_tell(gw, index, traffic_over(gw, index), LIMIT_HARD_TRAFFIC,
+		   "expired: hard lifetime in packets or bytes");
+}
+
+static void
+use_note(struct gw *gw, uint32_t index, uint64_t now)
+{
+	struct sa_cold *cold = sa_cold(&gw->sas, index);
+	uint64_t packets = cell_get(&sa_at(&gw->sas, index)->lane->packets);
+
+	if (packets == cold->packets)
+		return;
+	cold->packets = packets;
+	cold->last_used = now;
+	if (cold->first_used == 0)
+		cold->first_used = now;
+}
+
+static void
+look(struct gw *gw, uint32_t index, uint64_t now)
+{
+	if (sa_cold(&gw->sas, index)->ended)
+		return;
+	use_note(gw, index, now);
+	timers_keepalive(gw, index, now);
+	limits_check(gw, index, now);
+}
+
+void
+sweep_tick(struct gw *gw, uint64_t now)
+{
+	uint32_t end = slab_end(&gw->sas.records);
+	uint64_t period = end <= SWEEP_FEW ? NS_PER_SECOND / 10 : NS_PER_SECOND;
+	uint64_t elapsed = now - gw->sweep_began;
+	uint32_t due = elapsed >= period ? end : (uint32_t)(end * elapsed / period);
+	uint32_t index = gw->sweep_next;
+
+	/* A pass over few is made at its end, all at once, as the clock of captures jumps. */
+	if (elapsed < period && end <= SWEEP_FEW)
+		return;
+	while (index < due && (index = slab_next(&gw->sas.records, index)) < due)
+		look(gw, index++, now);
+	gw->sweep_next = RTE_MAX(gw->sweep_next, due);
+	if (elapsed < period)
+		return;
+	gw->sweep_began = now - now % period;
+	gw->sweep_next = 0;
+}
