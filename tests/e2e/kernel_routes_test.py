@@ -177,9 +177,16 @@ def advertisement(prefix, life):
     return b"\x86\0\0\0\x40\0" + life.to_bytes(2, "big") + b"\0" * 8 + b"\1\1" + mac(ROUTER_MAC[12]) + prefix_option
 
 
+def late_answer(r, host):
+    """Who says that a packet of a red host has lived too long."""
+    r.red.send(frame(udp(host, "11.1.0.1", ttl=1), RED_MAC[0], HOST_MAC[0]))
+    found = r.red.take(lambda p: p[9] == 1 and p[20] == 11, 0.5 * SLOWER)
+    return found and found[2][12:16]
+
+
 @case("addresses: those of the file are on the mirrors; the kernel's, by hand or by SLAAC, are ours until they go")
 def addresses():
-    with rig("no_listener") as r:
+    with rig("no_listener", "ttl") as r:
         check(r.echo(BLACK4[0]) and r.echo(BLACK6[0]), "the file's addresses do not answer")
         check(not r.echo(v4(77)), "an address that nobody has answers")
         r.ip(f"addr add {v4(77)}/24 dev wan0")
@@ -187,6 +194,10 @@ def addresses():
         r.ip(f"addr del {v4(77)}/24 dev wan0")
         wait_for("silence of the address that is gone", lambda: not r.echo(v4(77)))
         check(r.echo(BLACK4[0]), "the file's address went too")
+        # What we say of packets comes from the address on the sender's link.
+        r.red.stations["10.77.0.2"] = HOST_MAC[0]
+        r.ip("addr add 10.77.0.1/24 dev lan0")
+        wait_for("an answer from the address on the link", lambda: late_answer(r, "10.77.0.2") == octets("10.77.0.1"))
         # A router tells of a prefix and of itself: an address, and a default route.
         said = advertisement("2001:db8:77::", 1800)
         r.black.send(frame_of(b"\x33\x33\0\0\0\1", mac(ROUTER_MAC[12]), b"\x86\xdd",
