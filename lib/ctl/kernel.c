@@ -13,8 +13,9 @@
 #include "port/port.h"
 #include "route/route.h"
 
-/* Of each port the addresses that the file gives, with those that only the kernel has behind them.
- */
+#define SAS_A_TICK 8192 /* a millisecond or two */
+
+/* The addresses of a port that only the kernel has. */
 struct kernel_port {
 	uint8_t n;
 	struct link_address list[LINK_ADDRESSES_MAX];
@@ -24,8 +25,11 @@ struct kernel {
 	struct gw *gw;
 	struct follow *follow;
 	struct kernel_port ports[PORTS_MAX];
-	bool renew;	     /* the view */
-	uint32_t generation; /* of routes, that SAs were pointed by */
+	bool renew; /* the view */
+	/* SAs are pointed at their next hops again, so many a tick. */
+	uint32_t generation; /* of routes, that was seen */
+	uint32_t sa_from;
+	bool round, again;
 };
 
 static void
@@ -120,14 +124,25 @@ kernel_fini(struct gw *gw)
 	gw->kernel = NULL;
 }
 
-/* However many routes changed since the last tick, the SAs are gone through once. */
+/* Once round after changes of routes, and once more if there were others meanwhile. An SA holds the
+ * next hop it has, so what is not reached yet goes the old way, and no wrong one.
+ */
 static void
 sas_point(struct kernel *k)
 {
-	if (route_generation(k->gw->route) == k->generation)
+	uint32_t generation = route_generation(k->gw->route);
+
+	if (generation != k->generation) {
+		k->generation = generation;
+		k->again = true;
+	}
+	if (!k->round && !k->again)
 		return;
-	k->generation = route_generation(k->gw->route);
-	sas_route(k->gw);
+	if (!k->round) {
+		k->round = true;
+		k->again = false;
+	}
+	k->round = sas_route_some(k->gw, &k->sa_from, SAS_A_TICK);
 }
 
 void

@@ -397,16 +397,34 @@ sa_end(struct gw *gw, uint32_t index)
 	      (void *)(uintptr_t)index);
 }
 
+static void
+sa_route(struct gw *gw, uint32_t index)
+{
+	uint16_t was = sa_at(&gw->sas, index)->next_hop;
+
+	if ((sa_at(&gw->sas, index)->flags & SA_INBOUND) != 0)
+		return;
+	hop_set(gw, index, route_hold(gw->route, &sa_cold(&gw->sas, index)->dst));
+	route_release(gw->route, was);
+}
+
+bool
+sas_route_some(struct gw *gw, uint32_t *from, uint32_t n)
+{
+	uint32_t index = slab_next(&gw->sas.records, *from);
+
+	for (; index != SA_NONE && n > 0; n--) {
+		sa_route(gw, index);
+		index = slab_next(&gw->sas.records, index + 1);
+	}
+	*from = index == SA_NONE ? 0 : index;
+	return index != SA_NONE;
+}
+
 void
 sas_route(struct gw *gw)
 {
-	for (uint32_t index = slab_next(&gw->sas.records, 0); index != SA_NONE;
-	     index = slab_next(&gw->sas.records, index + 1)) {
-		uint16_t was = sa_at(&gw->sas, index)->next_hop;
+	uint32_t from = 0;
 
-		if ((sa_at(&gw->sas, index)->flags & SA_INBOUND) != 0)
-			continue;
-		hop_set(gw, index, route_hold(gw->route, &sa_cold(&gw->sas, index)->dst));
-		route_release(gw->route, was);
-	}
+	sas_route_some(gw, &from, UINT32_MAX);
 }

@@ -29,5 +29,8 @@ void sa_end(struct gw *gw, uint32_t index);
 
 /* Points every outbound SA at its next hop, after routes or neighbours changed. */
 void sas_route(struct gw *gw);
+/* The same for so many of them from *from on, which is where to go on then. False, and *from 0:
+ * these were the last. */
+bool sas_route_some(struct gw *gw, uint32_t *from, uint32_t n);
 
 #endif
