@@ -87,6 +87,16 @@ port_begin(struct kernel *k, const struct port *port, struct err *err)
 				    port->link.n_addresses, err);
 }
 
+/* Behind a device there is some host, but none that tells us of its tables. */
+static bool
+has_tap(const struct gw *gw)
+{
+	for (uint8_t i = 0; i < gw->ports->n; i++)
+		if (mirror_ifindex(gw->mirrors, i) != 0)
+			return true;
+	return false;
+}
+
 int
 kernel_init(struct gw *gw, struct err *err)
 {
@@ -98,7 +108,7 @@ kernel_init(struct gw *gw, struct err *err)
 	};
 	int rc;
 
-	if (gw->mirrors == NULL)
+	if (!has_tap(gw))
 		return 0;
 	gw->kernel = calloc(1, sizeof(*gw->kernel));
 	if (gw->kernel == NULL)

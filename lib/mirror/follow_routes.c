@@ -132,20 +132,23 @@ is_metric(const struct path *p, const void *arg)
 }
 
 static void
-path_add(struct follow *f, struct kroute *r, const struct path *path)
+path_add(struct follow *f, struct kroute *r, const struct path *path, bool first)
 {
-	struct path **at = &r->paths, *p;
+	struct path **at = &r->paths, **place, *p;
 
-	while (*at != NULL && (*at)->metric <= path->metric) {
+	while (*at != NULL && (*at)->metric < path->metric)
+		at = &(*at)->next;
+	place = at;
+	for (; *at != NULL && (*at)->metric == path->metric; at = &p->next) {
 		p = *at;
-		if (p->metric == path->metric && p->port == path->port &&
-		    addr_equal(&p->via, &path->via)) {
+		if (p->port == path->port && addr_equal(&p->via, &path->via)) {
 			p->mark = f->mark;
 			p->multipath = path->multipath;
 			return;
 		}
-		at = &p->next;
 	}
+	if (first)
+		at = place;
 	p = malloc(sizeof(*p));
 	if (p == NULL) {
 		follow_warn(f, "no memory for the kernel's routes");
@@ -182,7 +185,7 @@ route_made(struct follow *f, const struct kernel_route *k)
 	if (instead && paths_drop(r, is_metric, &k->metric) > 1)
 		follow_resync(f, RESYNC_ROUTES);
 	if (usable)
-		path_add(f, r, &path);
+		path_add(f, r, &path, k->first);
 	apply(f, at);
 }
 

@@ -167,6 +167,9 @@ route_parse(const struct nlmsghdr *nlh, struct kernel_message *m)
 		.type = fixed->rtm_type,
 		.special = fixed->rtm_src_len != 0 || fixed->rtm_tos != 0 ||
 			   (fixed->rtm_flags & RTM_F_CLONED) != 0,
+		/* IPv6 always puts a route behind; in a dump all come in their order. */
+		.first = fixed->rtm_family == AF_INET &&
+			 (nlh->nlmsg_flags & (NLM_F_APPEND | NLM_F_MULTI)) == 0,
 		.replaces = (nlh->nlmsg_flags & NLM_F_REPLACE) != 0 && !m->gone,
 	};
 	if (a.of[RTA_DST] != NULL && !octets_take(a.of[RTA_DST], fixed->rtm_family, &r->to.addr))

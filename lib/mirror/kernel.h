@@ -49,6 +49,7 @@ struct kernel_route {
 	uint8_t type;	  /* RTN_ */
 	bool special;	  /* by source or TOS too, or copied from another */
 	bool replaces;	  /* the one of that prefix and metric */
+	bool first;	  /* before others of that prefix and metric: said so, or no others are */
 	bool multipath;	  /* said as one */
 	bool hop_foreign; /* a next hop of another family was left out */
 	uint8_t n_hops;

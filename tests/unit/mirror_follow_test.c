@@ -42,6 +42,32 @@ of_one_prefix_the_lowest_metric_counts(void **state)
 }
 
 static void
+of_one_metric_the_first_counts(void **state)
+{
+	struct far *far = *state;
+
+	route_said(far, RTM_NEWROUTE, NLM_F_CREATE, "10.9.0.0/16", "192.0.2.20", WAN_INDEX, 7);
+	route_said(far, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND, "10.9.0.0/16", "192.0.2.21",
+		   WAN_INDEX, 7);
+	assert_int_equal(gateway_of(far, "10.9.1.1"), 20);
+	/* `ip route prepend` */
+	route_said(far, RTM_NEWROUTE, NLM_F_CREATE, "10.9.0.0/16", "192.0.2.19", WAN_INDEX, 7);
+	assert_int_equal(gateway_of(far, "10.9.1.1"), 19);
+	route_said(far, RTM_DELROUTE, 0, "10.9.0.0/16", "192.0.2.19", WAN_INDEX, 7);
+	assert_int_equal(gateway_of(far, "10.9.1.1"), 20);
+	/* Which of several the kernel replaces only a dump tells. */
+	route_said(far, RTM_NEWROUTE, NLM_F_REPLACE, "10.9.0.0/16", "192.0.2.25", WAN_INDEX, 7);
+	tick(far, 1000 * MS);
+	assert_int_equal(far->dump, RTM_GETROUTE);
+	route_said(far, RTM_NEWROUTE, NLM_F_MULTI, "10.9.0.0/16", "192.0.2.25", WAN_INDEX, 7);
+	route_said(far, RTM_NEWROUTE, NLM_F_MULTI, "10.9.0.0/16", "192.0.2.21", WAN_INDEX, 7);
+	settle(far);
+	assert_int_equal(gateway_of(far, "10.9.1.1"), 25);
+	route_said(far, RTM_DELROUTE, 0, "10.9.0.0/16", "192.0.2.25", WAN_INDEX, 7);
+	assert_int_equal(gateway_of(far, "10.9.1.1"), 21);
+}
+
+static void
 a_route_is_replaced_in_place(void **state)
 {
 	struct far *far = *state;
@@ -437,6 +463,7 @@ main(void)
 #define FAR(test) cmocka_unit_test_setup_teardown(test, far_up, far_down)
 	const struct CMUnitTest tests[] = {
 		FAR(of_one_prefix_the_lowest_metric_counts),
+		FAR(of_one_metric_the_first_counts),
 		FAR(a_route_is_replaced_in_place),
 		FAR(both_families_and_defaults_are_followed),
 		FAR(what_is_no_way_of_ours_is_left_alone),

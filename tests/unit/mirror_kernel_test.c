@@ -236,6 +236,9 @@ what_was_there_and_what_comes_is_followed(void **state)
 	shell("ip route add 10.9.0.0/16 via 192.0.2.11 metric 7");
 	shell("ip route del 10.9.0.0/16 via 192.0.2.10");
 	soon_leads(l, "10.9.1.1", "192.0.2.11");
+	shell("ip route append 10.9.0.0/16 via 192.0.2.12 metric 7");
+	shell("ip route prepend 10.9.0.0/16 via 192.0.2.13 metric 7");
+	soon_leads(l, "10.9.1.1", "192.0.2.13");
 	shell("ip route add default via 192.0.2.9");
 	soon_leads(l, "8.8.8.8", "192.0.2.9");
 	shell("ip route add prohibit 10.10.0.0/16");
