@@ -108,16 +108,26 @@ def path_mtu(s, v6):
 
 
 def udp(ns, src, dst, sizes):
-    """Datagrams of these sizes, and the largest that fits."""
+    """Datagrams of these sizes, none of which is cut up."""
+    with udp_socket(ns, src, dst) as s:
+        exchange(s, sizes)
+
+
+def udp_to_the_mtu(ns, src, dst, sizes):
+    """Datagrams of these sizes, and the largest that fits; gives the MTU."""
     with udp_socket(ns, src, dst) as s:
         mtu = path_mtu(s, is_v6(src))
         largest = mtu - (48 if is_v6(src) else 28)
-        want = [NOISE[size:2 * size] for size in (*sizes, largest - 1, largest)]
-        for octets in want:
-            if unless_too_long(lambda: s.send(octets)) is None:
-                s.send(octets)
-        answers(s, want, "UDP")
+        exchange(s, (*sizes, largest - 1, largest))
         return mtu
+
+
+def exchange(s, sizes):
+    want = [NOISE[size:2 * size] for size in sizes]
+    for octets in want:
+        if unless_too_long(lambda o=octets: s.send(o)) is None:
+            s.send(octets)
+    answers(s, want, "UDP")
 
 
 def tcp(ns, src, dst, size):

@@ -40,7 +40,7 @@ def make_tap(ns, interface, mac):
     with entered(ns):
         fd = os.open("/dev/net/tun", os.O_RDWR)
         fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", interface.encode(), IFF_TAP | IFF_NO_PI))
-    sh("ip", "link", "set", interface, "address", mac, "up", ns=ns)
+    sh("ip", "link", "set", "dev", interface, "address", mac, "up", ns=ns)
     return fd
 
 
@@ -81,7 +81,8 @@ class Guest:
         """The end of the guest's console, for a failure's text."""
         try:
             with open(self.log, encoding="utf-8", errors="replace") as f:
-                return "".join(f.readlines()[-30:])
+                lines = [line.strip() for line in f]  # the firmware clears a screen
+                return "\n".join([line for line in lines if line][-30:])
         except OSError:
             return ""
 

@@ -62,7 +62,7 @@ def traffic(lab, pair):
     for version in pair.inner:
         src, dst = host(version, 1, pair.n), host(version, 2, pair.n)
         echo.ping(ns, src, dst, (0, 1, 56, 700, 1200))
-        mtu = echo.udp(ns, src, dst, echo.SIZES)
+        mtu = echo.udp_to_the_mtu(ns, src, dst, echo.SIZES)
         check(1280 <= mtu < 1500, f"the gateway says {mtu} octets fit")
         echo.tcp(ns, src, dst, 30_000)
         echo.refused(ns, src, dst)

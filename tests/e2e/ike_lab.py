@@ -181,13 +181,17 @@ class IkeLab(Lab):
             sh("sysctl", "-qw", setting, ns=self.ns("router"))
 
     def join(self, side, name):
-        router, gateway, host = self.ns("router"), self.gw(side), self.ns(f"host-{name}")
+        router, gateway = self.ns("router"), self.gw(side)
         self.veth((router, f"to-{name}", f"02:e5:00:00:03:0{side}"), (gateway, "black", f"02:e5:00:00:00:0{side}"))
-        self.veth((host, "eth0", f"02:e5:00:00:02:0{side}"), (gateway, "red", f"02:e5:00:00:01:0{side}"))
-        for interface in ("black", "red"):
-            deafen(gateway, interface)
+        deafen(gateway, "black")
         for address in (f"{ROUTER4[side]}/24", f"{ROUTER6[side]}/64"):
             sh("ip", "addr", "add", address, "dev", f"to-{name}", ns=router)
+        self.join_host(side, name)
+
+    def join_host(self, side, name):
+        gateway, host = self.gw(side), self.ns(f"host-{name}")
+        self.veth((host, "eth0", f"02:e5:00:00:02:0{side}"), (gateway, "red", f"02:e5:00:00:01:0{side}"))
+        deafen(gateway, "red")
         for address in (f"{HOST4[side]}/16", f"{HOST6[side]}/48"):
             sh("ip", "addr", "add", address, "dev", "eth0", ns=host)
         for family, via in (("-4", RED4[side]), ("-6", RED6[side])):
