@@ -157,6 +157,7 @@ struct conf_gateway {
 	uint64_t key_cache; /* octets per worker */
 	uint32_t burst, mbufs;
 	uint32_t replay_window_min;
+	uint64_t orphan_timeout_us;
 	struct {
 		uint8_t action;
 		uint32_t hold, rate;
@@ -235,6 +236,7 @@ struct conf_lifetime {
 		hard_seconds; /* 0: none */
 	/* Since the first packet; no key of the file says them. */
 	uint64_t soft_use_seconds, hard_use_seconds;
+	uint64_t used_packets, used_bytes; /* that count already */
 };
 
 struct conf_sa {

@@ -128,6 +128,8 @@ const struct conf_key conf_keys[] = {
 		"Memory of another socket is used when need be, or never."),
 	GATEWAY(NUMBER, 0, replay_window_min, "replay_window_min", "0", 0, 65536, NULL, "packets",
 		"Raises the replay window that a key daemon asks for."),
+	GATEWAY(TIME, 0, orphan_timeout_us, "orphan_timeout", "1h", 0, 604800000000, NULL, "",
+		"How long SAs and policies of a key daemon that is gone stay."),
 	ROW(GATEWAY, MAP, BLOCK_ACQUIRE, 0, conf_gateway, acquire, 0, "acquire", NULL, 0, 0, NULL, "",
 	    "What happens while a protect policy that a key daemon installed has no SA."),
 	ROW(GATEWAY, MAP, BLOCK_REASSEMBLY, 0, conf_gateway, reassembly, 0, "reassembly", NULL, 0, 0, NULL, "",

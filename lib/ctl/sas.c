@@ -150,6 +150,8 @@ ask_fill(struct numbers_ask *ask, const struct gw *gw, const struct conf_sa *c,
 		.window = c->replay_window == 0 ? 0 :
 						  RTE_MAX(c->replay_window, gw->conf->gateway.replay_window_min),
 		.start = p->inbound ? c->replay_top : c->oseq,
+		.packets = c->lifetime.used_packets,
+		.bytes = c->lifetime.used_bytes,
 	};
 	memcpy(ask->id.src, c->src.octets, 16);
 	memcpy(ask->id.dst, c->dst.octets, 16);

@@ -226,6 +226,8 @@ live_open(struct numbers_reg *reg, uint32_t index, const struct numbers_ask *ask
 		store_live_free(&reg->store, l);
 		return rc;
 	}
+	l->lane->packets = ask->packets;
+	l->lane->bytes = ask->bytes;
 	l->floor = used;
 	l->worker = ask->worker;
 	l->record = index;

@@ -72,9 +72,10 @@ struct numbers_ask {
 	bool inbound;
 	bool forever;
 	bool esn;
-	uint16_t worker; /* the one that shall own them, if the key has no owner yet */
-	uint32_t window; /* in; replay_window_valid() */
-	uint64_t start;	 /* out: the last number already used; in: the highest accepted */
+	uint16_t worker;	 /* the one that shall own them, if the key has no owner yet */
+	uint32_t window;	 /* in; replay_window_valid() */
+	uint64_t start;		 /* out: the last number already used; in: the highest accepted */
+	uint64_t packets, bytes; /* counted already, by a key that is not in use */
 	const struct numbers *replaces; /* of the SA whose place this one takes, or NULL */
 };
 

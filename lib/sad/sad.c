@@ -18,6 +18,7 @@
 struct sad {
 	const struct sa_table *sas;
 	struct rte_hash *rest; /* SAs whose slot another SA holds */
+	uint64_t *kept;	       /* control's: slots that wait for their SA, a bit each */
 	uint32_t n_rest;       /* control's; relaxed reads by workers */
 	uint32_t mask;
 	uint32_t slots[]; /* SA index or SA_NONE */
@@ -66,8 +67,10 @@ sad_create(const struct sa_table *sas, uint32_t max_sas, int socket, struct rte_
 		return err_set(err, -ENOMEM, "no memory for the SPI table of %u SAs", max_sas);
 	*sad = (struct sad) { .sas = sas, .mask = n - 1 };
 	memset(sad->slots, 0xff, n * sizeof(sad->slots[0]));
-	sad->rest = rest_create(max_sas, socket, qsbr);
+	sad->kept = rte_zmalloc_socket("sad", n / 8, RTE_CACHE_LINE_SIZE, socket);
+	sad->rest = sad->kept == NULL ? NULL : rest_create(max_sas, socket, qsbr);
 	if (sad->rest == NULL) {
+		rte_free(sad->kept);
 		rte_free(sad);
 		return err_set(err, -ENOMEM, "no memory for the SPI hash of %u SAs", max_sas);
 	}
@@ -81,6 +84,7 @@ sad_free(struct sad *sad)
 	if (sad == NULL)
 		return;
 	rte_hash_free(sad->rest);
+	rte_free(sad->kept);
 	rte_free(sad);
 }
 
@@ -129,6 +133,43 @@ peer_of(const struct sad *sad, const struct sa *sa)
 	return rest_find(sad, &key);
 }
 
+static uint64_t
+bit_of(const struct sad *sad, const uint32_t *slot, uint64_t **word)
+{
+	uint32_t at = (uint32_t)(slot - sad->slots);
+
+	*word = &sad->kept[at / 64];
+	return UINT64_C(1) << at % 64;
+}
+
+static bool
+is_kept(const struct sad *sad, const uint32_t *slot)
+{
+	uint64_t *word, bit = bit_of(sad, slot, &word);
+
+	return (*word & bit) != 0;
+}
+
+bool
+sad_slot_take(struct sad *sad, uint32_t spi)
+{
+	const uint32_t *slot = slot_of(sad, rte_cpu_to_be_32(spi));
+	uint64_t *word, bit = bit_of(sad, slot, &word);
+
+	if (*slot != SA_NONE || (*word & bit) != 0)
+		return false;
+	*word |= bit;
+	return true;
+}
+
+void
+sad_slot_give(struct sad *sad, uint32_t spi)
+{
+	uint64_t *word, bit = bit_of(sad, slot_of(sad, rte_cpu_to_be_32(spi)), &word);
+
+	*word &= ~bit;
+}
+
 int
 sad_add(struct sad *sad, uint32_t index, uint32_t replaces, struct err *err)
 {
@@ -143,7 +184,7 @@ sad_add(struct sad *sad, uint32_t index, uint32_t replaces, struct err *err)
 		return err_set(err, -EEXIST, "SPI 0x%x is taken by SA %s at the same address",
 			       rte_be_to_cpu_32(sa->spi_be),
 			       sa_name(sa_cold(sad->sas, peer), name));
-	if (held == SA_NONE || held == peer) {
+	if ((held == SA_NONE && !is_kept(sad, slot)) || (held == peer && peer != SA_NONE)) {
 		__atomic_store_n(slot, index, __ATOMIC_RELEASE);
 		return 0;
 	}

@@ -9,6 +9,7 @@
 #ifndef SAD_SAD_H
 #define SAD_SAD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -29,5 +30,11 @@ int sad_add(struct sad *sad, uint32_t index, uint32_t replaces, struct err *err)
 /* The inbound SA of an SPI (host order) at one of our addresses, or SA_NONE. Control only. */
 uint32_t sad_find(const struct sad *sad, uint32_t spi, const struct addr *local);
 void sad_del(struct sad *sad, uint32_t index);
+
+/* Keeps the slot of an SPI (host order) for the SA that will have it, if it is free: other SAs go
+ * elsewhere until sad_slot_give(), which comes right before that SA's sad_add().
+ */
+bool sad_slot_take(struct sad *sad, uint32_t spi);
+void sad_slot_give(struct sad *sad, uint32_t spi);
 
 #endif

@@ -1,0 +1,245 @@
+/* What happens by itself: limits, peers that move, ends of time. */
+#include <string.h>
+#include <time.h>
+
+#include "daemon/state.h"
+#include "worker/mailbox.h"
+
+#define MAPPING_EVERY_S 1
+
+void
+state_tell(struct daemons *d, uint32_t index, uint16_t type, const struct cause *cause)
+{
+	const struct xfrm_head head = {
+		.type = type,
+		.seq = cause->msg->head.seq,
+		.pid = cause->client->nl_pid,
+	};
+	uint8_t event[EVENT_SIZE];
+	struct xfrm_out out = { event, event + sizeof(event) };
+	struct xfrm_sa x;
+	int rc;
+
+	state_read(d, index, &x);
+	rc = type == XFRM_DELSA ? xfrm_put_sa_gone(&out, &head, &x) :
+				  xfrm_put_sa(&out, &head, &x, false);
+	xfrm_sa_wipe(&x);
+	if (rc == 0)
+		d->out.event(d->out.ctx, XFRM_GROUP_SA, event, out.at - event);
+}
+
+static void
+expire_tell(struct daemons *d, uint32_t index, bool hard)
+{
+	const struct xfrm_head head = { .type = XFRM_EXPIRE };
+	uint8_t event[EVENT_SIZE];
+	struct xfrm_out out = { event, event + sizeof(event) };
+	struct xfrm_sa x;
+	int rc;
+
+	state_read(d, index, &x);
+	rc = xfrm_put_expire(&out, &head, &x, hard);
+	xfrm_sa_wipe(&x);
+	if (rc == 0)
+		d->out.event(d->out.ctx, XFRM_GROUP_EXPIRE, event, out.at - event);
+}
+
+/* The state of an SA; NULL: it has another one by now. */
+static struct state *
+state_of(const struct daemons *d, uint32_t sa, uint32_t *index)
+{
+	const struct sa_cold *cold = sa_cold(&d->gw->sas, sa);
+	struct state *s;
+
+	if (cold->origin.from != SA_FROM_DAEMON || cold->ended)
+		return NULL;
+	*index = cold->origin.record;
+	s = state_at(d, *index);
+	return s->node.index == sa ? s : NULL;
+}
+
+static void
+soft_limit(void *ctx, uint32_t sa, enum sa_limit limit)
+{
+	struct daemons *d = ctx;
+	uint32_t index;
+	struct state *s = state_of(d, sa, &index);
+
+	/* One is enough to have it rekeyed. */
+	if (s == NULL || s->soft_sent)
+		return;
+	s->soft_sent = true;
+	expire_tell(d, index, false);
+}
+
+static void
+hard_limit(void *ctx, uint32_t sa, enum sa_limit limit)
+{
+	struct daemons *d = ctx;
+	uint32_t index;
+
+	if (state_of(d, sa, &index) == NULL)
+		return;
+	expire_tell(d, index, true);
+	state_end(d, index);
+}
+
+static bool
+mapping_is_due(const struct daemons *d, struct state *s)
+{
+	const struct state_more *m = s->more == STATE_NONE ? NULL : slab_at(&d->mores, s->more);
+	uint32_t every = m != NULL && m->mtimer_s != 0 ? m->mtimer_s : MAPPING_EVERY_S;
+	uint32_t now = daemons_now(d) + 1; /* 0 is never */
+
+	if (s->mapped != 0 && now - s->mapped < every)
+		return false;
+	s->mapped = now;
+	return true;
+}
+
+static void
+mapping(void *ctx, const struct mapping_event *e)
+{
+	const struct xfrm_head head = { .type = XFRM_MAPPING };
+	struct daemons *d = ctx;
+	uint8_t event[EVENT_SIZE];
+	struct xfrm_out out = { event, event + sizeof(event) };
+	const struct sa *sa = sa_again(&d->gw->sas, e->sa, e->generation);
+	uint32_t index;
+	uint16_t port;
+	struct state *s = sa == NULL ? NULL : state_of(d, e->sa, &index);
+	struct xfrm_mapping m;
+
+	if (s == NULL || (sa->flags & SA_UDP) == 0 || !mapping_is_due(d, s))
+		return;
+	m = (struct xfrm_mapping) {
+		.family = s->family,
+		.id = { .spi = s->spi, .proto = s->proto },
+		.reqid = s->reqid,
+		.new_sport = e->port,
+	};
+	sa_udp_ports(sa, &m.old_sport, &port);
+	m.id.dst.family = m.old_src.family = s->family;
+	m.new_src.family = e->family;
+	memcpy(m.id.dst.octets, s->dst, 16);
+	memcpy(m.old_src.octets, s->src, 16);
+	memcpy(m.new_src.octets, e->address, e->family == 6 ? 16 : 4);
+	if (xfrm_put_mapping(&out, &head, &m) == 0)
+		d->out.event(d->out.ctx, XFRM_GROUP_MAPPING, event, out.at - event);
+}
+
+static void
+acquire(void *ctx, const struct acquire_event *e)
+{
+	struct daemons *d = ctx;
+
+	dpolicies_acquire(d->policies, e, clock_now(&d->gw->clock));
+}
+
+static bool
+policy_next(void *ctx, uint64_t *cursor, struct policy_view *view)
+{
+	struct daemons *d = ctx;
+
+	return dpolicies_view(d->policies, cursor, view);
+}
+
+static void
+describe(void *ctx, uint32_t sa, struct sa_owner_text *text)
+{
+	const struct daemons *d = ctx;
+	uint32_t index;
+	const struct state *s = state_of(d, sa, &index);
+
+	*text = (struct sa_owner_text) { .origin = "daemon" };
+	if (s == NULL)
+		return;
+	text->reqid = s->reqid;
+	snprintf(text->origin, sizeof(text->origin), "%s", owner_text(s->owner));
+	if (owner_is_orphan(s->owner))
+		text->orphan_seconds =
+			RTE_MAX((clock_now(&d->gw->clock) - s->owner->orphan_since) / NS_PER_SECOND,
+				UINT64_C(1));
+}
+
+uint64_t
+state_sa_used(void *ctx, const struct tie_sa *node)
+{
+	const struct daemons *d = ctx;
+	const struct sa_cold *cold;
+
+	if (node->index == SA_NONE)
+		return 0;
+	cold = sa_cold(&d->gw->sas, node->index);
+	if (cold->last_used == 0)
+		return 0;
+	return time(NULL) - (clock_now(&d->gw->clock) - cold->last_used) / NS_PER_SECOND;
+}
+
+void
+daemons_hook(struct daemons *d)
+{
+	d->gw->hooks = (struct gw_hooks) {
+		.ctx = d,
+		.acquire = acquire,
+		.mapping = mapping,
+		.policy_next = policy_next,
+		.soft_limit = soft_limit,
+		.hard_limit = hard_limit,
+		.describe = describe,
+	};
+}
+
+/* An orphan's SA goes when its time is over, or when no policy means it any more: whoever came in
+ * its daemon's place has replaced them.
+ */
+static bool
+orphan_is_over(const struct daemons *d, const struct state *s, uint64_t now_ns)
+{
+	uint64_t timeout = d->gw->conf->gateway.orphan_timeout_us * UINT64_C(1000);
+	uint32_t n = 0;
+
+	if (!owner_is_orphan(s->owner))
+		return false;
+	if (now_ns - s->owner->orphan_since >= timeout)
+		return true;
+	if (s->kind != STATE_ESP)
+		return false;
+	for (const struct tie_sa *node = s->node.tie->newest; node != NULL; node = node->older)
+		n++;
+	return s->node.tie->refs == n;
+}
+
+static void
+orphans_tick(struct daemons *d)
+{
+	uint64_t now = clock_now(&d->gw->clock);
+	uint64_t timeout = d->gw->conf->gateway.orphan_timeout_us * UINT64_C(1000);
+
+	for (uint32_t i = slab_next(&d->states, 0); i != STATE_NONE;
+	     i = slab_next(&d->states, i + 1))
+		if (orphan_is_over(d, state_at(d, i), now))
+			state_end(d, i);
+	for (uint32_t i = 0; i < OWNER_BUCKETS; i++) {
+		struct daemon_owner *o = d->owners[i], *next;
+
+		for (; o != NULL; o = next) {
+			next = o->next;
+			if (!owner_is_orphan(o) || now - o->orphan_since < timeout)
+				continue;
+			/* Held, since the last thing of it takes it along. */
+			o->n_things++;
+			dpolicies_drop(d->policies, o);
+			owner_count(d, o, -1);
+		}
+	}
+}
+
+void
+states_tick(struct daemons *d, uint32_t now)
+{
+	while (d->oldest != STATE_NONE && state_at(d, d->oldest)->larval_end <= now)
+		state_end(d, d->oldest);
+	if (d->n_orphans > 0)
+		orphans_tick(d);
+}

@@ -1,0 +1,386 @@
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "ctl/sas.h"
+#include "ctl/view.h"
+#include "daemon/state.h"
+#include "numbers/numbers.h"
+#include "route/fib.h"
+#include "route/route.h"
+#include "sad/sad.h"
+
+#define WINDOW_LEAST 32
+#define ANY_PATH     UINT16_MAX /* as large as the link takes */
+
+int
+state_check(const struct xfrm_sa *x, struct err *err)
+{
+	if (x->mode == XFRM_IPTFS)
+		return err_set(err, -EOPNOTSUPP, "mode 5 (IP-TFS) is not offered yet: 1 (tunnel)");
+	if (x->mode == XFRM_BEET)
+		return err_set(err, -EOPNOTSUPP,
+			       "mode 4 (BEET) is not offered yet: 0 (transport) or 1 (tunnel)");
+	if ((x->flags & XFRM_SA_WILDRECV) != 0)
+		return err_set(err, -EOPNOTSUPP,
+			       "flag WILDRECV (8): an SA is of one peer here; leave it out");
+	if ((x->has & XFRM_HAS_OFFLOAD) != 0)
+		return err_set(err, -EOPNOTSUPP,
+			       "XFRMA_OFFLOAD_DEV: the gateway's ports are no devices of the "
+			       "kernel; leave it out");
+	if ((x->has & XFRM_HAS_SUBSPACES) != 0)
+		return err_set(err, -EOPNOTSUPP, "subspaces are not offered yet: leave them out");
+	if (x->key.len > CONF_SECRET_MAX || x->auth_key.len > CONF_SECRET_MAX)
+		return err_set(err, -EINVAL, "keys of %u and %u octets are too long", x->key.len,
+			       x->auth_key.len);
+	if (x->tfcpad > UINT16_MAX)
+		return err_set(err, -EINVAL, "XFRMA_TFCPAD: %u: at most %u", x->tfcpad, UINT16_MAX);
+	return 0;
+}
+
+static bool
+is_ours(const struct daemons *d, const struct addr *a)
+{
+	uint32_t v4;
+
+	if (a->family == 6)
+		return route_is_local_v6(d->gw->route, a->octets);
+	memcpy(&v4, a->octets, sizeof(v4));
+	return route_is_local_v4(d->gw->route, v4);
+}
+
+/* Policies that were there before their SA say which way it is. */
+static bool
+is_wanted(struct daemons *d, const struct xfrm_sa *x, bool inbound)
+{
+	struct tie_key key;
+	struct tie *tie;
+	bool wanted;
+
+	tie_key_of_sa(x, inbound, &key);
+	if (tie_get(d->ties, &key, &tie, NULL) < 0)
+		return false;
+	wanted = tie->refs > 1;
+	tie_put(d->ties, tie);
+	return wanted;
+}
+
+uint8_t
+state_direction(struct daemons *d, const struct xfrm_sa *x, bool larval)
+{
+	if (x->dir != XFRM_SA_DIR_NONE)
+		return x->dir;
+	if (larval || is_ours(d, &x->id.dst))
+		return XFRM_SA_DIR_IN;
+	if (is_ours(d, &x->src))
+		return XFRM_SA_DIR_OUT;
+	return is_wanted(d, x, true) && !is_wanted(d, x, false) ? XFRM_SA_DIR_IN : XFRM_SA_DIR_OUT;
+}
+
+/* Of a pair with IPComp, which comes first: what is compressed there is a tunnel's packet. Never
+ * compressing is within RFC 3173 section 2.2, and leaves a tunnel.
+ */
+static bool
+is_in_comp_tunnel(struct daemons *d, const struct xfrm_sa *x, bool inbound)
+{
+	struct tie_key key;
+	struct tie *tie;
+	bool there;
+
+	if (x->mode != XFRM_TRANSPORT)
+		return false;
+	tie_key_of_sa(x, inbound, &key);
+	key.proto = XFRM_PROTO_COMP;
+	key.mode = XFRM_TUNNEL;
+	memcpy(key.src, x->src.octets, sizeof(key.src));
+	memcpy(key.dst, x->id.dst.octets, sizeof(key.dst));
+	if (tie_get(d->ties, &key, &tie, NULL) < 0)
+		return false;
+	there = tie->newest != NULL;
+	tie_put(d->ties, tie);
+	return there;
+}
+
+static uint64_t
+limit_of(uint64_t limit)
+{
+	return limit == XFRM_NO_LIMIT ? 0 : limit;
+}
+
+static void
+life_fill(struct conf_lifetime *l, const struct xfrm_sa *x)
+{
+	*l = (struct conf_lifetime) {
+		.soft_packets = limit_of(x->life.soft_packets),
+		.hard_packets = limit_of(x->life.hard_packets),
+		.soft_bytes = limit_of(x->life.soft_bytes),
+		.hard_bytes = limit_of(x->life.hard_bytes),
+		.soft_seconds = x->life.soft_add_s,
+		.hard_seconds = x->life.hard_add_s,
+		.soft_use_seconds = x->life.soft_use_s,
+		.hard_use_seconds = x->life.hard_use_s,
+	};
+	if ((x->has & XFRM_HAS_LTIME) != 0) {
+		l->used_packets = x->used.packets;
+		l->used_bytes = x->used.bytes;
+	}
+}
+
+static void
+outer_fill(struct conf_sa *c, const struct xfrm_sa *x)
+{
+	bool fixed = (x->extra_flags & XFRM_SA_DONT_ENCAP_DSCP) != 0;
+
+	for (int i = 0; i < TUNNEL_DSCP_MAP_SIZE; i++)
+		c->outer_dscp.map[i] = fixed ? 0 : i;
+	c->ecn = (x->flags & XFRM_SA_NOECN) == 0;
+	c->df = (x->flags & XFRM_SA_NOPMTUDISC) != 0 ? CONF_DF_CLEAR : CONF_DF_COPY;
+	if ((x->has & XFRM_HAS_OUTER) != 0) {
+		c->df = x->outer.df;
+		c->frag = x->outer.frag;
+	}
+	c->ttl = 64;
+	c->flow_label = CONF_FLOW_LABEL_HASH;
+	c->path_mtu = ANY_PATH;
+}
+
+static void
+encap_fill(struct conf_encap *e, const struct xfrm_sa *x)
+{
+	if ((x->has & XFRM_HAS_ENCAP) == 0)
+		return;
+	e->on = true;
+	e->ports[0] = x->encap.sport;
+	e->ports[1] = x->encap.dport;
+	e->keepalive_us = x->nat_keepalive_s * UINT64_C(1000000);
+}
+
+static void
+secret_fill(struct conf_secret *s, const struct xfrm_key *key)
+{
+	s->len = key->len;
+	memcpy(s->octets, key->octets, key->len);
+}
+
+/* Keys come with it: to be wiped. */
+static void
+conf_fill(struct daemons *d, struct conf_sa *c, const struct xfrm_sa *x, bool inbound)
+{
+	uint32_t window = (x->has & XFRM_HAS_REPLAY_ESN) != 0 ? x->replay.window : x->window;
+
+	*c = (struct conf_sa) {
+		.direction = inbound ? CONF_IN : CONF_OUT,
+		.proto = CONF_ESP,
+		.mode = x->mode == XFRM_TUNNEL || is_in_comp_tunnel(d, x, inbound) ? CONF_TUNNEL :
+										     CONF_TRANSPORT,
+		.spi = x->id.spi,
+		.src = x->src,
+		.dst = x->id.dst,
+		.suite = x->suite,
+		.esn = x->suite.esn,
+		.replay_window = window == 0 ? 0 : RTE_MAX(window, (uint32_t)WINDOW_LEAST),
+	};
+	if ((x->has & (XFRM_HAS_REPLAY | XFRM_HAS_REPLAY_ESN)) != 0) {
+		c->oseq = x->replay.oseq;
+		c->replay_top = x->replay.seq;
+	}
+	c->tfc.pad_to = x->tfcpad;
+	outer_fill(c, x);
+	encap_fill(&c->encap, x);
+	life_fill(&c->lifetime, x);
+	secret_fill(&c->key, &x->key);
+	secret_fill(&c->auth_key, &x->auth_key);
+}
+
+/* What a daemon makes of an errno: EEXIST would be "already done", EBUSY "again, at once". */
+static int
+daemons_errno(int rc)
+{
+	switch (rc) {
+	case -ENOTSUP:
+		return -ENOSYS;
+	case -EEXIST:
+		return -EINVAL;
+	case -ENOSPC:
+	case -EBUSY:
+	case -ETIMEDOUT:
+		return -ENOBUFS;
+	default:
+		return rc;
+	}
+}
+
+/* An SA as x says, made and not seen by anybody. */
+static int
+make(struct daemons *d, uint32_t index, const struct xfrm_sa *x, const struct tie *tie,
+     uint32_t replaces, uint32_t *sa, struct err *err)
+{
+	const struct sa_origin origin = { SA_FROM_DAEMON, index, tie->group };
+	bool inbound = state_at(d, index)->dir == XFRM_SA_DIR_IN;
+	struct conf_sa c;
+	int rc;
+
+	if (d->gw->defer.backlog >= DEFER_BACKLOG_MAX)
+		return err_set(err, -ENOBUFS, "a worker stands still, and much waits for it");
+	if (inbound && (x->has & XFRM_HAS_ENCAP) != 0) {
+		rc = view_udp_port(d->gw, x->encap.dport, err);
+		if (rc < 0)
+			return daemons_errno(rc);
+	}
+	conf_fill(d, &c, x, inbound);
+	rc = sa_make(d->gw, &c, &origin, replaces, sa, err);
+	explicit_bzero(&c.key, sizeof(c.key));
+	explicit_bzero(&c.auth_key, sizeof(c.auth_key));
+	return daemons_errno(rc);
+}
+
+/* Times go on from what the daemon remembers of the SA (XFRMA_LTIME_VAL). */
+static void
+times_set(struct daemons *d, uint32_t index, const struct xfrm_sa *x)
+{
+	struct state *s = state_at(d, index);
+	struct sa_cold *cold = sa_cold(&d->gw->sas, s->node.index);
+	uint64_t now = clock_now(&d->gw->clock), wall = time(NULL);
+
+	if ((x->has & XFRM_HAS_LTIME) == 0)
+		return;
+	if (x->used.add_time != 0 && x->used.add_time <= wall) {
+		s->added = (uint32_t)x->used.add_time;
+		cold->created = now - RTE_MIN(now, (wall - s->added) * NS_PER_SECOND);
+	}
+	if (x->used.use_time != 0 && x->used.use_time <= wall)
+		cold->first_used =
+			now - RTE_MIN(now - 1, (wall - x->used.use_time) * NS_PER_SECOND);
+}
+
+static void
+node_set(struct daemons *d, struct state *s, uint32_t sa)
+{
+	s->node.index = sa;
+	s->node.generation = sa_at(&d->gw->sas, sa)->generation;
+	s->node.spi = s->spi;
+}
+
+/* The slot that was kept for the SPI is the SA's now, or is kept again. */
+static int
+publish(struct daemons *d, struct state *s, uint32_t sa, uint32_t replaces, struct err *err)
+{
+	int rc;
+
+	if (s->has_slot)
+		sad_slot_give(d->gw->sad, s->spi);
+	rc = sa_publish(d->gw, sa, replaces, err);
+	if (s->has_slot && rc < 0)
+		s->has_slot = sad_slot_take(d->gw->sad, s->spi);
+	else if (s->has_slot)
+		s->has_slot = false;
+	return rc;
+}
+
+static int
+esp_open(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct tie *tie,
+	 struct err *err)
+{
+	struct state *s = state_at(d, index);
+	uint32_t sa;
+	int rc = make(d, index, x, tie, SA_NONE, &sa, err);
+
+	if (rc < 0)
+		return rc;
+	rc = publish(d, s, sa, SA_NONE, err);
+	if (rc < 0) {
+		sa_unmake(d->gw, sa);
+		return rc;
+	}
+	node_set(d, s, sa);
+	times_set(d, index, x);
+	return 0;
+}
+
+int
+state_open(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct err *err)
+{
+	struct state *s = state_at(d, index);
+	bool larval = s->larval_end != 0;
+	struct tie_key key;
+	struct tie *tie;
+	int rc;
+
+	s->dir = state_direction(d, x, larval);
+	tie_key_of_sa(x, s->dir == XFRM_SA_DIR_IN, &key);
+	if (x->id.proto == XFRM_PROTO_COMP && s->dir == XFRM_SA_DIR_IN) {
+		memcpy(key.src, x->src.octets, sizeof(key.src));
+		memcpy(key.dst, x->id.dst.octets, sizeof(key.dst));
+	}
+	rc = tie_get(d->ties, &key, &tie, err);
+	if (rc < 0)
+		return rc;
+	if (x->id.proto == XFRM_PROTO_ESP)
+		rc = esp_open(d, index, x, tie, err);
+	if (rc < 0) {
+		tie_put(d->ties, tie);
+		return rc;
+	}
+	if (larval)
+		larval_del(d, index);
+	s->larval_end = 0;
+	s->kind = x->id.proto == XFRM_PROTO_ESP ? STATE_ESP : STATE_COMP;
+	tie_sa_add(d->ties, tie, &s->node);
+	d->changes++;
+	return 0;
+}
+
+static void
+sa_leave(struct daemons *d, uint32_t sa)
+{
+	sa_unpublish(d->gw, sa);
+	/* Its key may come back at once, under another SPI or the same. */
+	numbers_leaving(sa_cold(&d->gw->sas, sa)->numbers, true);
+	sa_end(d->gw, sa);
+}
+
+int
+state_renew(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct err *err)
+{
+	struct state *s = state_at(d, index);
+	uint32_t old = s->node.index, sa = SA_NONE;
+	const struct sa_cold *before = sa_cold(&d->gw->sas, old);
+	struct sa_cold *after;
+	int rc = make(d, index, x, s->node.tie, old, &sa, err);
+
+	if (rc == 0)
+		rc = sa_publish(d->gw, sa, old, err);
+	if (rc < 0) {
+		if (sa != SA_NONE)
+			sa_unmake(d->gw, sa);
+		return rc;
+	}
+	after = sa_cold(&d->gw->sas, sa);
+	after->created = before->created;
+	after->first_used = before->first_used;
+	after->last_used = before->last_used;
+	after->packets = before->packets;
+	after->kept_alive = before->kept_alive;
+	tie_sa_point(d->ties, &s->node, sa, sa_at(&d->gw->sas, sa)->generation);
+	times_set(d, index, x);
+	s->soft_sent = false;
+	sa_leave(d, old);
+	d->changes++;
+	return 0;
+}
+
+void
+state_end(struct daemons *d, uint32_t index)
+{
+	struct state *s = state_at(d, index);
+	struct tie *tie = s->node.tie;
+
+	tie_sa_del(d->ties, &s->node);
+	if (tie != NULL)
+		tie_put(d->ties, tie);
+	if (s->kind == STATE_LARVAL)
+		larval_del(d, index);
+	if (s->node.index != SA_NONE)
+		sa_leave(d, s->node.index);
+	state_give(d, index);
+}
