@@ -82,6 +82,8 @@ void mirrors_counts_add(const struct mirrors *m, uint64_t drops[DROP_MAX],
 /* Frames in the rings both ways. */
 uint32_t mirrors_held(const struct mirrors *m);
 struct mirror_counters mirror_counters(const struct mirrors *m, uint8_t port);
+/* What the workers counted, all of them together. */
+struct punt_counters mirrors_punted(const struct mirrors *m);
 
 /* "show mirror": a table for people, or members of an open JSON object. */
 void mirrors_print(const struct mirrors *m, FILE *f);

@@ -34,9 +34,8 @@ mirrors_held(const struct mirrors *m)
 	return held;
 }
 
-/* Of all workers. */
-static struct punt_counters
-punted(const struct mirrors *m)
+struct punt_counters
+mirrors_punted(const struct mirrors *m)
 {
 	struct punt_counters sum = { .injected = 0 };
 
@@ -73,7 +72,7 @@ print_one(const struct mirror *x, FILE *f)
 void
 mirrors_print(const struct mirrors *m, FILE *f)
 {
-	struct punt_counters c = punted(m);
+	struct punt_counters c = mirrors_punted(m);
 
 	if (m == NULL) {
 		fputs("no port has a mirror\n", f);
@@ -119,7 +118,7 @@ json_one(const struct mirror *x, struct json *j)
 void
 mirrors_json(const struct mirrors *m, struct json *j)
 {
-	struct punt_counters c = punted(m);
+	struct punt_counters c = mirrors_punted(m);
 
 	json_object(j, "mirrors");
 	for (int i = 0; m != NULL && i < PORTS_MAX; i++)

@@ -7,6 +7,7 @@
 #include <rte_telemetry.h>
 
 #include "ctl/report.h"
+#include "mirror/mirror.h"
 #include "port/port.h"
 
 struct port_copy {
@@ -25,6 +26,7 @@ static struct {
 	pthread_mutex_t lock;
 	time_t made; /* second of the monotonic clock; control's alone */
 	struct gw_totals totals;
+	struct punt_counters punted;
 	uint32_t n_ports, n_sas, n_sas_all;
 	struct port_copy ports[PORTS_MAX];
 	struct sa_copy sas[TELEM_SAS_MAX];
@@ -72,6 +74,7 @@ telem_tick(const struct gw *gw)
 	copy.made = t.tv_sec;
 	pthread_mutex_lock(&copy.lock);
 	totals_read(gw, &copy.totals);
+	copy.punted = mirrors_punted(gw->mirrors);
 	ports_copy(gw);
 	sas_copy(gw);
 	pthread_mutex_unlock(&copy.lock);
@@ -156,6 +159,21 @@ sas_tell(struct rte_tel_data *d)
 	}
 }
 
+static void
+mirrors_tell(struct rte_tel_data *d)
+{
+	rte_tel_data_start_dict(d);
+	for (int class = 0; class < PUNT_MAX; class ++) {
+		struct rte_tel_data *entry = entry_add(d, class, punt_limits[class].name);
+
+		if (entry == NULL)
+			return;
+		rte_tel_data_add_dict_u64(entry, "given", copy.punted.given[class]);
+		rte_tel_data_add_dict_u64(entry, "punt_limit", copy.punted.limited[class]);
+		rte_tel_data_add_dict_u64(entry, "punt_full", copy.punted.full[class]);
+	}
+}
+
 static const struct command {
 	const char *name;
 	void (*tell)(struct rte_tel_data *d);
@@ -164,6 +182,8 @@ static const struct command {
 	{ "/espgw/totals", totals_tell, "Packets in, out and between. Takes no parameters" },
 	{ "/espgw/drops", drops_tell, "Packets dropped, by reason. Takes no parameters" },
 	{ "/espgw/ports", ports_tell, "Counters and links of the ports. Takes no parameters" },
+	{ "/espgw/mirrors", mirrors_tell,
+	  "What mirrors were given, by class. Takes no parameters" },
 	{ "/espgw/sas", sas_tell, "Counters of the file's first 64 SAs. Takes no parameters" },
 };
 

@@ -3,6 +3,7 @@
  *	/espgw/totals	what came, went and stayed: the sums that balance
  *	/espgw/drops	packets dropped, by reason
  *	/espgw/ports	ports by number: counters and link
+ *	/espgw/mirrors	classes of packets for our own host by number: given, and too much
  *	/espgw/sas	the file's first SAs by number: packets, bytes, drops
  *
  * All since the start, nothing can be changed, no key is shown. Telemetry asks in a thread of its

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The kernel behind the gateway, by mirrors: ping, ARP, discovery, TCP, a tunnel's inner address, a flood."""
 import os
+import signal
 import socket
 import struct
 import tempfile
@@ -227,6 +228,20 @@ def names():
         second = lab.gateway("second", config, ns=ns)
         same(second.process.wait(20 * SLOWER), 1, "exit status")
         check("port lan: mirror.tap lan0: there is a kernel interface of this name" in second.said(), second.said())
+
+
+@case("a mirror that a reload would change needs a restart, and the file is refused with its line")
+def reload_refused():
+    with tempfile.TemporaryDirectory(prefix="espgw-e2e-") as folder, Lab(PREFIX, folder) as lab:
+        gateway = gateway_with_host(lab)
+        with open(gateway.file, encoding="utf-8") as f:
+            text = f.read()
+        gateway.write(text.replace("tap: lan0", "tap: lan7"))
+        gateway.signal(signal.SIGHUP)
+        wait_for("an answer", lambda: "refused" in gateway.said())
+        check("ports[1].mirror: cannot change while running: restart" in gateway.said(), gateway.said())
+        ping(lab, "in", RED4[0])
+        gateway.stop()
 
 
 @case("the tap has the port's MAC, MTU and link state, and forwards nothing")

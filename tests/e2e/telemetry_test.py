@@ -58,7 +58,7 @@ def judge(huge):
     same((totals["sas"], [s["name"] for s in sas.values()]), (len(names), names[:64]), "SAs in all, and those listed")
     same([(s["packets"], s["bytes"]) for s in sas.values()],
          [(report.sa(name)["packets"], report.sa(name)["bytes"]) for name in names[:64]], "/espgw/sas and the report")
-    same([c for c in listed if c.startswith("/espgw")], ["/espgw/drops", "/espgw/ports", "/espgw/sas", "/espgw/totals"],
+    same([c for c in listed if c.startswith("/espgw")], ["/espgw/drops", "/espgw/mirrors", "/espgw/ports", "/espgw/sas", "/espgw/totals"],
          "what the socket offers")
 
 
