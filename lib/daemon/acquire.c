@@ -53,7 +53,7 @@ acquire_fill(struct dpolicies *dp, struct xfrm_acquire *a, const struct dpolicy 
 		a->id.dst = a->sel.dst.addr;
 		a->src = a->sel.src.addr;
 	}
-	store_read(dp, p, &a->policy);
+	dpolicy_read(dp, p, &a->policy);
 	t = &a->policy.tmpls[a->policy.n_tmpls - 1];
 	a->aalgos = t->aalgos;
 	a->ealgos = t->ealgos;
@@ -74,7 +74,7 @@ dpolicies_acquire(struct dpolicies *dp, const struct acquire_event *e, uint64_t 
 {
 	const struct xfrm_head head = { .type = XFRM_ACQUIRE };
 	uint32_t now_ms = (uint32_t)(now / 1000000) | 1; /* 0 is never */
-	struct dpolicy *p = store_at(dp, e->name);
+	struct dpolicy *p = dpolicy_at(dp, e->name);
 	uint8_t message[EVENT_SIZE];
 	struct xfrm_out out = { message, message + sizeof(message) };
 	struct xfrm_acquire a;
@@ -100,7 +100,7 @@ expire_tell(const struct dpolicies *dp, const struct dpolicy *p, bool hard)
 	struct xfrm_out out = { message, message + sizeof(message) };
 	struct xfrm_policy x;
 
-	store_read(dp, p, &x);
+	dpolicy_read(dp, p, &x);
 	if (xfrm_put_policy_expire(&out, &head, &x, hard) == 0)
 		dp->env.event(dp->env.ctx, XFRM_GROUP_EXPIRE, message, out.at - message);
 }
@@ -118,7 +118,7 @@ dpolicies_tick(struct dpolicies *dp, uint64_t now)
 		return;
 	dp->ticked = now;
 	for (uint32_t i = 0; i < dp->end; i++) {
-		struct dpolicy *p = store_at(dp, i);
+		struct dpolicy *p = dpolicy_at(dp, i);
 		const struct xfrm_life *life;
 		uint64_t age;
 

@@ -31,7 +31,7 @@ dpolicies_create(const struct dpolicies_env *env, uint32_t max, struct dpolicies
 	dp->env = *env;
 	dp->v4 = (struct xw_thresh) { 32, 32 };
 	dp->v6 = (struct xw_thresh) { 128, 128 };
-	rc = store_init(dp, max, err);
+	rc = dpolicy_store_init(dp, max, err);
 	if (rc < 0) {
 		free(dp);
 		return rc;
@@ -52,7 +52,7 @@ tell_of(const struct dpolicies *dp, const struct dpolicy *p, uint16_t type,
 	struct xfrm_policy x;
 	int rc;
 
-	store_read(dp, p, &x);
+	dpolicy_read(dp, p, &x);
 	rc = type == XFRM_DELPOLICY ? xfrm_put_policy_gone(&out, &head, &x) :
 				      xfrm_put_policy(&out, &head, &x);
 	if (rc == 0)
@@ -82,7 +82,7 @@ says_the_same(const struct dpolicy *p, const struct draft *d)
 static bool
 is_alone(const struct dpolicies *dp, const struct dpolicy *p)
 {
-	const struct dpolicy *sibling = store_sibling(dp, &p->id);
+	const struct dpolicy *sibling = dpolicy_sibling(dp, &p->id);
 
 	return sibling == NULL || sibling->node.index != p->node.index;
 }
@@ -103,7 +103,7 @@ static int
 place_find(const struct dpolicies *dp, const struct dpolicy *old, struct draft *d, uint32_t *index,
 	   struct err *err)
 {
-	const struct dpolicy *sibling = store_sibling(dp, &d->id);
+	const struct dpolicy *sibling = dpolicy_sibling(dp, &d->id);
 	const struct tie_sa *sa;
 
 	*index = POLICY_NONE;
@@ -160,13 +160,13 @@ draft_make(struct dpolicies *dp, const struct xfrm_policy *x, const struct tie *
 	rc = policy_spec_fill(x, tied == 1, &d->spec, &d->apart, err);
 	if (rc < 0)
 		return rc;
-	store_id_of(&x->sel, x->dir, &x->mark, x->if_id, &d->id);
+	dpolicy_id_of(&x->sel, x->dir, &x->mark, x->if_id, &d->id);
 	if (x->n_tmpls > 0)
 		d->spi = x->tmpls[x->n_tmpls - 1].id.spi;
 	if (tied == 1)
 		rc = tie_get_heir(dp->env.ties, &key, before, &d->tie, err);
 	if (rc == 0)
-		rc = store_more_make(x, d->tie, &d->more, err);
+		rc = dpolicy_more_make(x, d->tie, &d->more, err);
 	if (rc < 0 && d->tie != NULL)
 		tie_put(dp->env.ties, d->tie);
 	return rc;
@@ -191,21 +191,21 @@ draft_run(struct dpolicies *dp, struct draft *d, struct dpolicy *old, const stru
 	int rc = 0;
 
 	if (p == NULL)
-		rc = store_take(dp, &d->id, x->index, &p, err);
+		rc = dpolicy_take(dp, &d->id, x->index, &p, err);
 	if (rc < 0)
 		return rc;
-	d->spec.name = store_item(dp, p);
+	d->spec.name = dpolicy_item(dp, p);
 	rc = place_find(dp, old, d, &index, err);
 	if (rc == 0 && old != NULL && old->node.index != index)
 		rc = leave(dp, old, err);
 	if (rc < 0) {
 		if (old == NULL)
-			store_give(dp, p);
+			dpolicy_give(dp, p);
 		return rc;
 	}
 	spd_commit(dp->env.gw->spd);
 	enter(dp, p, d, index);
-	store_write(dp, p, x, d->more);
+	dpolicy_write(dp, p, x, d->more);
 	*out = p;
 	return 0;
 }
@@ -257,7 +257,7 @@ dpolicies_put(struct dpolicies *dp, const struct xfrm_policy *x, bool update,
 	rc = draft_make(dp, x, NULL, &d, err);
 	if (rc < 0)
 		return rc;
-	old = store_find(dp, &d.id);
+	old = dpolicy_find(dp, &d.id);
 	rc = replace_check(dp, old, update, cause, err);
 	if (rc == 0)
 		rc = draft_run(dp, &d, old, x, &p, err);
@@ -281,7 +281,7 @@ forget(struct dpolicies *dp, struct dpolicy *p)
 	if (tie != NULL)
 		tie_put(dp->env.ties, tie);
 	owner_set(dp, p, NULL);
-	store_give(dp, p);
+	dpolicy_give(dp, p);
 	dp->changes++;
 }
 
@@ -291,8 +291,8 @@ named(const struct dpolicies *dp, const struct xfrm_policy_id *id, struct err *e
 	struct dpolicy_id key;
 	struct dpolicy *p;
 
-	store_id_of(&id->sel, id->dir, &id->mark, id->if_id, &key);
-	p = id->index != 0 ? store_by_index(dp, id->index) : store_find(dp, &key);
+	dpolicy_id_of(&id->sel, id->dir, &id->mark, id->if_id, &key);
+	p = id->index != 0 ? dpolicy_by_index(dp, id->index) : dpolicy_find(dp, &key);
 	if (p != NULL && p->id.dir == id->dir)
 		return p;
 	if (id->index != 0)
@@ -330,7 +330,7 @@ dpolicies_get(const struct dpolicies *dp, const struct xfrm_policy_id *id, struc
 
 	if (p == NULL)
 		return -ENOENT;
-	store_read(dp, p, x);
+	dpolicy_read(dp, p, x);
 	return 0;
 }
 
@@ -347,7 +347,7 @@ static bool
 is_all_his(const struct dpolicies *dp, const struct daemon_owner *by)
 {
 	for (uint32_t i = 0; i < dp->end; i++) {
-		const struct dpolicy *p = store_at(dp, i);
+		const struct dpolicy *p = dpolicy_at(dp, i);
 
 		if (p != NULL && !dp->env.may_change(dp->env.ctx, by, p->owner))
 			return false;
@@ -367,7 +367,7 @@ dpolicies_flush(struct dpolicies *dp, const struct dpolicies_cause *cause)
 	if (dp->slab.n_taken == 0)
 		return;
 	for (uint32_t i = 0; i < dp->end; i++) {
-		struct dpolicy *p = store_at(dp, i);
+		struct dpolicy *p = dpolicy_at(dp, i);
 
 		if (p == NULL || !dp->env.may_change(dp->env.ctx, cause->owner, p->owner))
 			continue;
@@ -386,7 +386,7 @@ dpolicies_drop(struct dpolicies *dp, const struct daemon_owner *owner)
 	const struct dpolicies_cause nobody = { .owner = NULL };
 
 	for (uint32_t i = 0; i < dp->end; i++) {
-		struct dpolicy *p = store_at(dp, i);
+		struct dpolicy *p = dpolicy_at(dp, i);
 
 		if (p == NULL || p->owner != owner)
 			continue;
@@ -402,13 +402,13 @@ dpolicies_free(struct dpolicies *dp)
 	if (dp == NULL)
 		return;
 	for (uint32_t i = 0; i < dp->end; i++) {
-		struct dpolicy *p = store_at(dp, i);
+		struct dpolicy *p = dpolicy_at(dp, i);
 
 		if (p != NULL)
 			dpolicy_end(dp, p);
 	}
 	spd_commit(dp->env.gw->spd);
-	store_fini(dp);
+	dpolicy_store_fini(dp);
 	free(dp);
 }
 
@@ -421,7 +421,7 @@ tmpl_moves(struct xfrm_tmpl *t, const struct xfrm_move *m)
 	    (m->reqid != 0 && t->reqid != m->reqid))
 		return false;
 	/* Transport mode has its ends in the selector, if nothing else says so. */
-	if (t->mode == XFRM_TRANSPORT && names_no_ends(t))
+	if (t->mode == XFRM_TRANSPORT && dpolicy_names_no_ends(t))
 		return false;
 	if (!addr_equal(&t->src, &m->old_src) || !addr_equal(&t->id.dst, &m->old_dst))
 		return false;
@@ -459,7 +459,7 @@ dpolicies_migrate(struct dpolicies *dp, const struct xfrm_migrate *m,
 	rc = may_check(dp, p, cause->owner, err);
 	if (rc < 0)
 		return rc;
-	store_read(dp, p, &x);
+	dpolicy_read(dp, p, &x);
 	if (!moves_run(&x, m))
 		return err_set(err, -ENOENT, "policy %u has no template with the old addresses",
 			       p->index);

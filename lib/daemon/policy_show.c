@@ -9,11 +9,11 @@ bool
 dpolicies_next(const struct dpolicies *dp, uint32_t *cursor, struct xfrm_policy *x)
 {
 	while (*cursor < dp->end) {
-		const struct dpolicy *p = store_at(dp, (*cursor)++);
+		const struct dpolicy *p = dpolicy_at(dp, (*cursor)++);
 
 		if (p == NULL)
 			continue;
-		store_read(dp, p, x);
+		dpolicy_read(dp, p, x);
 		return true;
 	}
 	return false;
@@ -41,7 +41,7 @@ dpolicies_view(const struct dpolicies *dp, uint64_t *cursor, struct policy_view 
 	if (!dpolicies_next(dp, &at, &x))
 		return false;
 	*cursor = at;
-	p = store_at(dp, at - 1);
+	p = dpolicy_at(dp, at - 1);
 	*view = (struct policy_view) {
 		.direction = directions[x.dir],
 		.owner = dp->env.owner_text(dp->env.ctx, p->owner),

@@ -39,7 +39,7 @@ buckets_make(struct dpolicies *dp, uint32_t n)
 }
 
 int
-store_init(struct dpolicies *dp, uint32_t max, struct err *err)
+dpolicy_store_init(struct dpolicies *dp, uint32_t max, struct err *err)
 {
 	int rc = slab_init(&dp->slab, "daemon policies", sizeof(struct dpolicy), max, SOCKET_ID_ANY,
 			   err);
@@ -54,7 +54,7 @@ store_init(struct dpolicies *dp, uint32_t max, struct err *err)
 }
 
 void
-store_fini(struct dpolicies *dp)
+dpolicy_store_fini(struct dpolicies *dp)
 {
 	free(dp->by_id);
 	free(dp->by_index);
@@ -62,7 +62,7 @@ store_fini(struct dpolicies *dp)
 }
 
 struct dpolicy *
-store_at(const struct dpolicies *dp, uint32_t item)
+dpolicy_at(const struct dpolicies *dp, uint32_t item)
 {
 	struct dpolicy *p;
 
@@ -97,7 +97,7 @@ link_in(struct dpolicies *dp, uint32_t item, struct dpolicy *p)
 }
 
 uint32_t
-store_item(const struct dpolicies *dp, const struct dpolicy *p)
+dpolicy_item(const struct dpolicies *dp, const struct dpolicy *p)
 {
 	uint32_t item = *index_bucket(dp, p->index);
 
@@ -127,7 +127,7 @@ grow(struct dpolicies *dp)
 	if (buckets_make(dp, 2 * dp->n_buckets) < 0)
 		return;
 	for (uint32_t i = 0; i < dp->end; i++) {
-		struct dpolicy *p = store_at(dp, i);
+		struct dpolicy *p = dpolicy_at(dp, i);
 
 		if (p != NULL)
 			link_in(dp, i, p);
@@ -135,8 +135,8 @@ grow(struct dpolicies *dp)
 }
 
 void
-store_id_of(const struct xfrm_sel *sel, uint8_t dir, const struct xfrm_mark *mark, uint32_t if_id,
-	    struct dpolicy_id *id)
+dpolicy_id_of(const struct xfrm_sel *sel, uint8_t dir, const struct xfrm_mark *mark, uint32_t if_id,
+	      struct dpolicy_id *id)
 {
 	*id = (struct dpolicy_id) {
 		.sport = sel->sport,
@@ -158,7 +158,7 @@ store_id_of(const struct xfrm_sel *sel, uint8_t dir, const struct xfrm_mark *mar
 }
 
 struct dpolicy *
-store_find(const struct dpolicies *dp, const struct dpolicy_id *id)
+dpolicy_find(const struct dpolicies *dp, const struct dpolicy_id *id)
 {
 	uint32_t item = *id_bucket(dp, id);
 
@@ -173,7 +173,7 @@ store_find(const struct dpolicies *dp, const struct dpolicy_id *id)
 }
 
 struct dpolicy *
-store_by_index(const struct dpolicies *dp, uint32_t index)
+dpolicy_by_index(const struct dpolicies *dp, uint32_t index)
 {
 	uint32_t item = *index_bucket(dp, index);
 
@@ -188,14 +188,14 @@ store_by_index(const struct dpolicies *dp, uint32_t index)
 }
 
 struct dpolicy *
-store_sibling(const struct dpolicies *dp, const struct dpolicy_id *id)
+dpolicy_sibling(const struct dpolicies *dp, const struct dpolicy_id *id)
 {
 	struct dpolicy_id other = *id;
 
 	if (id->dir == XFRM_DIR_OUT)
 		return NULL;
 	other.dir = id->dir == XFRM_DIR_IN ? XFRM_DIR_FWD : XFRM_DIR_IN;
-	return store_find(dp, &other);
+	return dpolicy_find(dp, &other);
 }
 
 /* As Linux makes them: a number that nobody has, and below it the direction. */
@@ -204,7 +204,7 @@ index_choose(struct dpolicies *dp, uint8_t dir, uint32_t wanted)
 {
 	uint32_t index = wanted;
 
-	while (index == 0 || store_by_index(dp, index) != NULL) {
+	while (index == 0 || dpolicy_by_index(dp, index) != NULL) {
 		dp->last_index += 8;
 		index = dp->last_index == 0 ? 0 : (dp->last_index | dir);
 	}
@@ -212,8 +212,8 @@ index_choose(struct dpolicies *dp, uint8_t dir, uint32_t wanted)
 }
 
 int
-store_take(struct dpolicies *dp, const struct dpolicy_id *id, uint32_t wanted, struct dpolicy **out,
-	   struct err *err)
+dpolicy_take(struct dpolicies *dp, const struct dpolicy_id *id, uint32_t wanted,
+	     struct dpolicy **out, struct err *err)
 {
 	uint32_t item, generation;
 	struct dpolicy *p;
@@ -241,9 +241,9 @@ is_limited(const struct dpolicy *p)
 }
 
 void
-store_give(struct dpolicies *dp, struct dpolicy *p)
+dpolicy_give(struct dpolicies *dp, struct dpolicy *p)
 {
-	uint32_t item = store_item(dp, p);
+	uint32_t item = dpolicy_item(dp, p);
 
 	link_out(dp, p);
 	dp->n[p->id.dir]--;
@@ -253,7 +253,7 @@ store_give(struct dpolicies *dp, struct dpolicy *p)
 }
 
 bool
-names_no_ends(const struct xfrm_tmpl *t)
+dpolicy_names_no_ends(const struct xfrm_tmpl *t)
 {
 	static const uint8_t zero[16];
 
@@ -270,13 +270,13 @@ is_as_tie(const struct xfrm_tmpl *t, const struct tie *tie)
 	    t->reqid != k->reqid || t->share != 0 || t->optional || t->aalgos != ALL_ALGS ||
 	    t->ealgos != ALL_ALGS || t->calgos != ALL_ALGS)
 		return false;
-	return names_no_ends(t) || (memcmp(t->src.octets, k->src, 16) == 0 &&
-				    memcmp(t->id.dst.octets, k->dst, 16) == 0);
+	return dpolicy_names_no_ends(t) || (memcmp(t->src.octets, k->src, 16) == 0 &&
+					    memcmp(t->id.dst.octets, k->dst, 16) == 0);
 }
 
 int
-store_more_make(const struct xfrm_policy *x, const struct tie *tie, struct dpolicy_more **more,
-		struct err *err)
+dpolicy_more_make(const struct xfrm_policy *x, const struct tie *tie, struct dpolicy_more **more,
+		  struct err *err)
 {
 	*more = NULL;
 	if (memcmp(&x->life, &no_limits, sizeof(no_limits)) == 0 &&
@@ -291,8 +291,8 @@ store_more_make(const struct xfrm_policy *x, const struct tie *tie, struct dpoli
 }
 
 void
-store_write(struct dpolicies *dp, struct dpolicy *p, const struct xfrm_policy *x,
-	    struct dpolicy_more *more)
+dpolicy_write(struct dpolicies *dp, struct dpolicy *p, const struct xfrm_policy *x,
+	      struct dpolicy_more *more)
 {
 	dp->n_limited -= is_limited(p);
 	free(p->more);
@@ -305,7 +305,7 @@ store_write(struct dpolicies *dp, struct dpolicy *p, const struct xfrm_policy *x
 	p->share = x->share;
 	p->has_mark = (x->has & XFRM_HAS_MARK) != 0;
 	p->has_if_id = (x->has & XFRM_HAS_IF_ID) != 0;
-	p->no_ends = x->n_tmpls == 1 && names_no_ends(&x->tmpls[0]);
+	p->no_ends = x->n_tmpls == 1 && dpolicy_names_no_ends(&x->tmpls[0]);
 	p->soft_told = false;
 }
 
@@ -348,7 +348,7 @@ last_use(const struct dpolicies *dp, const struct dpolicy *p)
 }
 
 void
-store_read(const struct dpolicies *dp, const struct dpolicy *p, struct xfrm_policy *x)
+dpolicy_read(const struct dpolicies *dp, const struct dpolicy *p, struct xfrm_policy *x)
 {
 	const struct dpolicy_id *id = &p->id;
 

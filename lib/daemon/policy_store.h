@@ -58,39 +58,39 @@ struct dpolicies {
 	struct xw_thresh v4, v6;
 };
 
-int store_init(struct dpolicies *dp, uint32_t max, struct err *err);
-void store_fini(struct dpolicies *dp);
+int dpolicy_store_init(struct dpolicies *dp, uint32_t max, struct err *err);
+void dpolicy_store_fini(struct dpolicies *dp);
 
 /* NULL: there is no such item. */
-struct dpolicy *store_at(const struct dpolicies *dp, uint32_t item);
-uint32_t store_item(const struct dpolicies *dp, const struct dpolicy *p);
+struct dpolicy *dpolicy_at(const struct dpolicies *dp, uint32_t item);
+uint32_t dpolicy_item(const struct dpolicies *dp, const struct dpolicy *p);
 
-void store_id_of(const struct xfrm_sel *sel, uint8_t dir, const struct xfrm_mark *mark,
-		 uint32_t if_id, struct dpolicy_id *id);
+void dpolicy_id_of(const struct xfrm_sel *sel, uint8_t dir, const struct xfrm_mark *mark,
+		   uint32_t if_id, struct dpolicy_id *id);
 /* NULL: there is none. */
-struct dpolicy *store_find(const struct dpolicies *dp, const struct dpolicy_id *id);
-struct dpolicy *store_by_index(const struct dpolicies *dp, uint32_t index);
+struct dpolicy *dpolicy_find(const struct dpolicies *dp, const struct dpolicy_id *id);
+struct dpolicy *dpolicy_by_index(const struct dpolicies *dp, uint32_t index);
 /* `in` of a `fwd`, `fwd` of an `in`: the same but for that. */
-struct dpolicy *store_sibling(const struct dpolicies *dp, const struct dpolicy_id *id);
+struct dpolicy *dpolicy_sibling(const struct dpolicies *dp, const struct dpolicy_id *id);
 
 /* An item in both chains: its index is the wanted one if that is free and not 0. -ENOSPC, -ENOMEM.
  */
-int store_take(struct dpolicies *dp, const struct dpolicy_id *id, uint32_t wanted,
-	       struct dpolicy **out, struct err *err);
-void store_give(struct dpolicies *dp, struct dpolicy *p);
+int dpolicy_take(struct dpolicies *dp, const struct dpolicy_id *id, uint32_t wanted,
+		 struct dpolicy **out, struct err *err);
+void dpolicy_give(struct dpolicies *dp, struct dpolicy *p);
 
 /* A template that leaves its ends to the selector. */
-bool names_no_ends(const struct xfrm_tmpl *t);
+bool dpolicy_names_no_ends(const struct xfrm_tmpl *t);
 
-/* What x says beyond its tie (NULL: it has none), for store_write; NULL in *more where that is
+/* What x says beyond its tie (NULL: it has none), for dpolicy_write; NULL in *more where that is
  * nothing. -ENOMEM.
  */
-int store_more_make(const struct xfrm_policy *x, const struct tie *tie, struct dpolicy_more **more,
-		    struct err *err);
+int dpolicy_more_make(const struct xfrm_policy *x, const struct tie *tie,
+		      struct dpolicy_more **more, struct err *err);
 /* All of x but identity, index, owner and node. Takes more. */
-void store_write(struct dpolicies *dp, struct dpolicy *p, const struct xfrm_policy *x,
-		 struct dpolicy_more *more);
-void store_read(const struct dpolicies *dp, const struct dpolicy *p, struct xfrm_policy *x);
+void dpolicy_write(struct dpolicies *dp, struct dpolicy *p, const struct xfrm_policy *x,
+		   struct dpolicy_more *more);
+void dpolicy_read(const struct dpolicies *dp, const struct dpolicy *p, struct xfrm_policy *x);
 
 /* Ends a policy, without an event; spd_commit() is the caller's. Without the memory to stage it, it
  * stays.
