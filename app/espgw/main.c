@@ -19,8 +19,10 @@
 #include "ctl/gw.h"
 #include "ctl/log.h"
 #include "ctl/report.h"
+#include "daemon/daemon.h"
 #include "drivers.h"
 #include "ipc/ipc.h"
+#include "ipc/xfrm.h"
 #include "options.h"
 #include "secure.h"
 #include "telem/telem.h"
@@ -43,6 +45,7 @@ struct watch {
 	struct cli cli;
 	struct prompt *prompt; /* NULL: none, or ended */
 	struct ipc *ipc;       /* NULL: none */
+	struct daemons *daemons;
 	bool quit;
 	uint64_t seen;	     /* packets taken in, at the last look */
 	uint64_t idle_since; /* real time, ms */
@@ -161,7 +164,7 @@ ipc_begin(struct watch *w, struct gw *gw, struct err *err)
 		GW_LOG(WARNING, "%s: this gateway goes on without one\n", err->text);
 		return 0;
 	}
-	return rc;
+	return rc < 0 ? rc : ipc_serve_xfrm(w->ipc, gw, &w->daemons, err);
 }
 
 static void
@@ -209,6 +212,8 @@ run(struct watch *w, struct gw *gw)
 		ipc_share(w->ipc, gw->conf->gateway.socket_group);
 		prompt_look(w);
 		gw_tick(gw);
+		if (w->daemons != NULL)
+			daemons_tick(w->daemons, clock_now(&gw->clock));
 		telem_tick(gw);
 		stats_print(w, gw);
 		w->quit |= is_idle(w, gw);
@@ -259,6 +264,7 @@ gateway_run(struct watch *w, const struct options *o, struct conf *conf)
 		fputs("espgw: the report could not be written to standard output\n", stderr);
 		rc = EXIT_RUN_TIME;
 	}
+	daemons_free(w->daemons);
 	gw_free(&gw);
 	conf_free(gw.conf);
 	return rc;

@@ -7,23 +7,12 @@
 #include <linux/netlink.h>
 
 #include "base/poller.h"
+#include "daemon/daemon.h"
 #include "ipc/ipc.h"
 #include "ipc/listen.h"
 
 #define CLIENT_LOW  (64u << 10) /* octets waiting: below it more is taken in */
 #define CLIENT_TURN 16		/* datagrams that one client is heard in a turn */
-
-/* Who asks, as those who serve XFRM messages see it. */
-struct daemon_client {
-	uint64_t id;
-	uid_t uid;
-	pid_t pid;
-	uint64_t instance;
-	uint32_t nl_pid;
-	uint32_t groups;
-	bool may_change;
-	bool dumping;
-};
 
 struct packet;
 struct answer;
@@ -37,8 +26,7 @@ struct client {
 	bool hung_up, dead;
 	bool overrun; /* events were lost, and it is not told yet */
 	uint32_t role;
-	uint32_t watched; /* events that the poller waits for */
-	char program[IPC_PROGRAM_SIZE];
+	uint32_t watched;    /* events that the poller waits for */
 	struct client *next; /* in line */
 	struct packet *first, *last;
 	size_t queued; /* octets */
@@ -48,6 +36,7 @@ struct client {
 
 struct ipc {
 	struct ipc_options options;
+	struct ipc_xfrm xfrm;
 	struct listener listener;
 	struct access access;
 	char group[64];

@@ -156,7 +156,7 @@ called(void *ctx, uint32_t events)
 static void
 client_end(struct ipc *ipc, struct client *c)
 {
-	const struct ipc_xfrm *x = &ipc->options.xfrm;
+	const struct ipc_xfrm *x = &ipc->xfrm;
 
 	ipc->clients[c->slot] = NULL;
 	ipc->n_clients--;
@@ -195,7 +195,7 @@ hear(struct ipc *ipc, struct client *c, size_t *octets)
 static void
 serve(struct ipc *ipc, struct client *c)
 {
-	const struct ipc_xfrm *x = &ipc->options.xfrm;
+	const struct ipc_xfrm *x = &ipc->xfrm;
 	size_t octets = 0;
 	bool more = true;
 
@@ -335,6 +335,12 @@ ipc_create(const struct ipc_options *options, struct ipc **out, struct err *err)
 	}
 	*out = ipc;
 	return 0;
+}
+
+void
+ipc_serve(struct ipc *ipc, const struct ipc_xfrm *xfrm)
+{
+	ipc->xfrm = *xfrm;
 }
 
 void

@@ -29,6 +29,8 @@ struct poller;
 /* What serves XFRM messages; all NULL: nothing does, and they are refused. */
 struct ipc_xfrm {
 	void *ctx;
+	/* Instance, groups and program are known, or are others now. */
+	int (*hello)(void *ctx, struct daemon_client *c, struct err *err);
 	/* One message or several, whole; answers by ipc_reply(). */
 	void (*request)(void *ctx, struct daemon_client *c, const void *datagram, size_t len);
 	/* There is room and c->dumping is set: the next datagram, by ipc_reply(). */
@@ -41,11 +43,12 @@ struct ipc_options {
 	const char *group; /* who may read; looked at again by ipc_share() */
 	struct poller *poller;
 	struct cli *cli; /* for commands; NULL: there are none */
-	struct ipc_xfrm xfrm;
 };
 
 /* Listens. All is borrowed as long as it lives. Errors: those of listener_open(), -ENOMEM. */
 int ipc_create(const struct ipc_options *options, struct ipc **ipc, struct err *err);
+/* What serves XFRM messages from now on. */
+void ipc_serve(struct ipc *ipc, const struct ipc_xfrm *xfrm);
 /* Ends all connections and takes the socket away. NULL is fine. */
 void ipc_free(struct ipc *ipc);
 

@@ -13,7 +13,7 @@
 
 #include "ipc/proto.h"
 
-#define BACKLOG	   128
+#define BACKLOG	   1024
 #define LOCK_TRIES 50
 #define LOCK_NAP   20000 /* us */
 

@@ -24,6 +24,7 @@ text_take(const uint8_t *octets, size_t len, char *text, size_t size)
 static int
 hello_take(struct client *c, const uint8_t *body, size_t len, struct err *err)
 {
+	const struct ipc_xfrm *x = &c->ipc->xfrm;
 	struct ipc_hello hello;
 
 	if (len < sizeof(hello))
@@ -44,8 +45,8 @@ hello_take(struct client *c, const uint8_t *body, size_t len, struct err *err)
 	c->d.nl_pid = hello.nl_pid;
 	c->d.groups = hello.groups;
 	c->role = hello.role;
-	text_take(body + sizeof(hello), len - sizeof(hello), c->program, sizeof(c->program));
-	return 0;
+	text_take(body + sizeof(hello), len - sizeof(hello), c->d.program, sizeof(c->d.program));
+	return x->hello != NULL ? x->hello(x->ctx, &c->d, err) : 0;
 }
 
 static void
@@ -145,7 +146,7 @@ others(const uint8_t *octets, size_t len)
 static void
 others_take(struct client *c, const uint8_t *octets, size_t len)
 {
-	const struct ipc_xfrm *x = &c->ipc->options.xfrm;
+	const struct ipc_xfrm *x = &c->ipc->xfrm;
 	struct nlmsghdr header = { .nlmsg_len = 0 };
 
 	if (x->request != NULL) {

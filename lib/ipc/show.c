@@ -24,7 +24,7 @@ row_print(FILE *out, const struct client *c)
 	unsigned int n = 0;
 
 	fprintf(out, "%8d %8u %-16s %-7s %-6s %10" PRIu64 " %8zu %8" PRIu64 "  ", c->d.pid,
-		c->d.uid, c->program[0] != 0 ? c->program : "-", role_of(c),
+		c->d.uid, c->d.program[0] != 0 ? c->d.program : "-", role_of(c),
 		c->d.may_change ? "change" : "read", c->requests, c->queued, c->events_lost);
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
 		if ((c->d.groups >> (groups[i].group - 1) & 1) != 0)
@@ -38,7 +38,7 @@ row_json(struct json *j, const struct client *c)
 	json_object(j, NULL);
 	json_u64(j, "pid", c->d.pid);
 	json_u64(j, "uid", c->d.uid);
-	json_string(j, "program", c->program);
+	json_string(j, "program", c->d.program);
 	json_string(j, "role", role_of(c));
 	json_bool(j, "may_change", c->d.may_change);
 	json_u64(j, "requests", c->requests);

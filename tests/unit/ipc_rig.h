@@ -39,6 +39,12 @@ struct rig {
 	uint8_t octets[4096];
 };
 
+static inline int
+serve_hello(void *ctx, struct daemon_client *c, struct err *err)
+{
+	return c->instance == UINT64_MAX ? err_set(err, -ENOMEM, "no owner") : 0;
+}
+
 static inline void
 serve_request(void *ctx, struct daemon_client *c, const void *datagram, size_t len)
 {
@@ -78,13 +84,13 @@ options_of(struct rig *r)
 		.group = "",
 		.poller = &r->poller,
 		.cli = &r->cli,
-		.xfrm = { r, serve_request, serve_dump, serve_gone },
 	};
 }
 
 static inline void
 rig_open(struct rig *r)
 {
+	const struct ipc_xfrm xfrm = { r, serve_hello, serve_request, serve_dump, serve_gone };
 	struct ipc_options options;
 	struct err err;
 
@@ -96,6 +102,7 @@ rig_open(struct rig *r)
 	options = options_of(r);
 	if (ipc_create(&options, &r->ipc, &err) < 0)
 		fail_msg("%s", err.text);
+	ipc_serve(r->ipc, &xfrm);
 }
 
 static inline void

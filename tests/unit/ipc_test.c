@@ -7,7 +7,7 @@ a_hello_is_answered(void **state)
 	struct nlmsghdr h;
 	struct rig r;
 	uint32_t version = 2;
-	int fd;
+	int fd, other;
 
 	rig_open(&r);
 	fd = call(&r);
@@ -21,6 +21,12 @@ a_hello_is_answered(void **state)
 	assert_int_equal(error_heard(fd, 0, "instance"), -EINVAL);
 	assert_int_equal(error_heard(fd, 1, "4 octets"), -EINVAL);
 	assert_int_equal(error_heard(fd, 2, "0x4ff"), -EINVAL);
+	other = call(&r);
+	hello(other, 4, 0, UINT64_MAX);
+	turn(&r);
+	assert_int_equal(error_heard(other, 4, "no owner"), -ENOMEM);
+	close(other);
+	turn(&r);
 	say(fd, IPC_PIDS, 3, NULL, 0);
 	turn(&r);
 	assert_int_equal(heard(fd, &h, body), NLMSG_HDRLEN + 4);
@@ -32,7 +38,7 @@ a_hello_is_answered(void **state)
 	close(fd);
 	turn(&r);
 	assert_false(ipc_listens(r.ipc, 1));
-	assert_int_equal(r.gone, 1);
+	assert_int_equal(r.gone, 2);
 	rig_close(&r);
 }
 
