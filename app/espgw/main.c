@@ -255,6 +255,7 @@ gateway_run(struct watch *w, const struct options *o, struct conf *conf)
 	}
 	prompt_end(w);
 	ipc_free(w->ipc);
+	daemons_mute(w->daemons);
 	gw_stop(&gw);
 	if (o->json)
 		report_json(&gw, stdout);

@@ -98,6 +98,23 @@ daemons_free(struct daemons *d)
 	free(d);
 }
 
+static void
+no_reply(void *ctx, uint64_t client, const void *datagram, size_t len)
+{
+}
+
+static void
+no_event(void *ctx, unsigned int group, const void *message, size_t len)
+{
+}
+
+void
+daemons_mute(struct daemons *d)
+{
+	if (d != NULL)
+		d->out = (struct daemon_out) { .reply = no_reply, .event = no_event };
+}
+
 int
 daemon_client_hello(struct daemons *d, struct daemon_client *c, struct err *err)
 {
@@ -171,7 +188,7 @@ run(struct cause *c, struct xfrm_out *reply, struct err *err)
 }
 
 static void
-refuse(const struct cause *c, int rc, const struct err *err)
+answer(const struct cause *c, int rc, const struct err *err)
 {
 	uint8_t datagram[REPLY_SIZE];
 	struct xfrm_out out = { datagram, datagram + sizeof(datagram) };
@@ -193,14 +210,14 @@ message_run(struct cause *c)
 	if (xfrm_is_dump(c->msg)) {
 		rc = dump_begin(c, &err);
 		if (rc < 0)
-			refuse(c, rc, &err);
+			answer(c, rc, &err);
 		return;
 	}
 	rc = run(c, &reply, &err);
 	if (rc == 0 && reply.at > datagram)
 		d->out.reply(d->out.ctx, c->client->id, datagram, reply.at - datagram);
-	else if (rc < 0 || (c->msg->head.flags & XFRM_F_ACK) != 0)
-		refuse(c, rc, &err);
+	if (rc < 0 || (c->msg->head.flags & XFRM_F_ACK) != 0)
+		answer(c, rc, &err);
 	explicit_bzero(datagram, reply.at - datagram);
 }
 
@@ -220,7 +237,7 @@ daemon_request(struct daemons *d, struct daemon_client *c, const void *datagram,
 		if (rc > 0)
 			rc = owner_of(d, c, &err);
 		if (rc < 0)
-			refuse(&cause, rc, &err);
+			answer(&cause, rc, &err);
 		else if (msg.head.type >= XFRM_NEWSA)
 			message_run(&cause);
 	}

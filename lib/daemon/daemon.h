@@ -38,6 +38,8 @@ struct daemon_out {
 	void (*reply)(void *ctx, uint64_t client, const void *datagram, size_t len);
 	/* One message for all that listen to a group (enum xfrm_group). */
 	void (*event)(void *ctx, unsigned int group, const void *message, size_t len);
+	/* Whether anybody listens to a group; NULL: as if somebody always did. */
+	bool (*listens)(void *ctx, unsigned int group);
 };
 
 /* A dump under way. */
@@ -75,6 +77,9 @@ int daemons_create(struct gw *gw, const struct daemon_out *out, struct daemons *
  * All clients are gone. NULL is fine.
  */
 void daemons_free(struct daemons *d);
+
+/* Nobody is there any more: answers and events go nowhere from now on. NULL is fine. */
+void daemons_mute(struct daemons *d);
 
 /* After a hello: the client's owner, groups and program are known. A client that says none is known
  * by its first request. -ENOMEM.

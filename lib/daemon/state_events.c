@@ -20,6 +20,8 @@ state_tell(struct daemons *d, uint32_t index, uint16_t type, const struct cause 
 	struct xfrm_sa x;
 	int rc;
 
+	if (d->out.listens != NULL && !d->out.listens(d->out.ctx, XFRM_GROUP_SA))
+		return;
 	state_read(d, index, &x);
 	rc = type == XFRM_DELSA ? xfrm_put_sa_gone(&out, &head, &x) :
 				  xfrm_put_sa(&out, &head, &x, false);

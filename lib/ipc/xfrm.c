@@ -27,10 +27,16 @@ gone(void *ctx, struct daemon_client *c)
 	daemon_client_gone(ctx, c);
 }
 
+static bool
+listens(void *ctx, unsigned int group)
+{
+	return ipc_listens(ctx, group);
+}
+
 int
 ipc_serve_xfrm(struct ipc *ipc, struct gw *gw, struct daemons **daemons, struct err *err)
 {
-	const struct daemon_out out = { .ctx = ipc, .reply = ipc_reply, .event = ipc_event };
+	const struct daemon_out out = { ipc, ipc_reply, ipc_event, listens };
 	int rc = daemons_create(gw, &out, daemons, err);
 
 	if (rc < 0)
