@@ -5,14 +5,15 @@
 #include "daemon/state.h"
 
 static int
-esp_named(const struct cause *c, const struct xfrm_ae *ae, bool to_change, uint32_t *index,
-	  struct err *err)
+state_named(const struct cause *c, const struct xfrm_ae *ae, bool to_change, uint32_t *index,
+	    struct err *err)
 {
 	const struct state *s = state_find(c->d, &ae->id, &ae->mark, index);
 
 	if (s == NULL && state_of_file(c->d, &ae->id) != SA_NONE && to_change)
 		return err_set(err, -EPERM, "SPI 0x%08x is of the gateway's file", ae->id.spi);
-	if (s == NULL || s->kind != STATE_ESP)
+	/* IPComp has no numbers to set; but charon asks for them when it moves a pair. */
+	if (s == NULL || s->kind == STATE_LARVAL || (to_change && s->kind != STATE_ESP))
 		return err_set(err, -ESRCH, "no SA in use has SPI 0x%08x, protocol %u", ae->id.spi,
 			       ae->id.proto);
 	if (to_change && !owner_may_change(c->client->owner, s->owner))
@@ -54,7 +55,7 @@ ae_get_request(struct cause *c, struct xfrm_out *reply, struct err *err)
 	int rc = xfrm_parse_ae(c->msg, &ae, err);
 
 	if (rc == 0)
-		rc = esp_named(c, &ae, false, &index, err);
+		rc = state_named(c, &ae, false, &index, err);
 	if (rc < 0)
 		return rc;
 	state_read(c->d, index, &x);
@@ -90,7 +91,7 @@ ae_new_request(struct cause *c, struct xfrm_out *reply, struct err *err)
 	int rc = xfrm_parse_ae(c->msg, &ae, err);
 
 	if (rc == 0)
-		rc = esp_named(c, &ae, true, &index, err);
+		rc = state_named(c, &ae, true, &index, err);
 	if (rc < 0)
 		return rc;
 	state_read(d, index, &x);
