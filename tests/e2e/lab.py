@@ -42,17 +42,18 @@ def free_hugepages():
         return 0
 
 
-def memory(huge=False):
+def memory(huge=False, megabytes=512):
     """EAL's memory options: no hugepage file may outlive the gateway, keys lie in that memory."""
     if huge and free_hugepages() >= 128:
         return ["--in-memory", "-m", "192"]
-    return ["--no-huge", "--no-shconf", "-m", "512"]
+    return ["--no-huge", "--no-shconf", "-m", str(megabytes)]
 
 
 class Gateway:
     """One running espgw: configured by a dictionary, stopped by SIGTERM, judged by its exit report."""
 
-    def __init__(self, folder, name, config, ns=None, huge=False, telemetry=False, arguments=(), workers=1):
+    def __init__(self, folder, name, config, ns=None, huge=False, telemetry=False, arguments=(), workers=1,
+                 megabytes=512):
         self.name, self.folder = name, folder
         self.prefix = f"espgw-{os.path.basename(folder)}-{name}"
         self.file, self.socket = f"{folder}/{name}.yaml", f"{folder}/{name}.sock"
@@ -60,7 +61,7 @@ class Gateway:
         argv = ["ip", "netns", "exec", ns] if ns else []
         lcores = ",".join(f"{i}@({cpus()})" for i in range(workers + 1))
         argv += [ESPGW, "--lcores", lcores, "--no-pci",
-                 *([] if telemetry else ["--no-telemetry"]), *memory(huge),
+                 *([] if telemetry else ["--no-telemetry"]), *memory(huge, megabytes),
                  "--file-prefix", self.prefix, "--", "--config", self.file,
                  "--control-socket", self.socket, "--json", *arguments]
         with open(f"{folder}/{name}.out", "wb") as out, open(f"{folder}/{name}.err", "wb") as err:
