@@ -6,6 +6,7 @@ answer must be of the recorded kind with the recorded errno, and an SA that is a
 and all. See xfrm_sessions/README.md for what is in the recordings.
 """
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -217,6 +218,15 @@ def pluto_initiator():
 @case("pluto, responder: likewise")
 def pluto_responder():
     replay("pluto-responder", ["192.0.2.2"], 100)
+
+
+@case("ip xfrm: every verb it has for states and policies")
+def ip_xfrm():
+    taken, shown = [(ERROR, 0)], [(NEWSA, 0)]
+    # That kernel has no ESP, and lets in what no policy names.
+    differs = {f"ip:{line}": taken for line in (1, 3, 5, 7, 9, 13, 27)}
+    differs |= {"ip:11": [(ERROR, -errno.EOPNOTSUPP)], "ip:17": shown, "ip:62": [(ERROR, -errno.EPERM)]}
+    replay("ip", ["192.0.2.1"], 31, differs=differs)
 
 
 if __name__ == "__main__":
