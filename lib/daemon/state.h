@@ -26,6 +26,7 @@ struct daemon_owner {
 	uint32_t n_clients, n_things; /* things: states and policies */
 	bool is_daemon;
 	uint64_t orphan_since; /* ns; 0: is no orphan */
+	uint32_t n_states;     /* of n_things; of an orphan, as the last look counted them */
 	char program[DAEMON_PROGRAM_SIZE];
 };
 

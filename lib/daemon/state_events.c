@@ -6,6 +6,7 @@
 #include "worker/mailbox.h"
 
 #define MAPPING_EVERY_S 1
+#define REPLACED_NS	(3 * NS_PER_SECOND)
 
 void
 state_tell(struct daemons *d, uint32_t index, uint16_t type, const struct cause *cause)
@@ -192,24 +193,53 @@ daemons_hook(struct daemons *d)
 	};
 }
 
-/* An orphan's SA goes when its time is over, or when no policy means it any more: whoever came in
- * its daemon's place has replaced them.
+/* Whether somebody came in the place of an orphan's daemon: no policy means the SA any more; or all
+ * policies of its owner are another's by now, and that one has an SA of its own to go with them,
+ * for long enough that the far end knows, too.
  */
+static bool
+orphan_is_replaced(const struct daemons *d, const struct state *s, uint64_t now_ns)
+{
+	uint32_t n = 0;
+
+	for (const struct tie_sa *node = s->node.tie->newest; node != NULL; node = node->older)
+		n++;
+	if (s->node.tie->refs == n)
+		return true;
+	if (s->owner->n_things > s->owner->n_states)
+		return false;
+	for (const struct tie_sa *node = s->node.newer; node != NULL; node = node->newer) {
+		const struct state *other =
+			(const void *)((const char *)node - offsetof(struct state, node));
+
+		if (!owner_is_orphan(other->owner) &&
+		    now_ns - sa_cold(&d->gw->sas, node->index)->created >= REPLACED_NS)
+			return true;
+	}
+	return false;
+}
+
 static bool
 orphan_is_over(const struct daemons *d, const struct state *s, uint64_t now_ns)
 {
 	uint64_t timeout = d->gw->conf->gateway.orphan_timeout_us * UINT64_C(1000);
-	uint32_t n = 0;
 
 	if (!owner_is_orphan(s->owner))
 		return false;
 	if (now_ns - s->owner->orphan_since >= timeout)
 		return true;
-	if (s->kind != STATE_ESP)
-		return false;
-	for (const struct tie_sa *node = s->node.tie->newest; node != NULL; node = node->older)
-		n++;
-	return s->node.tie->refs == n;
+	return s->kind == STATE_ESP && orphan_is_replaced(d, s, now_ns);
+}
+
+static void
+orphans_count(struct daemons *d)
+{
+	for (uint32_t i = 0; i < OWNER_BUCKETS; i++)
+		for (struct daemon_owner *o = d->owners[i]; o != NULL; o = o->next)
+			o->n_states = 0;
+	for (uint32_t i = slab_next(&d->states, 0); i != STATE_NONE;
+	     i = slab_next(&d->states, i + 1))
+		state_at(d, i)->owner->n_states++;
 }
 
 static void
@@ -218,6 +248,7 @@ orphans_tick(struct daemons *d)
 	uint64_t now = clock_now(&d->gw->clock);
 	uint64_t timeout = d->gw->conf->gateway.orphan_timeout_us * UINT64_C(1000);
 
+	orphans_count(d);
 	for (uint32_t i = slab_next(&d->states, 0); i != STATE_NONE;
 	     i = slab_next(&d->states, i + 1))
 		if (orphan_is_over(d, state_at(d, i), now))
