@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 
+import ike_demo
 from lab import Lab, memory, sh, wait_for
 from sites import HOST4, HOST6, af_packet, black_veth, hosts, namespaces, red_veths, site
 from tap import Failure, check
@@ -46,9 +47,11 @@ def end_earlier():
             os.kill(pid, signal.SIGTERM)
             wait_for(f"{file} ends", lambda pid=pid: not ours(pid))
             ended.append(os.path.basename(file)[:-len(".pid")])
-    for line in sh("ip", "netns", "list").splitlines():
-        if line.startswith("espgw-demo-"):
-            sh("ip", "netns", "del", line.split()[0])
+    for ns in [line.split()[0] for line in sh("ip", "netns", "list").splitlines()]:
+        if ns.startswith("espgw-demo-"):
+            for pid in sh("ip", "netns", "pids", ns).split():  # daemons of the gateways
+                os.kill(int(pid), signal.SIGTERM)
+            sh("ip", "netns", "del", ns)
     return ended
 
 
@@ -184,10 +187,24 @@ End it, and see the counters, with
   sudo scripts/demo --stop""")
 
 
+def play_ike(lab):
+    host, gateway = lab.ns("host-a"), lab.ns("gw-a")
+    say(f"""
+It is still running. Try
+  ip netns exec {host} ping {ike_demo.HOST4[1]}
+  nsenter -t {lab.daemons[0].process.pid} -m -n swanctl --list-sas
+  nsenter -t {lab.daemons[0].process.pid} -m -n swanctl --rekey --child net
+  {ike_demo.ESPCTL} --socket {lab.socket(0)} show sa
+  ip netns exec {gateway} ip addr show dev wan0
+End it, and see the counters, with
+  sudo scripts/demo --stop""")
+
+
 def main():
-    option = sys.argv[1] if len(sys.argv) > 1 else ""
+    options = set(sys.argv[1:])
+    ike, keep = "--ike" in options, "--keep" in options
     ended = end_earlier()
-    if option == "--stop":
+    if "--stop" in options:
         if ended:
             reports()
         say("ended: " + (", ".join(ended) or "nothing was running"))
@@ -196,21 +213,24 @@ def main():
     shutil.rmtree(RUN, ignore_errors=True)
     os.makedirs(RUN, mode=0o700)
     kept = False
-    lab = Lab("espgw-demo", RUN)
     # A demo that is cut off cleans up as one that ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    lab = ike_demo.IkeLab("espgw-demo", RUN) if ike else Lab("espgw-demo", RUN)
     try:
-        demonstrate(lab)
-        if option == "--keep":
+        (ike_demo.demonstrate if ike else demonstrate)(lab)
+        if keep:
             kept = True
-            say(f"\ncapture of the black wire: {CAPTURE}")
-            play(lab)
+            if not ike:
+                say(f"\ncapture of the black wire: {CAPTURE}")
+            (play_ike if ike else play)(lab)
             return 0
         title("counters")
+        for daemon in getattr(lab, "daemons", ()):
+            daemon.stop()
         for name, gateway in lab.gateways.items():
             show_counters(name, gateway.stop().report)
-        say(f"\ncapture of the black wire: {CAPTURE}")
-        say("all of it was ESP, and nothing of the inside showed")
+        say("\n" + (ike_demo.SUMMARY if ike else
+                    f"capture of the black wire: {CAPTURE}\nall of it was ESP, and nothing of the inside showed"))
         return 0
     except (Failure, KeyboardInterrupt) as error:
         say(f"\nthe demo failed: {error or 'interrupted'}")

@@ -6,7 +6,9 @@ Each gateway is an espgw with two workers over veths, and a kernel that knows on
 network namespace under the preload library, each in a mount namespace of its own with the files of config/ where the
 guides there say to put them.
 """
+import json
 import os
+import re
 import signal
 import subprocess
 
@@ -15,7 +17,7 @@ import yaml
 from lab import Lab, sh, wait_for
 from gw import TOP
 from sites import af_packet
-from tap import check
+from tap import Failure, check
 
 BUILD = os.path.abspath(os.environ.get("BUILD") or os.path.join(TOP, "build"))
 PRELOAD = os.path.join(BUILD, "app/xfrm_preload/libespgw_xfrm.so")
@@ -40,6 +42,9 @@ charon-systemd {
 			time_format = %H:%M:%S
 		}
 	}
+}
+swanctl {
+	load = random openssl
 }
 """
 
@@ -68,7 +73,7 @@ class Daemon:
 
     def __init__(self, lab, side, kind, files):
         self.lab, self.side, self.name = lab, side, f"{kind}-{'ab'[side]}"
-        self.folder, self.process = f"{lab.folder}/{self.name}", None
+        self.folder, self.process, self.namespace = f"{lab.folder}/{self.name}", None, lab.gw(side)
         self.log = f"{self.folder}/log"
         for path, text in files.items():
             place = f"{self.folder}/etc/{path}"
@@ -77,8 +82,10 @@ class Daemon:
                 f.write(text)
 
     def mounts(self):
-        """Its own /run; and what it writes to /etc and /var/lib goes with it."""
-        made = ["mount --make-rprivate /", "mount -t tmpfs none /run"]
+        """Its own /run, but for the lab's folder; and what it writes to /etc and /var/lib goes with it."""
+        folder = self.lab.folder
+        made = ["mount --make-rprivate /", f"mount --bind {folder} /mnt", "mount -t tmpfs none /run", f"mkdir -p {folder}",
+                f"mount --move /mnt {folder}"]
         for place, below in (("/etc", f"{self.folder}/etc:/etc"), ("/var/lib", "/var/lib")):
             own = "/run/lay" + place.replace("/", "-")
             made += [f"mkdir -p {own}/up {own}/work",
@@ -90,7 +97,7 @@ class Daemon:
         script = " && ".join([*self.mounts(), *prepare, f"exec env {preload} {command}"])
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen(
-                ["ip", "netns", "exec", self.lab.gw(self.side), "unshare", "-m", "sh", "-c", script],
+                ["ip", "netns", "exec", self.namespace, "unshare", "-m", "sh", "-c", script],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
         self.lab.children.append(self.process)
 
@@ -100,6 +107,15 @@ class Daemon:
 
     def alive(self):
         check(self.process.poll() is None, f"{self.name} ended with {self.process.poll()}\n{self.said()[-4000:]}")
+
+    def up(self, condition):
+        def ready():
+            self.alive()
+            return condition()
+        try:
+            wait_for(f"{self.name} is up", ready)
+        except Failure as error:
+            raise Failure(f"{error}\n{self.said()[-4000:]}") from None
 
     def inside(self, *argv, quiet=False, timeout=60):
         """Runs a program beside the daemon, in its namespaces; what it said."""
@@ -122,7 +138,7 @@ class Charon(Daemon):
     def start(self):
         before = self.said().count("spawning") if os.path.exists(self.log) else 0
         self.launch("/usr/sbin/charon-systemd")
-        wait_for(f"{self.name} is up", lambda: self.said().count("spawning") > before)
+        self.up(lambda: self.said().count("spawning") > before)
         wait_for(f"{self.name} takes its configuration", self.loads)
         return self
 
@@ -136,8 +152,19 @@ class Charon(Daemon):
     def initiate(self, child, timeout=20):
         self.swanctl("--initiate", "--child", child, "--timeout", timeout)
 
+    def configure(self, text):
+        """Takes another swanctl.conf in place of what it has."""
+        file = f"{self.folder}/other.conf"
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
+            f.write(mirrored(text, self.side))
+        self.swanctl("--load-all", "--clear", "--noprompt", "--file", file)
+
     def sas(self):
         return self.swanctl("--list-sas")
+
+    def packets(self):
+        """What the installed children have carried, by charon's account: (way, packets)."""
+        return [(way, int(n)) for way, n in re.findall(r"^    (in|out) .* (\d+) packets", self.sas(), re.M)]
 
 
 class Pluto(Daemon):
@@ -153,11 +180,14 @@ class Pluto(Daemon):
 
     def start(self):
         """As ipsec.service does: both flushes, then the daemon."""
-        self.launch("/usr/libexec/ipsec/pluto --config /etc/ipsec.conf --nofork --stderrlog",
-                    [f"export LD_PRELOAD={PRELOAD} ESPGW_SOCKET={self.lab.socket(self.side)}",
-                     "ip xfrm policy flush", "ip xfrm state flush", "unset LD_PRELOAD"])
-        wait_for(f"{self.name} is up", self.answers)
+        self.flush()
+        self.launch("/usr/libexec/ipsec/pluto --config /etc/ipsec.conf --nofork --stderrlog")
+        self.up(self.answers)
         return self
+
+    def flush(self):
+        for what in ("policy", "state"):
+            self.lab.ip_xfrm(self.side, what, "flush")
 
     def answers(self):
         self.alive()
@@ -211,25 +241,39 @@ class IkeLab(Lab):
             port["device"] = af_packet(number, interface)
         change(config)
         gateway = self.gateway(f"gw-{'ab'[side]}", config, ns=self.gw(side), workers=2, **more)
-        self.routes(side, gateway)
+        self.routes(side, gateway, config["ports"][0]["addresses"])
         return gateway
 
-    def routes(self, side, gateway):
+    def routes(self, side, gateway, addresses):
         """The default routes that the guide tells the reader to set, once the mirror is there."""
         def there():
             gateway.alive()
-            return ROUTER4[side].rsplit(".", 1)[0] in sh("ip", "-4", "addr", "show", "dev", "wan0", ns=self.gw(side), quiet=True)
+            shown = sh("ip", "addr", "show", "dev", "wan0", ns=self.gw(side), quiet=True)
+            return all(a in shown for a in addresses)
         wait_for(f"gateway {gateway.name} makes its mirror", there)
-        for family, via in (("-4", ROUTER4[side]), ("-6", ROUTER6[side])):
-            sh("ip", family, "route", "replace", "default", "via", via, "dev", "wan0", ns=self.gw(side))
+        for via in [ROUTER6[side] if ":" in a else ROUTER4[side] for a in addresses]:
+            sh("ip", "route", "replace", "default", "via", via, "dev", "wan0", ns=self.gw(side))
 
     def charon(self, side, swanctl=None, options=""):
         text = swanctl or guide("strongswan/site-to-site/swanctl.conf")
         self.daemons.append(Charon(self, side, mirrored(text, side), options))
         return self.daemons[-1]
 
+    def ip_xfrm(self, side, *argv):
+        """What `ip xfrm` does under the library."""
+        return sh("env", f"LD_PRELOAD={PRELOAD}", f"ESPGW_SOCKET={self.socket(side)}", "ip", "xfrm", *argv, ns=self.gw(side))
+
+    def xfrm_sas(self, side):
+        """(source, destination, SPI) of every SA that a daemon has on a gateway, larval ones too."""
+        return sorted(re.findall(r"^src (\S+) dst (\S+)\n\tproto \S+ spi (\S+)", self.ip_xfrm(side, "state"), re.M))
+
+    def drops(self, side):
+        """Packets dropped so far, by reason."""
+        said = json.loads(self.espctl(side, "--json", "show", "drops"))
+        return {name: n["total"] for name, n in said["drops"].items() if n["total"]}
+
     def espctl(self, side, *argv, quiet=False):
-        return sh(ESPCTL, "--control-socket", self.socket(side), *argv, quiet=quiet)
+        return sh(ESPCTL, "--socket", self.socket(side), *argv, quiet=quiet)
 
 
 def deafen(ns, interface):

@@ -1,23 +1,30 @@
 """Numbered datagrams between hosts, both ways at once, and a watch that nothing crosses the black side in clear."""
+import contextlib
 import ctypes
+import itertools
+import os
 import random
 import select
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 
-from ike_lab import HOST4, HOST6, NET4, NET6
-from lab import SLOWER, entered, packet_socket
+from ike_lab import BLACK4, HOST4, HOST6, IkeLab
+from lab import SLOWER, entered, packet_socket, sh, wait_for
 from pump import PACKET_IGNORE_OUTGOING, SOL_PACKET
 from tap import check, same
 
+RATE = 2500    # datagrams a second each way by themselves; 2000 are wanted
+BLACK = [socket.inet_aton(a) for a in BLACK4]
 MARK = b"never in clear: "
 SIZES = (0, 1, 40, 200, 700, 1200)
 NOISE = random.Random(4303).randbytes(2048)
 PORT = 4303
 WINDOW = 256   # datagrams under way each way: back-pressure, so that no ring on the way runs over
+PACKET_STATISTICS = 6
 GIVE_UP = 1.5  # seconds without an arrival after which what is under way counts as lost
 
 
@@ -77,11 +84,12 @@ class Flow:
 class Pump:
     """Datagrams at a rate, both ways, until stop(); by itself in a thread."""
 
-    def __init__(self, lab, rate=2500, family=4):
-        hosts = HOST4 if family == 4 else HOST6
-        ends = [udp_socket(lab.ns(f"host-{name}"), address) for name, address in zip("ab", hosts)]
-        self.ends, self.rate = ends, rate
-        self.flows = [Flow(ends[0], ends[1], hosts[1]), Flow(ends[1], ends[0], hosts[0])]
+    def __init__(self, lab, rate=RATE, family=4, ends=None):
+        """ends: (namespace, address) of each; the hosts by themselves."""
+        ends = ends or [(lab.ns(f"host-{name}"), address) for name, address in zip("ab", HOST4 if family == 4 else HOST6)]
+        a, b = (udp_socket(ns, address) for ns, address in ends)
+        self.ends, self.rate = (a, b), rate
+        self.flows = [Flow(a, b, ends[1][1]), Flow(b, a, ends[0][1])]
         self.ended, self.thread, self.begin, self.seconds = threading.Event(), None, 0.0, 0.0
 
     def __enter__(self):
@@ -149,20 +157,31 @@ def attach(s, expression):
 
 
 class Watch:
-    """All that reaches the router and is neither ESP nor IKE: it must be what keeps a link going, and nothing else."""
+    """Counts what reaches the router, by kind; what is neither ESP nor IKE must be what keeps links going."""
 
-    CLEAR = "not (ip proto 50 or ip6 proto 50 or udp port 500 or udp port 4500 or arp)"
+    KINDS = {
+        "esp": "ip proto 50 or ip6 proto 50 or (udp port 4500 and udp[8:4] != 0) or (ip6 proto 17 and ip6[42:2] = 4500 and ip6[48:4] != 0)",
+        "ike": "udp port 500 or (udp port 4500 and udp[8:4] = 0)",
+        "clear": "not (ip proto 50 or ip6 proto 50 or udp port 500 or udp port 4500 or arp)",
+    }
 
     def __init__(self, lab):
-        self.sockets = []
+        self.sockets, self.counted = {kind: [] for kind in self.KINDS}, dict.fromkeys(self.KINDS, 0)
         for name in "ab":
-            s = packet_socket(lab.ns("router"), f"to-{name}")
-            s.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
-            attach(s, self.CLEAR)
-            self.sockets.append(s)
+            for kind, expression in self.KINDS.items():
+                s = packet_socket(lab.ns("router"), f"to-{name}")
+                s.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+                attach(s, expression)
+                self.sockets[kind].append(s)
+
+    def count(self, kind):
+        """Packets of a kind so far, read or not."""
+        for s in self.sockets[kind]:
+            self.counted[kind] += struct.unpack("II", s.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[0]
+        return self.counted[kind]
 
     def frames(self):
-        for s in self.sockets:
+        for s in self.sockets["clear"]:
             while True:
                 try:
                     yield s.recv(65536)
@@ -177,17 +196,57 @@ class Watch:
         return self
 
     def __exit__(self, kind, error, trace):
-        for s in self.sockets:
+        for s in itertools.chain(*self.sockets.values()):
             s.close()
 
 
 def harmless(frame):
-    """Neighbour discovery, and multicast reports of the kernel behind the mirror."""
-    if MARK in frame or frame[12:14] != b"\x86\xdd":
+    """Neighbour discovery and reports of groups; and a gateway's own host that has no daemon just now says so to IKE."""
+    ip = frame[14:]
+    if MARK in frame:
         return False
-    after = frame[54:]
-    if frame[20] == 0:  # hop-by-hop options, of a report
-        after = after[8:]
-    elif frame[20] != 58:
-        return False
-    return after[:1] and after[0] in (131, 132, 133, 135, 136, 143)
+    if frame[12:14] == b"\x08\x00":
+        return ip[9] == 1 and ip[20:22] == b"\3\3" and ip[12:16] in BLACK and ip[16:20] in BLACK
+    after = ip[48:] if ip[6] == 0 else ip[40:]  # hop-by-hop options, of a report
+    return ip[6] in (0, 58) and after[:1] != b"" and after[0] in (131, 132, 133, 135, 136, 143)
+
+
+serial = itertools.count()
+
+
+@contextlib.contextmanager
+def sites(text=None, change=lambda config: None):
+    """Two gateways, no daemon yet; at the end no clear packet may have crossed the router."""
+    with tempfile.TemporaryDirectory(prefix="espgw-ike-") as folder, \
+            IkeLab(f"espgw-ike-{os.getpid()}-{next(serial)}", folder) as lab, Watch(lab) as watch:
+        for side in (0, 1):
+            lab.start_gateway(side, text, change)
+        yield lab
+        watch.clean()
+
+
+def answered(ns, address, *options):
+    """Whether pings all come back."""
+    return " 0% packet loss" in sh("ping", "-n", "-c", 2, "-i", "0.2", "-W", 1, *options, address, ns=ns, quiet=True)
+
+
+def pinged(lab, family=4, ends=None, seconds=20):
+    """Pings get through; the first ones bring up what is not there yet, be it a tunnel or a neighbour."""
+    ns, address = lab.ns("host-a"), (HOST4, HOST6)[family == 6][1]
+    if ends:
+        ns, address = ends[0][0], ends[1][1]
+    wait_for("a ping through the tunnel", lambda: answered(ns, address), seconds)
+
+
+def pumped(lab, seconds=0.5, family=4, ends=None):
+    """Every datagram of some time arrives once."""
+    with Pump(lab, RATE, family, ends) as pump:
+        time.sleep(seconds)
+        pump.whole()
+        return pump
+
+
+def gone(lab):
+    """No SA of a daemon is left on either gateway."""
+    for side in (0, 1):
+        wait_for(f"the SAs of gateway {'ab'[side]} are deleted", lambda side=side: not lab.xfrm_sas(side), 20)
