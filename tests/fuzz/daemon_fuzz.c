@@ -65,7 +65,7 @@ static uint64_t now;
 /* Answers to each request of the input, by its number. */
 static struct {
 	uint8_t client;
-	bool wants_ack, is_dump;
+	bool wants_ack, is_dump, is_refused;
 	uint8_t errors, ends, data;
 } asked[ANSWERS];
 static uint32_t n_asked;
@@ -98,11 +98,17 @@ answer_take(uint64_t client, const struct xfrm_msg *m)
 		memcpy(&last_spi_be, m->body + offsetof(struct xw_sa, id.spi_be), 4);
 	if (number >= n_asked)
 		return;
-	if (m->head.type == XFRM_ERROR)
+	if (m->head.type == XFRM_ERROR) {
+		struct xw_error e;
+
+		must(m->len >= sizeof(e));
+		memcpy(&e, m->body, sizeof(e));
 		asked[number].errors++;
-	else if (m->head.type == XFRM_DONE)
+		asked[number].is_refused |= e.error != 0;
+	}
+	if (m->head.type == XFRM_DONE)
 		asked[number].ends++;
-	else if (!asked[number].is_dump)
+	else if (m->head.type != XFRM_ERROR && !asked[number].is_dump)
 		asked[number].data++;
 }
 
@@ -224,11 +230,11 @@ number(unsigned int n, uint8_t *datagram, size_t len)
 	while ((more = xfrm_next(datagram, len, &at, &m, &err)) == 1 || more == -EINVAL) {
 		must(n_asked < ANSWERS);
 		memcpy(datagram + begin + offsetof(struct xw_head, seq), &n_asked, 4);
+		memset(&asked[n_asked], 0, sizeof(asked[n_asked]));
 		asked[n_asked].client = (uint8_t)n;
 		asked[n_asked].wants_ack =
 			more == 1 && m.head.type >= XFRM_NEWSA && (m.head.flags & XFRM_F_ACK) != 0;
 		asked[n_asked].is_dump = more == 1 && xfrm_is_dump(&m);
-		asked[n_asked].errors = asked[n_asked].ends = asked[n_asked].data = 0;
 		n_asked++;
 		begin = at;
 	}
@@ -278,15 +284,18 @@ step_take(const struct step *s)
 	free(exact);
 }
 
+/* As Linux does: data where there is some, and an ACK to who wants one; a refusal alone. */
 static void
 answers_check(void)
 {
 	for (uint32_t i = 0; i < n_asked; i++) {
-		unsigned int answers = asked[i].errors + asked[i].ends + asked[i].data;
+		unsigned int verdicts = asked[i].errors + asked[i].ends;
 
-		must(answers <= 1);
-		must(answers == 1 || !(asked[i].is_dump || asked[i].wants_ack));
+		must(verdicts <= 1 && asked[i].data <= 1);
+		must(verdicts == 1 || !(asked[i].is_dump || asked[i].wants_ack));
 		must(asked[i].ends == 0 || asked[i].is_dump);
+		must(asked[i].data == 0 || !asked[i].is_refused);
+		must(asked[i].wants_ack || asked[i].errors == 0 || asked[i].is_refused);
 	}
 }
 
