@@ -54,7 +54,11 @@ daemons_now(const struct daemons *d)
 static uint32_t *
 bucket_of(const struct daemons *d, const uint8_t dst[16], uint32_t spi)
 {
-	return &d->by_id[rte_hash_crc(dst, 16, spi) & (d->n_buckets - 1)];
+	uint64_t aligned[2]; /* as the hash reads it; in a message's struct addr it stands anywhere
+			      */
+
+	memcpy(aligned, dst, sizeof(aligned));
+	return &d->by_id[rte_hash_crc(aligned, sizeof(aligned), spi) & (d->n_buckets - 1)];
 }
 
 static bool
