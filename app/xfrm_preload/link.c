@@ -15,6 +15,7 @@
 #define NAP_MIN 100 /* ms between tries to connect; doubled up to */
 #define NAP_MAX 2000
 #define LOOK_MS 500
+#define WAKE_MS 50
 
 static struct link links[LINKS_MAX];
 static _Atomic(struct link *) table[FDS_MAX];
@@ -48,12 +49,30 @@ link_of(int fd)
 
 /* ---- What lies under the descriptors. ---- */
 
+/* Who sleeps in the old file is to see its end there: a poll that wakes looks at what lies under
+ * the descriptor by then, and would sleep on in a file that it does not wait for.
+ */
+static void
+wake_sleepers(const struct link *l)
+{
+	const struct timespec nap = { .tv_nsec = WAKE_MS * 1000000L };
+	int last = atomic_load(&top);
+
+	if (l->generation == 0)
+		return;
+	for (int fd = 0; fd <= last; fd++)
+		if (atomic_load(&table[fd]) == l)
+			shutdown(fd, SHUT_RDWR);
+	nanosleep(&nap, NULL);
+}
+
 /* Puts a file under all descriptors of a link, with what was set on the one before. */
 static void
 put_under(struct link *l, int fresh)
 {
 	int last = atomic_load(&top);
 
+	wake_sleepers(l);
 	for (int fd = 0; fd <= last; fd++) {
 		int flags, status;
 
@@ -61,8 +80,6 @@ put_under(struct link *l, int fresh)
 			continue;
 		flags = real()->fcntl(fd, F_GETFD);
 		status = real()->fcntl(fd, F_GETFL);
-		/* Who sleeps in the old one wakes, and asks again. */
-		shutdown(fd, SHUT_RDWR);
 		real()->fcntl(fresh, F_SETFL, status & O_NONBLOCK);
 		real()->dup3(fresh, fd, (flags & FD_CLOEXEC) != 0 ? O_CLOEXEC : 0);
 		for (unsigned int i = 0; i < l->n_watches; i++)
@@ -305,6 +322,7 @@ link_take(void)
 		l->bound = l->connected = false;
 		l->pid = l->groups = 0;
 		l->far = -1;
+		l->generation = 0;
 		l->n_pending = l->n_watches = 0;
 		l->nap = NAP_MIN;
 		l->next_try = 0;
