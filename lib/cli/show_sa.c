@@ -210,36 +210,71 @@ row_print(FILE *out, const struct shown *s)
 	fputc('\n', out);
 }
 
-static void
-all_print(const struct gw *gw, FILE *out)
+/* Where this page begins: 0, or behind what the one before has shown. */
+static uint32_t
+page_begin(const struct cli *cli)
 {
-	uint32_t at = 0, index;
-	struct shown s;
+	return cli->page != NULL ? cli->page->at : 0;
+}
 
-	fprintf(out, "%-20s %-3s %-9s %-10s %-9s %-27s %-9s %6s %16s %14s %16s %10s  %s\n", "SA",
-		"dir", "state", "SPI", "mode", "algorithm", "engine", "worker", "number", "packets",
-		"bytes", "dropped", "addresses");
-	while (next(gw, &at, &index)) {
-		find(gw, index, &s);
-		row_print(out, &s);
+/* The next one of this page. */
+static bool
+page_next(struct cli *cli, uint32_t *at, uint32_t *n, struct shown *s)
+{
+	struct cli_page *page = cli->page;
+	uint32_t index;
+
+	if (page != NULL && *n == page->rows) {
+		page->at = *at;
+		page->more = true;
+		return false;
 	}
+	(*n)++;
+	if (!next(cli->gw, at, &index))
+		return false;
+	find(cli->gw, index, s);
+	return true;
 }
 
 static void
-all_json(const struct gw *gw, FILE *out)
+all_print(struct cli *cli, FILE *out)
 {
-	uint32_t at = 0, index;
+	uint32_t at = page_begin(cli), n = 0;
+	struct shown s;
+
+	if (at == 0)
+		fprintf(out, "%-20s %-3s %-9s %-10s %-9s %-27s %-9s %6s %16s %14s %16s %10s  %s\n",
+			"SA", "dir", "state", "SPI", "mode", "algorithm", "engine", "worker",
+			"number", "packets", "bytes", "dropped", "addresses");
+	while (page_next(cli, &at, &n, &s))
+		row_print(out, &s);
+}
+
+static void
+all_json(struct cli *cli, FILE *out)
+{
+	uint32_t at = page_begin(cli), n = 0;
 	struct shown s;
 	struct form f;
 
-	form_init(&f, out, true);
-	json_array(&f.json, "sas");
-	while (next(gw, &at, &index)) {
-		find(gw, index, &s);
+	if (at == 0) {
+		form_init(&f, out, true);
+		json_array(&f.json, "sas");
+	} else {
+		/* Inside what the first page began, behind one that it showed. */
+		f = (struct form) {
+			.out = out,
+			.as_json = true,
+			.json = { .out = out, .depth = 2, .more = { true, true }, .closer = "}]" }
+		};
+	}
+	while (page_next(cli, &at, &n, &s)) {
 		json_object(&f.json, NULL);
 		whole_show(&f, &s);
 		json_end(&f.json);
 	}
+	if (cli->page != NULL && cli->page->more)
+		return;
 	json_end(&f.json);
 	form_done(&f);
 }
@@ -254,7 +289,7 @@ show_sa(struct cli *cli, FILE *out, bool json, const struct args *args, struct e
 	struct form f;
 
 	if (args->n == 0) {
-		(json ? all_json : all_print)(gw, out);
+		(json ? all_json : all_print)(cli, out);
 		return 0;
 	}
 	while (next(gw, &at, &index)) {
