@@ -5,6 +5,7 @@ import random
 import select
 import socket
 import struct
+import threading
 import time
 
 from lab import SLOWER, entered
@@ -160,3 +161,44 @@ def refused(ns, src, dst):
         check(select.select([s], [], [], 5 * SLOWER)[0], "no answer from a port where nobody listens")
         error = s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         check(error == errno.ECONNREFUSED, f"a port where nobody listens: {os.strerror(error)}")
+
+
+class Stream:
+    """Datagrams to the echo, one in `pause` seconds, by a thread of its own until stop(), which wants each answered once."""
+
+    def __init__(self, ns, src, dst, pause=0.01):
+        self.socket, self.dst, self.pause = udp_socket(ns, src, dst), dst, pause
+        self.sent, self.seen, self.strange, self.ended = 0, set(), 0, threading.Event()
+        self.thread = threading.Thread(target=self.work, daemon=True)
+        self.thread.start()
+
+    def work(self):
+        due = time.monotonic()
+        while not self.ended.is_set():
+            self.socket.send(b"stream" + struct.pack("!I", self.sent) + NOISE[self.sent % 1000:self.sent % 1000 * 2])
+            self.sent += 1
+            due += self.pause
+            self.receive(due)
+        end = time.monotonic() + 2 * SLOWER
+        while len(self.seen) < self.sent and time.monotonic() < end:
+            self.receive(time.monotonic() + 0.05)
+
+    def receive(self, until):
+        while (left := until - time.monotonic()) > 0:
+            if not select.select([self.socket], [], [], left)[0]:
+                return
+            octets = self.socket.recv(65536)
+            number = struct.unpack("!I", octets[6:10])[0] if octets[:6] == b"stream" else -1
+            if number in self.seen or not 0 <= number < self.sent:
+                self.strange += 1
+            self.seen.add(number)
+
+    def stop(self):
+        """Failure unless all came back; gives how many there were."""
+        self.ended.set()
+        self.thread.join(30 * SLOWER)
+        self.socket.close()
+        lost = sorted(set(range(self.sent)) - self.seen)
+        check(not lost and not self.strange, f"of {self.sent} datagrams {len(lost)} are lost, the first {lost[:5]}; "
+              f"{self.strange} came twice or from nowhere")
+        return self.sent

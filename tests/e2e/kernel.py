@@ -87,7 +87,7 @@ def guest_add(guest, pairs):
     lines = []
     for pair in pairs:
         lines += [pair.state(way) for way in ("out", "in")] + list(pair.policies())
-        lines += [f"addr add {host(v, 2, pair.n)}/{32 if v == 4 else 128} dev lo" for v in pair.inner]
+        lines += [f"addr add {host(v, 2, pair.n)}/{'32 dev lo' if v == 4 else '128 dev lo nodad'}" for v in pair.inner]
     guest.batch(lines)
 
 

@@ -110,7 +110,8 @@ echo_datagram(int fd)
 		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
 			((struct in6_pktinfo *)CMSG_DATA(c))->ipi6_ifindex = 0;
 	part.iov_len = (size_t)n;
-	/* One that does not go is one the other end misses; the first may only tell the path's MTU.
+	/* Once more, since the first may only tell the path's MTU, or meet an SA that a rekey takes
+	 * away; one that does not go then is one the other end misses.
 	 */
 	if (sendmsg(fd, &msg, 0) < 0)
 		(void)sendmsg(fd, &msg, 0);
