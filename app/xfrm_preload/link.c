@@ -16,6 +16,8 @@
 #define NAP_MAX 2000
 #define LOOK_MS 500
 #define WAKE_MS 50
+/* Of a request; daemons send no larger ones. */
+#define REMEMBER_MAX 1024
 
 static struct link links[LINKS_MAX];
 static _Atomic(struct link *) table[FDS_MAX];
@@ -163,6 +165,13 @@ connect_now(struct link *l, int fd)
 		l->next_try = now_ms() + l->nap;
 		return false;
 	}
+	again_connected(fresh);
+	if (again_tell(l)) {
+		/* Once that is read. */
+		real()->close(fresh);
+		l->next_try = now_ms() + NAP_MIN;
+		return false;
+	}
 	put_under(l, fresh);
 	if (l->far >= 0)
 		real()->close(l->far);
@@ -290,6 +299,7 @@ fork_child(void)
 	pthread_cond_init(&wake, NULL);
 	for (int i = 0; i < LINKS_MAX; i++)
 		pthread_mutex_init(&links[i].lock, NULL);
+	again_forked();
 	helper_runs = false;
 	n_pids = 0;
 }
@@ -528,6 +538,18 @@ gather(const struct msghdr *msg, size_t at, void *to, size_t n)
 	return got == n;
 }
 
+/* What changes something is remembered, without what lies behind REMEMBER_MAX. */
+static void
+remember(struct link *l, const struct msghdr *msg, size_t at, const struct nlmsghdr *h)
+{
+	uint8_t request[REMEMBER_MAX];
+	size_t n = h->nlmsg_len < sizeof(request) ? h->nlmsg_len : sizeof(request);
+
+	if (gather(msg, at, request, n))
+		again_asked(l->pid, request, n);
+	explicit_bzero(request, n);
+}
+
 void
 link_asked(struct link *l, const struct msghdr *msg, size_t len)
 {
@@ -541,6 +563,7 @@ link_asked(struct link *l, const struct msghdr *msg, size_t len)
 			l->pending[l->n_pending++] =
 				(struct pending) { h.nlmsg_seq,
 						   now_ms() + ANSWER_S * INT64_C(1000) };
+		remember(l, msg, at, &h);
 		at += NLMSG_ALIGN(h.nlmsg_len);
 		if (at >= len)
 			break;
@@ -567,6 +590,7 @@ link_answered(struct link *l, const void *octets, size_t len)
 {
 	struct nlmsghdr h;
 	unsigned int i = 0;
+	int32_t error;
 
 	if (len < sizeof(h))
 		return;
@@ -574,6 +598,11 @@ link_answered(struct link *l, const void *octets, size_t len)
 	/* Events carry nobody's number. */
 	if (h.nlmsg_pid != l->pid)
 		return;
+	if (h.nlmsg_type == NLMSG_ERROR && len >= sizeof(h) + sizeof(error)) {
+		memcpy(&error, (const char *)octets + sizeof(h), sizeof(error));
+		if (error < 0)
+			again_refused(l->pid, h.nlmsg_seq);
+	}
 	pthread_mutex_lock(&l->lock);
 	while (i < l->n_pending && l->pending[i].seq != h.nlmsg_seq)
 		i++;

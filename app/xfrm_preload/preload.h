@@ -1,7 +1,8 @@
 /* Takes a process's NETLINK_XFRM sockets to the gateway's control socket.
  *
  * calls.c stands in front of libc; link.c has what lies under the descriptors, and what happens
- * when a connection ends; dial.c makes one; real.c is libc. C library and threads only: this lives
+ * when a connection ends; dial.c makes one; again.c remembers what a gateway
+ * that starts anew has to be told; real.c is libc. C library and threads only: this lives
  * in other people's processes. It never hands a request to the kernel's XFRM: what the gateway does
  * not take fails.
  *
@@ -111,5 +112,16 @@ void link_answered(struct link *l, const void *octets, size_t len);
 void link_watch(struct link *l, int epoll, int op, int fd, const struct epoll_event *event);
 /* An epoll may be gone. */
 void links_unwatch(int epoll);
+
+/* again.c. A request of the link with that pid goes out; it has a whole header. */
+void again_asked(uint32_t pid, const void *request, size_t len);
+/* It was answered by an error. */
+void again_refused(uint32_t pid, uint32_t seq);
+/* In the child: other threads did not come along. */
+void again_forked(void);
+/* A new connection, before the process has it: policies that were lost are installed again. */
+void again_connected(int fd);
+/* SAs that were lost are told to who reads from the far end of l. True: there are some to read. */
+bool again_tell(const struct link *l);
 
 #endif

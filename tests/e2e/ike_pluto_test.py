@@ -48,7 +48,8 @@ def tunnel():
         same([flow.twice for flow in pump.flows], [0, 0], "duplicates")
         status = ends[0].whack("--trafficstatus")
         check("inBytes=0," not in status and "outBytes=0," not in status, status)
-        ends[0].whack("--terminate", "--name", "site-b")
+        for pluto in reversed(ends):  # auto=start: whom the other end leaves, he calls again
+            pluto.whack("--delete", "--name", "site-b")
         gone(lab)
         check(not answered(lab.ns("host-a"), HOST4[1]), "an answer after the tunnel is deleted")
 
@@ -64,6 +65,18 @@ def restart():
         same(lab.xfrm_sas(0), [], "SAs of the dead pluto after its flush")
         check(not answered(lab.ns("host-a"), HOST4[1]), "an answer though the SAs are flushed")
         ends[0].start()
+        pinged(lab)
+        pumped(lab)
+
+
+@case("the gateway restarts under pluto: the library connects again, and pluto negotiates what was lost")
+def gateway_restart():
+    with sites(CONFIG) as lab:
+        plutos(lab)
+        pinged(lab)
+        lab.gateways["gw-a"].stop()
+        lab.start_gateway(0, CONFIG)
+        wait_for("new SAs on the new gateway", lambda: lab.xfrm_sas(0), 15)
         pinged(lab)
         pumped(lab)
 

@@ -200,15 +200,25 @@ def charon_restart():
         wait_for("the orphans are replaced", lambda: "orphan" not in lab.espctl(0, "show", "sa"), 10)
 
 
-@case("the gateway restarts under charon: the library connects again and the tunnel comes back")
+@case("the gateway restarts under charon: the library connects again, charon negotiates what was lost, and traps ask again")
 def gateway_restart():
     with sites() as lab:
         charons = start(lab)
         pinged(lab)
+        spis = lab.xfrm_sas(0)
         lab.gateways["gw-a"].stop()
         lab.start_gateway(0)
-        charons[0].swanctl("--rekey", "--child", "net")
-        pinged(lab, seconds=30)
+        wait_for("new SAs on the new gateway", lambda: lab.xfrm_sas(0), 15)
+        check(not set(spis) & set(lab.xfrm_sas(0)), "an SA of the old gateway on the new one")
+        pinged(lab)
+        pumped(lab)
+        # Both ends lose all SAs, and keep their traps: traffic brings the tunnel back.
+        charons[0].swanctl("--terminate", "--ike", "site-b")
+        gone(lab)
+        lab.gateways["gw-a"].stop()
+        lab.start_gateway(0)
+        wait_for("the traps on the new gateway", lambda: "dir out" in lab.ip_xfrm(0, "policy"), 10)
+        pinged(lab)
         pumped(lab)
 
 
