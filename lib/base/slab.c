@@ -12,7 +12,7 @@
 
 /* A chunk is used up to this many free ones while another may be had: so long an index rests at
  * least. */
-#define SLAB_REST 256
+#define SLAB_REST 64
 
 static uint32_t
 chunk_items(const struct slab *s, uint32_t chunk)

@@ -88,6 +88,13 @@ outer_fill(struct tunnel_params *o, const struct conf_sa *c)
 	o->dst = c->dst;
 }
 
+/* More is as long as none lasts. */
+static uint32_t
+seconds_of(uint64_t limit)
+{
+	return (uint32_t)RTE_MIN(limit, (uint64_t)UINT32_MAX);
+}
+
 static void
 params_fill(struct sa_params *p, const struct conf_sa *c)
 {
@@ -104,18 +111,18 @@ params_fill(struct sa_params *p, const struct conf_sa *c)
 		.udp = c->encap.on,
 		.udp_src = c->encap.ports[0],
 		.udp_dst = c->encap.ports[1],
-		.keepalive_ns = c->direction == CONF_OUT && c->encap.on ?
-					c->encap.keepalive_us * 1000 :
+		.keepalive_ms = c->direction == CONF_OUT && c->encap.on ?
+					(uint32_t)(c->encap.keepalive_us / 1000) :
 					0,
 		.lifetime = {
 			.soft_packets = c->lifetime.soft_packets,
 			.hard_packets = c->lifetime.hard_packets,
 			.soft_bytes = c->lifetime.soft_bytes,
 			.hard_bytes = c->lifetime.hard_bytes,
-			.soft_seconds = c->lifetime.soft_seconds,
-			.hard_seconds = c->lifetime.hard_seconds,
-			.soft_use_seconds = c->lifetime.soft_use_seconds,
-			.hard_use_seconds = c->lifetime.hard_use_seconds,
+			.soft_seconds = seconds_of(c->lifetime.soft_seconds),
+			.hard_seconds = seconds_of(c->lifetime.hard_seconds),
+			.soft_use_seconds = seconds_of(c->lifetime.soft_use_seconds),
+			.hard_use_seconds = seconds_of(c->lifetime.hard_use_seconds),
 		},
 		.path_mtu = c->path_mtu,
 		.pad_to = c->tfc.pad_to,

@@ -35,7 +35,7 @@ is_over(uint64_t limit, uint64_t value)
 static bool
 seconds_over(uint64_t limit, uint64_t since, uint64_t now)
 {
-	return limit != 0 && since != 0 && (now - since) / NS_PER_SECOND >= limit;
+	return limit != 0 && since != 0 && now / NS_PER_SECOND - since >= limit;
 }
 
 /* The last octets before the limit may be too few for a packet: then one was refused. */
@@ -63,7 +63,7 @@ limits_check(struct gw *gw, uint32_t index, uint64_t now)
 	uint64_t age = (now - cold->created) / NS_PER_SECOND;
 	uint64_t last = seq_last(sa->suite.esn);
 	bool expired = is_over(life->hard_seconds, age) ||
-		       seconds_over(life->hard_use_seconds, cold->first_used, now);
+		       seconds_over(life->hard_use_seconds, cold->first_used_s, now);
 
 	limit_tell(gw, index, is_over(life->soft_packets, cell_get(&sa->lane->packets)),
 		   LIMIT_SOFT_PACKETS, "soft lifetime in packets reached");
@@ -71,7 +71,7 @@ limits_check(struct gw *gw, uint32_t index, uint64_t now)
 		   LIMIT_SOFT_BYTES, "soft lifetime in bytes reached");
 	limit_tell(gw, index,
 		   is_over(life->soft_seconds, age) ||
-			   seconds_over(life->soft_use_seconds, cold->first_used, now),
+			   seconds_over(life->soft_use_seconds, cold->first_used_s, now),
 		   LIMIT_SOFT_SECONDS, "soft lifetime in seconds reached");
 	limit_tell(gw, index,
 		   (sa->flags & SA_INBOUND) == 0 && lane_used(sa->lane) > last - last / 16,
@@ -93,8 +93,8 @@ use_note(struct gw *gw, uint32_t index, uint64_t now)
 		return;
 	cold->packets = packets;
 	cold->last_used = now;
-	if (cold->first_used == 0)
-		cold->first_used = now;
+	if (cold->first_used_s == 0)
+		cold->first_used_s = (uint32_t)RTE_MAX(now / NS_PER_SECOND, UINT64_C(1));
 }
 
 static void

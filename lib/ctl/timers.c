@@ -116,7 +116,8 @@ timers_keepalive(struct gw *gw, uint32_t index, uint64_t now)
 	uint64_t quiet_since = RTE_MAX(cold->last_used, cold->kept_alive);
 
 	quiet_since = RTE_MAX(quiet_since, cold->created);
-	if (gw->running && cold->keepalive_ns != 0 && now - quiet_since >= cold->keepalive_ns &&
+	if (gw->running && cold->keepalive_ms != 0 &&
+	    now - quiet_since >= cold->keepalive_ms * UINT64_C(1000000) &&
 	    sa_at(&gw->sas, index)->state == SA_LIVE && post(gw, index, 0, keepalive_send) == 0)
 		cold->kept_alive = now;
 }

@@ -148,7 +148,7 @@ cold_fill(struct sa_cold *c, const struct sa_params *p, uint64_t now)
 	c->numbers = p->numbers;
 	c->created = now;
 	c->dummy_rate = p->dummy_rate;
-	c->keepalive_ns = p->keepalive_ns;
+	c->keepalive_ms = p->keepalive_ms;
 	c->packets = cell_get(&p->lane->packets);
 	c->path_mtu = p->path_mtu;
 }

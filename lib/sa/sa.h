@@ -85,8 +85,8 @@ _Static_assert(sizeof(struct sa) == 2 * RTE_CACHE_LINE_SIZE, "two lines");
 
 struct sa_lifetime {
 	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* 0 = none */
-	uint64_t soft_seconds, hard_seconds;			     /* of age */
-	uint64_t soft_use_seconds, hard_use_seconds;		     /* since the first packet */
+	uint32_t soft_seconds, hard_seconds;			     /* of age */
+	uint32_t soft_use_seconds, hard_use_seconds;		     /* since the first packet */
 };
 
 enum sa_from {
@@ -114,7 +114,7 @@ struct sa_params {
 	const uint8_t *auth_key;
 	bool udp;
 	uint16_t udp_src, udp_dst; /* in the packet's order, host byte order */
-	uint64_t keepalive_ns;	   /* out, with UDP: silence before a keepalive; 0 = none */
+	uint32_t keepalive_ms;	   /* out, with UDP: silence before a keepalive; 0 = none */
 	struct sa_lifetime lifetime;
 	uint16_t path_mtu; /* largest outer packet */
 	uint16_t pad_to;
@@ -137,15 +137,15 @@ struct sa_cold {
 	struct sa_lifetime lifetime;
 	struct numbers *numbers;
 	uint64_t created; /* ns */
-	uint64_t keepalive_ns;
-	uint32_t dummy_rate;
+	uint32_t keepalive_ms, dummy_rate;
+	uint32_t first_used_s; /* when control's look first found packets; 0 = never */
 	uint16_t path_mtu;
 	uint16_t told; /* which limits were announced: one bit per limit */
 	bool ended;    /* on its way out: nothing is due any more */
-	/* What control saw at its last look: packets of the key; when such were first and last
-	 * found new, 0 = never; when a keepalive was sent, and until when the dummies are. ns.
+	/* What control saw at its last look: packets of the key; when such were last found new, 0 =
+	 * never; when a keepalive was sent, and until when the dummies are. ns.
 	 */
-	uint64_t packets, first_used, last_used, kept_alive, dummies_until;
+	uint64_t packets, last_used, kept_alive, dummies_until;
 };
 _Static_assert(sizeof(struct sa_cold) <= 256, "the budget of the cold part");
 
