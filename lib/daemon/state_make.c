@@ -234,6 +234,15 @@ make(struct daemons *d, uint32_t index, const struct xfrm_sa *x, const struct ti
 	return daemons_errno(rc);
 }
 
+/* So many seconds ago, on the gateway's clock; never 0. */
+static uint32_t
+second_of(uint64_t now, uint64_t ago)
+{
+	uint64_t second = now / NS_PER_SECOND;
+
+	return second > ago ? (uint32_t)(second - ago) : 1;
+}
+
 /* Times go on from what the daemon remembers of the SA (XFRMA_LTIME_VAL). */
 static void
 times_set(struct daemons *d, uint32_t index, const struct xfrm_sa *x)
@@ -249,8 +258,7 @@ times_set(struct daemons *d, uint32_t index, const struct xfrm_sa *x)
 		cold->created = now - RTE_MIN(now, (wall - s->added) * NS_PER_SECOND);
 	}
 	if (x->used.use_time != 0 && x->used.use_time <= wall)
-		cold->first_used =
-			now - RTE_MIN(now - 1, (wall - x->used.use_time) * NS_PER_SECOND);
+		cold->first_used_s = second_of(now, wall - x->used.use_time);
 }
 
 static void
@@ -357,7 +365,7 @@ state_renew(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct e
 	}
 	after = sa_cold(&d->gw->sas, sa);
 	after->created = before->created;
-	after->first_used = before->first_used;
+	after->first_used_s = before->first_used_s;
 	after->last_used = before->last_used;
 	after->packets = before->packets;
 	after->kept_alive = before->kept_alive;

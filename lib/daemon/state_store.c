@@ -344,7 +344,7 @@ life_read(const struct daemons *d, uint32_t sa, struct xfrm_sa *x)
 	sa_counts_read(d->gw, sa, &counts);
 	x->used.bytes = counts.bytes;
 	x->used.packets = counts.packets;
-	x->used.use_time = wall_of(d, cold->first_used);
+	x->used.use_time = wall_of(d, cold->first_used_s * NS_PER_SECOND);
 	x->lastused = wall_of(d, cold->last_used);
 	/* The last look was a while ago. */
 	if (counts.packets != cold->packets) {

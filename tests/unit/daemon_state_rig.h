@@ -23,7 +23,7 @@
 
 static const char rig_file[] =
 	"version: 1\n"
-	"gateway: {max_sas: 4096, max_routes: {v4: 256, v6: 256}, mbufs: 1024, key_cache: 64Ki}\n"
+	"gateway: {max_sas: 32Ki, max_routes: {v4: 256, v6: 256}, mbufs: 1024, key_cache: 64Ki}\n"
 	"ports:\n"
 	"  - {name: wan, device: net_null0, side: black, addresses: [192.0.2.1/24]}\n"
 	"  - {name: lan, device: net_null1, side: red, addresses: [10.1.0.1/16]}\n"

@@ -1,6 +1,12 @@
 /* SAs of daemons: what is answered, what is told, and what the tables of the gateway then say. */
 #include "unit.h"
 
+#include <inttypes.h>
+#include <malloc.h>
+
+#include <rte_cycles.h>
+#include <rte_malloc.h>
+
 #include "daemon_state_rig.h"
 #include "ctl/report.h"
 #include "sad/sad.h"
@@ -474,6 +480,42 @@ orphans_end_when_they_are_replaced(void **state)
 	daemon_client_gone(rig.d, &after);
 }
 
+static uint64_t
+memory_in_use(void)
+{
+	struct rte_malloc_socket_stats heap;
+
+	assert_int_equal(rte_malloc_get_socket_stats(0, &heap), 0);
+	return heap.heap_allocsz_bytes + mallinfo2().uordblks;
+}
+
+/* The slabs, the keys' numbers and windows, the ties: all that an SA has, but for tables of a fixed
+ * size.
+ */
+static void
+an_sa_takes_less_than_a_kilobyte(void **state)
+{
+	enum {
+		N = 24000
+	};
+	struct daemon_client c = rig_client(1, 0, true);
+	uint64_t before = memory_in_use(), began = rte_get_tsc_cycles();
+	uint64_t took;
+
+	for (uint32_t i = 0; i < N; i++) {
+		struct xfrm_sa a = rig_sa(i % 2 == 0, 0xc0000000 + i, 1);
+
+		a.reqid = 1 + i / 2;
+		memcpy(a.key.octets, &i, sizeof(i));
+		assert_int_equal(rig_put(&c, XFRM_NEWSA, &a), 0);
+	}
+	took = rte_get_tsc_cycles() - began;
+	print_message("# %" PRIu64 " octets an SA, %" PRIu64 " a second with what the test adds\n",
+		      (memory_in_use() - before) / N, N * rte_get_tsc_hz() / took);
+	assert_true((memory_in_use() - before) / N <= 1024);
+	daemon_client_gone(rig.d, &c);
+}
+
 int
 main(void)
 {
@@ -493,6 +535,7 @@ main(void)
 		RIG(a_dump_lists_all_and_says_when_it_changed),
 		RIG(orphans_forward_for_an_hour),
 		RIG(orphans_end_when_they_are_replaced),
+		RIG(an_sa_takes_less_than_a_kilobyte),
 	};
 
 	if (rig_eal() < 0)
