@@ -6,48 +6,10 @@ import contextlib
 import tempfile
 
 from guest import Guest
-from ike_lab import (BLACK4, BLACK6, HOST4, HOST6, ID, NET4, NET6, ROUTER4, ROUTER6, SECRET, IkeLab, deafen, mirrored)
+from ike_lab import BLACK4, BLACK6, HOST4, HOST6, NET4, NET6, ROUTER4, ROUTER6, IkeLab, connection, deafen, mirrored
 from lab import Lab, wait_for
 
 BLACK_MAC, GUEST_MAC = "02:e5:00:00:00:00", "02:e5:00:00:03:00"
-
-
-def connection(outer=4, inner=4, esp="aes128gcm16-esn", child="", conn=""):
-    """A swanctl.conf of site a; the guest has it with the ends exchanged."""
-    black, net = ((BLACK4, BLACK6)[outer == 6], (NET4, NET6)[inner == 6])
-    networks = "" if "transport" in child else f"local_ts = {net[0]}\n remote_ts = {net[1]}\n"
-    return f"""
-connections {{
-	site {{
-		version = 2
-		local_addrs = {black[0]}
-		remote_addrs = {black[1]}
-		proposals = aes128gcm16-prfsha256-x25519
-		{conn}
-		local {{
-			auth = psk
-			id = {ID[0]}
-		}}
-		remote {{
-			auth = psk
-			id = {ID[1]}
-		}}
-		children {{
-			net {{
-				{networks}
-				esp_proposals = {esp}
-				rekey_time = 1h
-				{child}
-			}}
-		}}
-	}}
-}}
-secrets {{
-	ike-site {{
-		secret = "{SECRET}"
-	}}
-}}
-"""
 
 
 class GuestCharon:

@@ -13,7 +13,8 @@ import time
 
 import echo
 from guest import image, xfrm_errors, xfrm_states
-from guest_ike import BLACK4, BLACK6, HOST4, HOST6, connection, guest_sites
+from guest_ike import guest_sites
+from ike_lab import BLACK4, BLACK6, HOST4, HOST6, connection
 from lab import sh, wait_for
 from tap import Skip, add_case, case, check, main, once, same
 

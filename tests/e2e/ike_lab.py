@@ -68,6 +68,43 @@ def mirrored(text, side):
     return text
 
 
+def connection(outer=4, inner=4, esp="aes128gcm16-esn", child="", conn="", remote=None):
+    """A swanctl.conf of site a; see mirrored() for the other end's."""
+    black, net = ((BLACK4, BLACK6)[outer == 6], (NET4, NET6)[inner == 6])
+    networks = "" if "transport" in child else f"local_ts = {net[0]}\n remote_ts = {net[1]}\n"
+    return f"""
+connections {{
+	site {{
+		version = 2
+		local_addrs = {black[0]}
+		remote_addrs = {remote or black[1]}
+		proposals = aes128gcm16-prfsha256-x25519
+		{conn}
+		local {{
+			auth = psk
+			id = {ID[0]}
+		}}
+		remote {{
+			auth = psk
+			id = {ID[1]}
+		}}
+		children {{
+			net {{
+				{networks}
+				esp_proposals = {esp}
+				{child}
+			}}
+		}}
+	}}
+}}
+secrets {{
+	ike-site {{
+		secret = "{SECRET}"
+	}}
+}}
+"""
+
+
 class Daemon:
     """A program under the preload library, in the namespaces of a gateway, with files of its own laid over /etc."""
 

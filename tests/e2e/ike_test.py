@@ -4,47 +4,10 @@ import contextlib
 import re
 import time
 
-from ike_lab import BLACK4, BLACK6, HOST4, ID, NET4, NET6, SECRET, guide
+from ike_lab import BLACK4, BLACK6, HOST4, ID, connection, guide
 from ike_pump import RATE, Pump, answered, gone, pinged, pumped, sites
 from lab import sh, wait_for
 from tap import case, check, main, once, same
-
-
-def connection(outer=4, inner=4, esp="aes128gcm16-esn", child="", conn="", remote=None):
-    """A swanctl.conf of site a."""
-    black, net = ((BLACK4, BLACK6)[outer == 6], (NET4, NET6)[inner == 6])
-    networks = "" if "transport" in child else f"local_ts = {net[0]}\n remote_ts = {net[1]}\n"
-    return f"""
-connections {{
-	site {{
-		version = 2
-		local_addrs = {black[0]}
-		remote_addrs = {remote or black[1]}
-		proposals = aes128gcm16-prfsha256-x25519
-		{conn}
-		local {{
-			auth = psk
-			id = {ID[0]}
-		}}
-		remote {{
-			auth = psk
-			id = {ID[1]}
-		}}
-		children {{
-			net {{
-				{networks}
-				esp_proposals = {esp}
-				{child}
-			}}
-		}}
-	}}
-}}
-secrets {{
-	ike-site {{
-		secret = "{SECRET}"
-	}}
-}}
-"""
 
 
 def start(lab, text=None, options=""):
