@@ -13,6 +13,9 @@ state_named(const struct cause *c, const struct xfrm_ae *ae, bool to_change, uin
 	if (s == NULL && state_of_file(c->d, &ae->id) != SA_NONE && to_change)
 		return err_set(err, -EPERM, "SPI 0x%08x is of the gateway's file", ae->id.spi);
 	/* IPComp has no numbers to set; but charon asks for them when it moves a pair. */
+	if (s != NULL && s->kind == STATE_LARVAL && to_change)
+		return err_set(err, -EINVAL, "SPI 0x%08x has no SA yet: XFRM_MSG_UPDSA first",
+			       s->spi);
 	if (s == NULL || s->kind == STATE_LARVAL || (to_change && s->kind != STATE_ESP))
 		return err_set(err, -ESRCH, "no SA in use has SPI 0x%08x, protocol %u", ae->id.spi,
 			       ae->id.proto);
@@ -77,6 +80,23 @@ ae_tell(const struct cause *c, const struct xfrm_sa *x)
 		c->d->out.event(c->d->out.ctx, XFRM_GROUP_AEVENTS, event, out.at - event);
 }
 
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* Nobody can make an SA younger than it is. */
+static void
+used_raise(struct xfrm_sa *x, const struct xfrm_used *used)
+{
+	x->has |= XFRM_HAS_LTIME;
+	x->used.packets = RTE_MAX(x->used.packets, used->packets);
+	x->used.bytes = RTE_MAX(x->used.bytes, used->bytes);
+	x->used.add_time = earlier(x->used.add_time, used->add_time);
+	x->used.use_time = earlier(x->used.use_time, used->use_time);
+}
+
 /* A higher number takes an SA of its own, made under the same key; a lower one is what the daemon
  * saw last, and we know better.
  */
@@ -101,10 +121,8 @@ ae_new_request(struct cause *c, struct xfrm_out *reply, struct err *err)
 		x.replay.oseq = RTE_MAX(x.replay.oseq, ae.replay.oseq);
 		x.replay.seq = RTE_MAX(x.replay.seq, ae.replay.seq);
 	}
-	if ((ae.has & XFRM_HAS_LTIME) != 0) {
-		x.has |= XFRM_HAS_LTIME;
-		x.used = ae.used;
-	}
+	if ((ae.has & XFRM_HAS_LTIME) != 0)
+		used_raise(&x, &ae.used);
 	if (raise || (ae.has & XFRM_HAS_LTIME) != 0)
 		rc = state_renew(d, index, &x, err);
 	if (rc == 0)

@@ -369,9 +369,13 @@ state_renew(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct e
 	after->last_used = before->last_used;
 	after->packets = before->packets;
 	after->kept_alive = before->kept_alive;
+	/* Of limits that are the same nobody is told twice. */
+	if (memcmp(&after->lifetime, &before->lifetime, sizeof(after->lifetime)) == 0)
+		after->told = before->told;
+	else
+		s->soft_sent = false;
 	tie_sa_point(d->ties, &s->node, sa, sa_at(&d->gw->sas, sa)->generation);
 	times_set(d, index, x);
-	s->soft_sent = false;
 	sa_leave(d, old);
 	d->changes++;
 	return 0;

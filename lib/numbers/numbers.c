@@ -151,8 +151,19 @@ conflict_check(const struct numbers_reg *reg, const struct numbers_ask *ask,
 	return 0;
 }
 
+/* An SA that ends to be there again under another address. */
+static bool
+is_left(const struct numbers_live *l, const struct numbers_ask *ask)
+{
+	for (const struct numbers *u = l->users; u != NULL; u = u->next) {
+		if (!u->leaving || u->id.spi != ask->id.spi)
+			return false;
+	}
+	return true;
+}
+
 /* Where a key may have several records: that of the SA replaced, that of the same SA, any that is
- * free. */
+ * left or free. */
 static uint32_t
 pick_shared(const struct records *rs, const struct numbers_ask *ask, const struct record_hash *hash)
 {
@@ -166,7 +177,7 @@ pick_shared(const struct records *rs, const struct numbers_ask *ask, const struc
 			return i;
 		if (r->tag == tag)
 			own = i;
-		else if (!r->in_use)
+		else if (!r->in_use || is_left(r->live, ask))
 			dead = i;
 	}
 	return own != RECORD_NONE ? own : dead;
@@ -271,7 +282,8 @@ job_make(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_a
 	 struct numbers_job **job, struct err *err)
 {
 	const struct replay *w = l->window;
-	bool raise = ask->start > live_used(l);
+	bool raise = ask->start > live_used(l) || ask->packets > cell_get(&l->lane->packets) ||
+		     ask->bytes > cell_get(&l->lane->bytes);
 	bool resize = w != NULL && (w->window != ask->window || w->esn != ask->esn);
 	struct numbers_job *j;
 	int rc;
@@ -290,9 +302,11 @@ job_make(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_a
 		}
 	}
 	j->live = l;
-	j->lane = w == NULL ? l->lane : NULL;
+	j->lane = l->lane;
 	j->old = l->window;
 	j->start = ask->start;
+	j->packets = ask->packets;
+	j->bytes = ask->bytes;
 	j->floor_before = l->floor;
 	j->next = l->jobs;
 	l->floor = RTE_MAX(l->floor, ask->start);
@@ -440,12 +454,23 @@ numbers_release(struct numbers_reg *reg, struct numbers *n, uint64_t now)
 	bury(reg, l, now);
 }
 
+static void
+cell_raise(uint64_t *cell, uint64_t n)
+{
+	uint64_t now = cell_get(cell);
+
+	if (n > now)
+		cell_add(cell, n - now);
+}
+
 void
 numbers_job_run(struct numbers_job *job)
 {
 	struct replay *w = job->old;
 
-	if (job->lane != NULL) {
+	cell_raise(&job->lane->packets, job->packets);
+	cell_raise(&job->lane->bytes, job->bytes);
+	if (w == NULL) {
 		lane_raise(job->lane, job->start);
 	} else {
 		if (job->fresh != NULL) {

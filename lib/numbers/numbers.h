@@ -75,7 +75,7 @@ struct numbers_ask {
 	uint16_t worker;	 /* the one that shall own them, if the key has no owner yet */
 	uint32_t window;	 /* in; replay_window_valid() */
 	uint64_t start;		 /* out: the last number already used; in: the highest accepted */
-	uint64_t packets, bytes; /* counted already, by a key that is not in use */
+	uint64_t packets, bytes; /* counted already; what a key in use counts is only raised */
 	const struct numbers *replaces; /* of the SA whose place this one takes, or NULL */
 };
 
@@ -91,7 +91,7 @@ void numbers_free(struct numbers_reg *reg);
 /* Finds or makes the numbers of a key.
  *
  * *job is NULL where nothing is left to be done. Else the key is in use and the owner must do
- * something first (go on in a window of another size, raise a number): mail it numbers_job_run(),
+ * something first (go on in a window of another size, raise a number or a count): mail it numbers_job_run(),
  * then call numbers_job_done(), then publish the SA. Jobs of one owner run in the order they were
  * made.
  *

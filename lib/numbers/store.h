@@ -22,10 +22,11 @@ struct numbers_live {
 struct numbers_job {
 	struct numbers_job *next;
 	struct numbers_live *live;
-	struct lane *lane;    /* to be raised, or NULL */
+	struct lane *lane;    /* whose counters, and out whose number, are to be raised */
 	struct replay *old;   /* current when the job was made; NULL out */
 	struct replay *fresh; /* to go on in, or NULL */
 	uint64_t start, floor_before;
+	uint64_t packets, bytes;
 	bool ran;
 };
 
