@@ -321,10 +321,15 @@ again_connected(int fd)
 	}
 	reqids = sas_lose(&n);
 	for (int i = 0; i < BUCKETS && reqids != NULL; i++)
-		for (const struct kept *k = table[i]; k != NULL; k = k->next)
-			if (k->reqid == 0 ||
-			    bsearch(&k->reqid, reqids, n, sizeof(*reqids), by_number) == NULL)
-				ask(fd, UPDPOLICY, k->body, k->len);
+		for (struct kept **at = &table[i], *k; (k = *at) != NULL;) {
+			if (k->reqid != 0 &&
+			    bsearch(&k->reqid, reqids, n, sizeof(*reqids), by_number) != NULL) {
+				forget(at);
+				continue;
+			}
+			ask(fd, UPDPOLICY, k->body, k->len);
+			at = &k->next;
+		}
 	free(reqids);
 	pthread_mutex_unlock(&lock);
 }

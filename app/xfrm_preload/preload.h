@@ -82,6 +82,8 @@ struct real {
 
 const struct real *real(void);
 
+int64_t now_ms(void);
+
 /* A connection whose other end is root's and has taken our hello; -1: there is none now, and where
  * somebody has to mend that, a line on standard error said why, once.
  */
@@ -103,7 +105,7 @@ void link_bind(struct link *l, int fd, uint32_t pid, uint32_t groups);
 bool link_ready(struct link *l, int fd);
 /* The connection that had that generation has ended: who waits for answers gets `error`. */
 void link_lost(struct link *l, int fd, uint32_t generation, int error);
-/* Notes requests that go out. */
+/* pending.c. Notes requests that go out. */
 void link_asked(struct link *l, const struct msghdr *msg, size_t len);
 /* The first of them did not go out after all. */
 void link_unasked(struct link *l, const struct msghdr *msg);

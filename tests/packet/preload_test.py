@@ -222,6 +222,62 @@ ask(s, 9); say(head(s.recv(100))[3])
         same(int(c.line()), 9, "answer")
 
 
+@case("a gateway that starts anew hears of policies again, and the daemon a soft expire for each SA; one that goes on, nothing")
+def again():
+    with child("""
+def request(kind, body):
+    s.send(struct.pack("=IHHII", 16 + len(body), kind, 5, kind, 0) + body); s.recv(200)
+def sa(spi, reqid, key):
+    b = bytearray(224); b[56:60] = bytes([192, 0, 2, 1]); b[72:76] = struct.pack(">I", spi); b[76] = 50
+    struct.pack_into("=IHB", b, 208, reqid, 2, 1)
+    return bytes(b) + key
+def policy(dst, reqid, spi):
+    t = bytearray(64); t[16:20] = struct.pack(">I", spi); struct.pack_into("=I", t, 44, reqid)
+    b = bytearray(168); b[:2] = bytes(dst); b[160] = 1
+    return bytes(b) + struct.pack("=HH", 68, 5) + bytes(t)
+s, e = open_socket(), open_socket(3)
+request(16, sa(0xc1, 1, b"a secret of length 23.."))
+request(26, sa(0xc2, 1, b"")); request(16, sa(0xc3, 3, b""))
+request(17, sa(0xc3, 3, b"")[56:72] + struct.pack(">IHBB", 0xc3, 2, 50, 0)[:4] + struct.pack("=HBB", 2, 50, 0))
+request(19, policy([10, 1], 1, 0xc1)); request(25, policy([10, 2], 1, 0)); request(19, policy([10, 3], 2, 0))
+request(19, policy([10, 4], 2, 0))
+request(20, policy([10, 4], 2, 0)[:56] + bytes([0, 0, 0, 0, 1, 0, 0, 0]))
+for turn in range(2):
+    say("ready")
+    line()
+    spis = []
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        select.select([e], [], [], 0.1)
+        try:
+            octets = e.recv(4096, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            continue
+        spis.append(octets[16 + 72:16 + 76].hex()); assert head(octets)[1:] == (24, 0, 0, 0) and len(octets) == 248
+        assert b"secret" not in octets
+    say(*sorted(spis))
+""") as (server, c, _):
+        lost, datagrams, serve = [False], [], server.serve
+
+        def answer(kind, seq, pid):
+            lost[0] &= kind != 25
+            error = -3 if lost[0] and kind in (18, 21) else 0
+            return struct.pack("=IHHIIi", 36, ERROR, 0, seq, pid, error) + bytes(16)
+        server.answer = answer
+        server.serve = lambda s, octets, sockets: (datagrams.append(octets), serve(s, octets, sockets))
+        for is_new, told, policies in ((False, "", set()), (True, "000000c1 000000c2", {b"\n\2", b"\n\3"})):
+            same(c.line(), "ready", "child")
+            server.close()
+            lost[0] = is_new
+            del datagrams[:]
+            server.open()
+            c.go()
+            same(c.line(), told, f"SAs told, with a gateway that is {'new' if is_new else 'the same'}")
+            again = [d for d in datagrams if struct.unpack("=IH", d[:6])[1] == 25]
+            same({d[16:18] for d in again}, policies, "policies installed again")
+            same(len(again), len(policies), "and each once")
+
+
 @case("a thread that sleeps in recv, and one in poll, wake and go on with the next gateway")
 def sleepers():
     with child("""
