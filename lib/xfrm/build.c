@@ -1,5 +1,7 @@
 #include <errno.h>
 
+#include <openssl/crypto.h>
+
 #include "xfrm/fields.h"
 #include "xfrm/put.h"
 
@@ -67,6 +69,8 @@ put_end(struct put *p)
 	uint32_t len = (uint32_t)(p->out->at - p->begin);
 
 	if (p->full) {
+		/* Keys may be in what did fit. */
+		OPENSSL_cleanse(p->begin, p->out->at - p->begin);
 		p->out->at = p->begin;
 		return -EMSGSIZE;
 	}

@@ -1,7 +1,7 @@
 /* Inside the codec: writing one message.
  *
  * put_begin notes where it starts; a piece that does not fit marks the message, and put_end then
- * takes all of it back, so that callers ask once.
+ * wipes and takes back all of it, so that callers ask once.
  */
 #ifndef XFRM_PUT_H
 #define XFRM_PUT_H

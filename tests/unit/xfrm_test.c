@@ -287,7 +287,18 @@ what_random(uint8_t family)
 	what.mapping.new_sport = 4501;
 }
 
-/* What lay in the buffer is never sent, and what does not fit leaves no trace. */
+static bool
+is_blank(const uint8_t *octets, size_t n)
+{
+	uint8_t all = 0;
+
+	for (size_t i = 0; i < n; i++)
+		all |= octets[i];
+	return all == 0;
+}
+
+/* What lay in the buffer is never sent, and what does not fit leaves no trace, least of all a key.
+ */
 static void
 writers_write_all_or_nothing(void **state)
 {
@@ -310,9 +321,12 @@ writers_write_all_or_nothing(void **state)
 			if (n < writers[i].least || *(uint32_t *)a != n || a[n] != 0xa5)
 				fail_msg("%s: %zu octets", writers[i].name, n);
 			for (size_t room = 0; room < n; room++) {
+				memset(b, 0, room);
 				out = (struct xfrm_out) { b, b + room };
 				if (writers[i].put(&out) != -EMSGSIZE || out.at != b)
 					fail_msg("%s: %zu octets in %zu", writers[i].name, n, room);
+				if (!is_blank(b, room))
+					fail_msg("%s: octets stay in %zu", writers[i].name, room);
 			}
 		}
 	}
