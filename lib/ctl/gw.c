@@ -437,7 +437,7 @@ static const struct part {
 int
 gw_start(struct gw *gw, const struct gw_options *options, struct conf *conf, struct err *err)
 {
-	*gw = (struct gw) { .options = *options, .conf = conf };
+	*gw = (struct gw) { .options = *options, .conf = conf, .n_confs = 1 };
 	for (gw->n_up = 0; gw->n_up < RTE_DIM(parts); gw->n_up++) {
 		int rc = parts[gw->n_up].init(gw, err);
 

@@ -105,6 +105,7 @@ struct gw {
 	struct gw_hooks hooks;
 	struct gw_resolver resolver;
 	struct conf *conf;
+	uint32_t n_confs; /* how many there were, this one included: 1 from the start */
 	const struct engine *engines[GW_ENGINES_MAX]; /* in the file's order of preference */
 	uint16_t n_engines;
 	uint16_t n_workers;

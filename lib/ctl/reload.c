@@ -162,6 +162,7 @@ swap(struct gw *gw, struct next *n)
 	free(gw->sa_books);
 	free(gw->policy_books);
 	gw->conf = n->conf;
+	gw->n_confs++;
 	gw->sa_books = n->sas;
 	gw->policy_books = n->policies;
 	n->conf = NULL;

@@ -84,8 +84,8 @@ struct daemons {
 	struct daemon_owner *owners[OWNER_BUCKETS];
 	uint32_t n_owners;
 	uint64_t ticked; /* s */
-	/* The file's, sorted; of which configuration. */
-	const struct conf *file;
+	/* The file's, sorted; of which configuration, as gw->n_confs counts them. */
+	uint32_t file;
 	struct file_sa *file_sas;
 	uint32_t n_random;
 	uint32_t random[64];
@@ -144,8 +144,9 @@ uint32_t daemons_now(const struct daemons *d); /* s of the gateway's clock */
 
 /* The SA of a state: made, published, tied. The state is written already. */
 int state_open(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct err *err);
-/* An SA as x says in the place of the state's, under the same key. */
-int state_renew(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct err *err);
+/* An SA as x says in the place of the state's, under the same key, for the policies of a tie. */
+int state_renew(struct daemons *d, uint32_t index, const struct xfrm_sa *x, const struct tie *tie,
+		struct err *err);
 /* Ends state and SA, without an event. */
 void state_end(struct daemons *d, uint32_t index);
 /* Whether we can serve it at all. */

@@ -124,7 +124,7 @@ ae_new_request(struct cause *c, struct xfrm_out *reply, struct err *err)
 	if ((ae.has & XFRM_HAS_LTIME) != 0)
 		used_raise(&x, &ae.used);
 	if (raise || (ae.has & XFRM_HAS_LTIME) != 0)
-		rc = state_renew(d, index, &x, err);
+		rc = state_renew(d, index, &x, state_at(d, index)->node.tie, err);
 	if (rc == 0)
 		ae_tell(c, &x);
 	xfrm_sa_wipe(&x);

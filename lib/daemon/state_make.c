@@ -348,16 +348,17 @@ sa_leave(struct daemons *d, uint32_t sa)
 }
 
 int
-state_renew(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct err *err)
+state_renew(struct daemons *d, uint32_t index, const struct xfrm_sa *x, const struct tie *tie,
+	    struct err *err)
 {
 	struct state *s = state_at(d, index);
 	uint32_t old = s->node.index, sa = SA_NONE;
 	const struct sa_cold *before = sa_cold(&d->gw->sas, old);
 	struct sa_cold *after;
-	int rc = make(d, index, x, s->node.tie, old, &sa, err);
+	int rc = make(d, index, x, tie, old, &sa, err);
 
 	if (rc == 0)
-		rc = sa_publish(d->gw, sa, old, err);
+		rc = daemons_errno(sa_publish(d->gw, sa, old, err));
 	if (rc < 0) {
 		if (sa != SA_NONE)
 			sa_unmake(d->gw, sa);

@@ -21,6 +21,20 @@ key_of_move(const struct xfrm_move *m, uint32_t if_id, bool inbound, struct tie_
 	tie_key_of_sa(&x, inbound, key);
 }
 
+/* Nobody else may have the SPI at the new address. EEXIST would mean that all is done. */
+static int
+place_check(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct err *err)
+{
+	char text[ADDR_TEXT_SIZE];
+	uint32_t there = index;
+
+	state_find(d, &x->id, &x->mark, &there);
+	if (there == index && state_of_file(d, &x->id) == SA_NONE)
+		return 0;
+	return err_set(err, -EINVAL, "SPI 0x%08x is there already at %s", x->id.spi,
+		       addr_text(&x->id.dst, text));
+}
+
 /* One SA to its new addresses. */
 static int
 sa_move(struct daemons *d, uint32_t index, const struct xfrm_move *m,
@@ -42,9 +56,14 @@ sa_move(struct daemons *d, uint32_t index, const struct xfrm_move *m,
 		x.encap = all->encap;
 	}
 	tie_key_of_sa(&x, inbound, &key);
-	rc = tie_get_heir(d->ties, &key, before, &tie, err);
+	rc = place_check(d, index, &x, err);
 	if (rc == 0)
-		rc = state_renew(d, index, &x, err);
+		rc = tie_get_heir(d->ties, &key, before, &tie, err);
+	if (rc == 0) {
+		rc = state_renew(d, index, &x, tie, err);
+		if (rc < 0)
+			tie_put(d->ties, tie);
+	}
 	if (rc < 0) {
 		xfrm_sa_wipe(&x);
 		return rc;

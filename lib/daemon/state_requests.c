@@ -138,7 +138,7 @@ change(const struct cause *c, uint32_t index, struct xfrm_sa *x, struct err *err
 	}
 	xfrm_sa_wipe(&old);
 	if (rc == 0 && s->kind == STATE_ESP)
-		rc = state_renew(c->d, index, x, err);
+		rc = state_renew(c->d, index, x, s->node.tie, err);
 	if (rc == 0)
 		rc = state_write(c->d, index, x, err);
 	if (rc == 0)

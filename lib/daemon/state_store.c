@@ -102,7 +102,7 @@ file_read(struct daemons *d)
 {
 	const struct conf *conf = d->gw->conf;
 
-	if (d->file == conf)
+	if (d->file == d->gw->n_confs)
 		return;
 	free(d->file_sas);
 	d->file_sas = calloc(conf->n_sas + 1, sizeof(d->file_sas[0]));
@@ -111,7 +111,7 @@ file_read(struct daemons *d)
 	for (uint32_t i = 0; i < conf->n_sas; i++)
 		d->file_sas[i] = (struct file_sa) { conf->sas[i].spi, i };
 	qsort(d->file_sas, conf->n_sas, sizeof(d->file_sas[0]), by_spi);
-	d->file = conf;
+	d->file = d->gw->n_confs;
 }
 
 uint32_t
