@@ -176,6 +176,7 @@ class Charon(Daemon):
         before = self.said().count("spawning") if os.path.exists(self.log) else 0
         self.launch("/usr/sbin/charon-systemd")
         self.up(lambda: self.said().count("spawning") > before)
+        self.lab.espctl(self.side, "wait-client", "--pid", self.process.pid)
         wait_for(f"{self.name} takes its configuration", self.loads)
         return self
 
@@ -219,6 +220,7 @@ class Pluto(Daemon):
         """As ipsec.service does: both flushes, then the daemon."""
         self.flush()
         self.launch("/usr/libexec/ipsec/pluto --config /etc/ipsec.conf --nofork --stderrlog")
+        self.lab.espctl(self.side, "wait-client", "--pid", self.process.pid)
         self.up(self.answers)
         return self
 
