@@ -91,9 +91,9 @@ void numbers_free(struct numbers_reg *reg);
 /* Finds or makes the numbers of a key.
  *
  * *job is NULL where nothing is left to be done. Else the key is in use and the owner must do
- * something first (go on in a window of another size, raise a number or a count): mail it numbers_job_run(),
- * then call numbers_job_done(), then publish the SA. Jobs of one owner run in the order they were
- * made.
+ * something first (go on in a window of another size, raise a number or a count): mail it
+ * numbers_job_run(), then call numbers_job_done(), then publish the SA. Jobs of one owner run in
+ * the order they were made.
  *
  * -EINVAL: no such window; -ERANGE: start is beyond 32 bits without ESN; -ENOMEM, -ENOSPC;
  * -EEXIST: a counter mode's key and salt are those of another SA in use, either direction. Fine

@@ -49,8 +49,8 @@ attr_at(const uint8_t *octets, size_t at)
 static int
 ae_send(struct daemon_client *c, uint16_t type, const struct xfrm_ae *ae)
 {
-	const uint16_t flags = type == XFRM_NEWAE ? XFRM_F_REQUEST | XFRM_F_ACK | XFRM_F_REPLACE :
-						    XFRM_F_REQUEST;
+	const uint16_t flags =
+		type == XFRM_NEWAE ? XFRM_F_REQUEST | XFRM_F_ACK | XFRM_F_REPLACE : XFRM_F_REQUEST;
 	const struct xfrm_head head = { type, flags, 7, NL_PID };
 	uint8_t message[XFRM_DATAGRAM_MAX];
 	struct xfrm_out out = { message, message + sizeof(message) };
