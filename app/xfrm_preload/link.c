@@ -27,6 +27,7 @@ static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static bool helper_runs;
 static uint32_t n_pids;
 
+static pid_t home; /* the process that all this is of */
 static uint64_t instance;
 static _Atomic bool is_daemon;
 
@@ -293,6 +294,7 @@ fork_parent(void)
 static void
 fork_child(void)
 {
+	home = getpid();
 	pthread_mutex_init(&all, NULL);
 	pthread_cond_init(&wake, NULL);
 	for (int i = 0; i < LINKS_MAX; i++)
@@ -310,6 +312,7 @@ begin(void)
 			instance = (uint64_t)now_ms() << 32 | (uint32_t)getpid();
 	for (int i = 0; i < LINKS_MAX; i++)
 		pthread_mutex_init(&links[i].lock, NULL);
+	home = getpid();
 	pthread_atfork(fork_before, fork_parent, fork_child);
 }
 
@@ -366,10 +369,17 @@ link_open(int type)
 	return fd;
 }
 
+/* A child of vfork() has our memory, but descriptors of its own, and closes most of them. */
+static bool
+is_elsewhere(void)
+{
+	return getpid() != home;
+}
+
 void
 link_share(struct link *l, int fd)
 {
-	if (fd >= FDS_MAX)
+	if (fd >= FDS_MAX || is_elsewhere())
 		return;
 	pthread_mutex_lock(&all);
 	l->refs++;
@@ -384,7 +394,7 @@ link_close(int fd)
 {
 	struct link *l = link_of(fd);
 
-	if (l == NULL)
+	if (l == NULL || is_elsewhere())
 		return;
 	/* Nobody may be about to put another file under this number. */
 	pthread_mutex_lock(&l->lock);
@@ -486,7 +496,7 @@ links_unwatch(int epoll)
 	for (int i = 0; i < LINKS_MAX; i++) {
 		struct link *l = &links[i];
 
-		if (atomic_load(&top) == 0)
+		if (atomic_load(&top) == 0 || is_elsewhere())
 			return;
 		if (!l->used || l->n_watches == 0)
 			continue;

@@ -486,5 +486,23 @@ for i in (2, 3):
             c.end()
 
 
+@case("children that close all: by fork, and by vfork, which leaves them their parent's memory")
+def children():
+    with running() as g:
+        c = Child(g.path, """
+import subprocess
+s = open_socket(3)
+for enter in (None, lambda: None):
+    subprocess.run(["true"], preexec_fn=enter, check=True)
+    ask(s, 1)
+    say(*head(s.recv(200))[3:4], *s.getsockname()[1:])
+""")
+        try:
+            for how in ("vfork", "fork"):
+                same(c.line(), "1 3", how)
+        finally:
+            c.end()
+
+
 if __name__ == "__main__":
     main()
