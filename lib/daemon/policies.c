@@ -420,9 +420,10 @@ tmpl_moves(struct xfrm_tmpl *t, const struct xfrm_move *m)
 	if (t->id.proto != m->proto || t->mode != m->mode ||
 	    (m->reqid != 0 && t->reqid != m->reqid))
 		return false;
-	/* Transport mode has its ends in the selector, if nothing else says so. */
+	/* Transport mode has its ends in the selector, if nothing else says so: there is nothing to
+	 * be changed. */
 	if (t->mode == XFRM_TRANSPORT && dpolicy_names_no_ends(t))
-		return false;
+		return true;
 	if (!addr_equal(&t->src, &m->old_src) || !addr_equal(&t->id.dst, &m->old_dst))
 		return false;
 	t->src = m->new_src;
@@ -432,37 +433,62 @@ tmpl_moves(struct xfrm_tmpl *t, const struct xfrm_move *m)
 }
 
 static bool
-moves_run(struct xfrm_policy *x, const struct xfrm_migrate *m)
+moves_run(struct xfrm_policy *x, struct xfrm_migrate *m)
 {
 	bool moved = false;
 
 	for (uint8_t i = 0; i < x->n_tmpls; i++)
 		for (uint8_t k = 0; k < m->n_moves; k++)
 			if (tmpl_moves(&x->tmpls[i], &m->moves[k])) {
+				m->moves[k].reqid = x->tmpls[i].reqid;
 				moved = true;
 				break;
 			}
 	return moved;
 }
 
+/* The policy as it will be. */
+static int
+migrated(const struct dpolicies *dp, struct xfrm_migrate *m, const struct dpolicies_cause *cause,
+	 struct dpolicy **p, struct xfrm_policy *x, struct err *err)
+{
+	int rc;
+
+	*p = named(dp, &m->policy, err);
+	if (*p == NULL)
+		return -ENOENT;
+	rc = may_check(dp, *p, cause->owner, err);
+	if (rc < 0)
+		return rc;
+	dpolicy_read(dp, *p, x);
+	if (!moves_run(x, m))
+		return err_set(err, -ENOENT, "policy %u has no template with the old addresses",
+			       (*p)->index);
+	return 0;
+}
+
+int
+dpolicies_migrate_check(const struct dpolicies *dp, struct xfrm_migrate *m,
+			const struct dpolicies_cause *cause, struct err *err)
+{
+	struct xfrm_policy x;
+	struct dpolicy *p;
+
+	return migrated(dp, m, cause, &p, &x, err);
+}
+
 int
 dpolicies_migrate(struct dpolicies *dp, const struct xfrm_migrate *m,
 		  const struct dpolicies_cause *cause, struct err *err)
 {
-	struct dpolicy *p = named(dp, &m->policy, err);
+	struct xfrm_migrate moves = *m;
 	struct xfrm_policy x;
+	struct dpolicy *p;
 	struct draft d;
-	int rc;
+	int rc = migrated(dp, &moves, cause, &p, &x, err);
 
-	if (p == NULL)
-		return -ENOENT;
-	rc = may_check(dp, p, cause->owner, err);
 	if (rc < 0)
 		return rc;
-	dpolicy_read(dp, p, &x);
-	if (!moves_run(&x, m))
-		return err_set(err, -ENOENT, "policy %u has no template with the old addresses",
-			       p->index);
 	rc = draft_make(dp, &x, p->node.tie, &d, err);
 	if (rc < 0)
 		return rc;

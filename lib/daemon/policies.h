@@ -90,6 +90,11 @@ bool dpolicies_view(const struct dpolicies *dp, uint64_t *cursor, struct policy_
 void dpolicies_info(const struct dpolicies *dp, struct xfrm_spd_info *info);
 int dpolicies_info_set(struct dpolicies *dp, const struct xfrm_spd_info *info, struct err *err);
 
+/* Whether dpolicies_migrate() will find what it asks for; before the SAs move. A move without a
+ * reqid gets its template's. As dpolicies_migrate().
+ */
+int dpolicies_migrate_check(const struct dpolicies *dp, struct xfrm_migrate *m,
+			    const struct dpolicies_cause *cause, struct err *err);
 /* The policies' part of MIGRATE, once the SAs have moved: templates with the old addresses get the
  * new ones. No event. -ENOENT: no such policy, or none of its templates moves; -EPERM.
  */

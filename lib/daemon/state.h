@@ -121,6 +121,12 @@ state_at(const struct daemons *d, uint32_t index)
 	return slab_at(&d->states, index);
 }
 
+static inline struct state *
+state_of_node(const struct tie_sa *node)
+{
+	return (struct state *)((uintptr_t)node - offsetof(struct state, node));
+}
+
 /* The state with that identity; the mark counts where the state has one. NULL: none. */
 struct state *state_find(const struct daemons *d, const struct xfrm_ident *id,
 			 const struct xfrm_mark *mark, uint32_t *index);
@@ -132,6 +138,8 @@ int state_take(struct daemons *d, const struct xfrm_sa *x, struct daemon_owner *
 void state_give(struct daemons *d, uint32_t index);
 /* Writes what x says; all but its identity and what the SA keeps itself. */
 int state_write(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct err *err);
+/* Its index, for who has the record alone. */
+uint32_t state_index(const struct daemons *d, const struct state *s);
 /* The chain of another identity. */
 void state_rename(struct daemons *d, uint32_t index, const struct xfrm_sa *x);
 /* All there is to say; with the keys, which the caller wipes. */
@@ -142,6 +150,9 @@ uint32_t daemons_now(const struct daemons *d); /* s of the gateway's clock */
 
 /* ---- state_make.c ---- */
 
+/* The key of its tie. An inbound SA of IPComp, unlike ESP's, is one peer's in transport mode too.
+ */
+void state_tie_key(const struct xfrm_sa *x, bool inbound, struct tie_key *key);
 /* The SA of a state: made, published, tied. The state is written already. */
 int state_open(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct err *err);
 /* An SA as x says in the place of the state's, under the same key, for the policies of a tie. */

@@ -121,7 +121,10 @@ mapping(void *ctx, const struct mapping_event *e)
 		.reqid = s->reqid,
 		.new_sport = e->port,
 	};
+	/* 0 is any port, and to charon no mapping at all. */
 	sa_udp_ports(sa, &m.old_sport, &port);
+	if (m.old_sport == 0)
+		m.old_sport = e->port;
 	m.id.dst.family = m.old_src.family = s->family;
 	m.new_src.family = e->family;
 	memcpy(m.id.dst.octets, s->dst, 16);
@@ -209,8 +212,7 @@ orphan_is_replaced(const struct daemons *d, const struct state *s, uint64_t now_
 	if (s->owner->n_things > s->owner->n_states)
 		return false;
 	for (const struct tie_sa *node = s->node.newer; node != NULL; node = node->newer) {
-		const struct state *other =
-			(const void *)((const char *)node - offsetof(struct state, node));
+		const struct state *other = state_of_node(node);
 
 		if (!owner_is_orphan(other->owner) &&
 		    now_ns - sa_cold(&d->gw->sas, node->index)->created >= REPLACED_NS)

@@ -77,15 +77,33 @@ state_direction(struct daemons *d, const struct xfrm_sa *x, bool larval)
 	return is_wanted(d, x, true) && !is_wanted(d, x, false) ? XFRM_SA_DIR_IN : XFRM_SA_DIR_OUT;
 }
 
+/* An SA of IPComp with that key; the owner's, where one is given. */
+static bool
+comp_is_there(struct daemons *d, const struct tie_key *key, const struct daemon_owner *owner)
+{
+	const struct tie_sa *node;
+	struct tie *tie;
+
+	if (tie_get(d->ties, key, &tie, NULL) < 0)
+		return false;
+	node = tie->newest;
+	while (node != NULL && owner != NULL && state_of_node(node)->owner != owner)
+		node = node->older;
+	tie_put(d->ties, tie);
+	return node != NULL;
+}
+
 /* Of a pair with IPComp, which comes first: what is compressed there is a tunnel's packet. Never
  * compressing is within RFC 3173 section 2.2, and leaves a tunnel.
+ *
+ * charon gives both one reqid. pluto gives IPComp's the next one; what keeps that apart from two
+ * that have nothing to do with each other is that an SA of a pair names no selector.
  */
 static bool
-is_in_comp_tunnel(struct daemons *d, const struct xfrm_sa *x, bool inbound)
+is_in_comp_tunnel(struct daemons *d, const struct xfrm_sa *x, bool inbound,
+		  const struct daemon_owner *owner)
 {
 	struct tie_key key;
-	struct tie *tie;
-	bool there;
 
 	if (x->mode != XFRM_TRANSPORT)
 		return false;
@@ -94,11 +112,20 @@ is_in_comp_tunnel(struct daemons *d, const struct xfrm_sa *x, bool inbound)
 	key.mode = XFRM_TUNNEL;
 	memcpy(key.src, x->src.octets, sizeof(key.src));
 	memcpy(key.dst, x->id.dst.octets, sizeof(key.dst));
-	if (tie_get(d->ties, &key, &tie, NULL) < 0)
-		return false;
-	there = tie->newest != NULL;
-	tie_put(d->ties, tie);
-	return there;
+	if (comp_is_there(d, &key, NULL))
+		return true;
+	key.reqid++;
+	return x->sel.src.len == 0 && x->sel.dst.len == 0 && comp_is_there(d, &key, owner);
+}
+
+/* An SA that takes another's place stays what that one is, whatever became of its pair. */
+static bool
+is_tunnel(struct daemons *d, const struct state *s, const struct xfrm_sa *x)
+{
+	if (s->node.index != SA_NONE)
+		return (sa_at(&d->gw->sas, s->node.index)->flags & SA_TRANSPORT) == 0;
+	return x->mode == XFRM_TUNNEL ||
+	       is_in_comp_tunnel(d, x, s->dir == XFRM_SA_DIR_IN, s->owner);
 }
 
 static uint64_t
@@ -164,15 +191,14 @@ secret_fill(struct conf_secret *s, const struct xfrm_key *key)
 
 /* Keys come with it: to be wiped. */
 static void
-conf_fill(struct daemons *d, struct conf_sa *c, const struct xfrm_sa *x, bool inbound)
+conf_fill(struct daemons *d, struct conf_sa *c, const struct state *s, const struct xfrm_sa *x)
 {
 	uint32_t window = (x->has & XFRM_HAS_REPLAY_ESN) != 0 ? x->replay.window : x->window;
 
 	*c = (struct conf_sa) {
-		.direction = inbound ? CONF_IN : CONF_OUT,
+		.direction = s->dir == XFRM_SA_DIR_IN ? CONF_IN : CONF_OUT,
 		.proto = CONF_ESP,
-		.mode = x->mode == XFRM_TUNNEL || is_in_comp_tunnel(d, x, inbound) ? CONF_TUNNEL :
-										     CONF_TRANSPORT,
+		.mode = is_tunnel(d, s, x) ? CONF_TUNNEL : CONF_TRANSPORT,
 		.spi = x->id.spi,
 		.src = x->src,
 		.dst = x->id.dst,
@@ -216,18 +242,18 @@ make(struct daemons *d, uint32_t index, const struct xfrm_sa *x, const struct ti
      uint32_t replaces, uint32_t *sa, struct err *err)
 {
 	const struct sa_origin origin = { SA_FROM_DAEMON, index, tie->group };
-	bool inbound = state_at(d, index)->dir == XFRM_SA_DIR_IN;
+	const struct state *s = state_at(d, index);
 	struct conf_sa c;
 	int rc;
 
 	if (d->gw->defer.backlog >= DEFER_BACKLOG_MAX)
 		return err_set(err, -ENOBUFS, "a worker stands still, and much waits for it");
-	if (inbound && (x->has & XFRM_HAS_ENCAP) != 0) {
+	if (s->dir == XFRM_SA_DIR_IN && (x->has & XFRM_HAS_ENCAP) != 0) {
 		rc = view_udp_port(d->gw, x->encap.dport, err);
 		if (rc < 0)
 			return daemons_errno(rc);
 	}
-	conf_fill(d, &c, x, inbound);
+	conf_fill(d, &c, s, x);
 	rc = sa_make(d->gw, &c, &origin, replaces, sa, err);
 	explicit_bzero(&c.key, sizeof(c.key));
 	explicit_bzero(&c.auth_key, sizeof(c.auth_key));
@@ -305,6 +331,16 @@ esp_open(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct tie 
 	return 0;
 }
 
+void
+state_tie_key(const struct xfrm_sa *x, bool inbound, struct tie_key *key)
+{
+	tie_key_of_sa(x, inbound, key);
+	if (x->id.proto != XFRM_PROTO_COMP)
+		return;
+	memcpy(key->src, x->src.octets, sizeof(key->src));
+	memcpy(key->dst, x->id.dst.octets, sizeof(key->dst));
+}
+
 int
 state_open(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct err *err)
 {
@@ -315,11 +351,7 @@ state_open(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct er
 	int rc;
 
 	s->dir = state_direction(d, x, larval);
-	tie_key_of_sa(x, s->dir == XFRM_SA_DIR_IN, &key);
-	if (x->id.proto == XFRM_PROTO_COMP && s->dir == XFRM_SA_DIR_IN) {
-		memcpy(key.src, x->src.octets, sizeof(key.src));
-		memcpy(key.dst, x->id.dst.octets, sizeof(key.dst));
-	}
+	state_tie_key(x, s->dir == XFRM_SA_DIR_IN, &key);
 	rc = tie_get(d->ties, &key, &tie, err);
 	if (rc < 0)
 		return rc;

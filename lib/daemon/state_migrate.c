@@ -18,7 +18,7 @@ key_of_move(const struct xfrm_move *m, uint32_t if_id, bool inbound, struct tie_
 		.if_id = if_id,
 	};
 
-	tie_key_of_sa(&x, inbound, key);
+	state_tie_key(&x, inbound, key);
 }
 
 /* Nobody else may have the SPI at the new address. EEXIST would mean that all is done. */
@@ -55,11 +55,11 @@ sa_move(struct daemons *d, uint32_t index, const struct xfrm_move *m,
 		x.has |= XFRM_HAS_ENCAP;
 		x.encap = all->encap;
 	}
-	tie_key_of_sa(&x, inbound, &key);
+	state_tie_key(&x, inbound, &key);
 	rc = place_check(d, index, &x, err);
 	if (rc == 0)
 		rc = tie_get_heir(d->ties, &key, before, &tie, err);
-	if (rc == 0) {
+	if (rc == 0 && s->kind == STATE_ESP) {
 		rc = state_renew(d, index, &x, tie, err);
 		if (rc < 0)
 			tie_put(d->ties, tie);
@@ -87,7 +87,7 @@ members(struct daemons *d, const struct tie_key *key, uint32_t list[MOVED_MAX])
 		return 0;
 	for (const struct tie_sa *node = tie->newest; node != NULL && n < MOVED_MAX;
 	     node = node->older)
-		list[n++] = sa_cold(&d->gw->sas, node->index)->origin.record;
+		list[n++] = state_index(d, state_of_node(node));
 	tie_put(d->ties, tie);
 	return n;
 }
@@ -101,8 +101,6 @@ move_run(const struct cause *c, const struct xfrm_migrate *m, const struct xfrm_
 	uint32_t list[MOVED_MAX];
 	struct tie_key key;
 
-	if (move->proto != XFRM_PROTO_ESP)
-		return 0;
 	key_of_move(move, m->policy.if_id, inbound, &key);
 	for (uint32_t n = members(d, &key, list); n > 0; n--) {
 		const struct state *s = state_at(d, list[n - 1]);
@@ -138,6 +136,8 @@ migrate_request(struct cause *c, struct xfrm_out *reply, struct err *err)
 	struct xfrm_migrate m;
 	int rc = xfrm_parse_migrate(c->msg, &m, err);
 
+	if (rc == 0)
+		rc = dpolicies_migrate_check(c->d->policies, &m, &by, err);
 	for (uint8_t i = 0; rc == 0 && i < m.n_moves; i++)
 		rc = move_run(c, &m, &m.moves[i], err);
 	if (rc == 0)

@@ -168,6 +168,16 @@ name_clear(struct daemons *d, uint32_t index)
 	*at = s->next_of_id;
 }
 
+uint32_t
+state_index(const struct daemons *d, const struct state *s)
+{
+	uint32_t i = *bucket_of(d, s->dst, s->spi);
+
+	while (state_at(d, i) != s)
+		i = state_at(d, i)->next_of_id;
+	return i;
+}
+
 void
 state_rename(struct daemons *d, uint32_t index, const struct xfrm_sa *x)
 {

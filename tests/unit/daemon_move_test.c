@@ -1,39 +1,9 @@
-/* SAs of daemons that go to other addresses: read, ended and added again as charon does it, or by
- * MIGRATE; numbers that others set; peers behind a NAT that moved.
+/* Numbers of SAs that a daemon reads and sets, and SAs that go to another address as charon does
+ * it: read, ended, and added again.
  */
 #include "unit.h"
 
 #include "daemon_state_rig.h"
-#include "daemon/state.h"
-#include "sad/sad.h"
-#include "spd/spd.h"
-#include "worker/mailbox.h"
-
-static const struct message *
-event(uint32_t back)
-{
-	return &rig.events[(rig.n_events - back) % EVENTS_MAX];
-}
-
-static uint16_t
-event_type(uint32_t back)
-{
-	struct xw_head head;
-
-	memcpy(&head, event(back)->octets, sizeof(head));
-	return head.type;
-}
-
-static const struct sa *
-sa_of(const struct xfrm_ident *id)
-{
-	const struct xfrm_mark mark = { 0, 0 };
-	uint32_t index;
-	const struct state *s = state_find(rig.d, id, &mark, &index);
-
-	assert_non_null(s);
-	return sa_at(&rig.gw.sas, s->node.index);
-}
 
 static struct xw_attr
 attr_at(const uint8_t *octets, size_t at)
@@ -116,7 +86,7 @@ numbers_are_raised_and_never_lowered(void **state)
 		}
 		assert_int_equal(rig_put(&c, XFRM_NEWSA, &a), 0);
 		if (!cases[i].inbound)
-			lane_raise(sa_of(&a.id)->lane, cases[i].before);
+			lane_raise(rig_sa_of(&a.id)->lane, cases[i].before);
 		assert_int_equal(ae_get(&c, &a.id, &ae), 0);
 		assert_int_equal(ae.has & (XFRM_HAS_REPLAY | XFRM_HAS_REPLAY_ESN),
 				 cases[i].esn ? XFRM_HAS_REPLAY_ESN : XFRM_HAS_REPLAY);
@@ -126,8 +96,8 @@ numbers_are_raised_and_never_lowered(void **state)
 		*(cases[i].inbound ? &ae.replay.seq : &ae.replay.oseq) = cases[i].set;
 		ae.has &= ~XFRM_HAS_LTIME;
 		assert_int_equal(ae_send(&c, XFRM_NEWAE, &ae), 0);
-		assert_int_equal(event_type(1), XFRM_NEWAE);
-		assert_int_equal(event(1)->group, XFRM_GROUP_AEVENTS);
+		assert_int_equal(rig_event_type(1), XFRM_NEWAE);
+		assert_int_equal(rig_event(1)->group, XFRM_GROUP_AEVENTS);
 		assert_int_equal(ae_get(&c, &a.id, &ae), 0);
 		if ((cases[i].inbound ? ae.replay.seq : ae.replay.oseq) != cases[i].after)
 			fail_msg("%s", cases[i].what);
@@ -156,7 +126,7 @@ counters_are_raised_and_limits_stay(void **state)
 	n = rig.n_events;
 	rig_wait(2);
 	assert_int_equal(rig.n_events, n + 1);
-	assert_int_equal(event_type(1), XFRM_EXPIRE);
+	assert_int_equal(rig_event_type(1), XFRM_EXPIRE);
 	ae.used.packets = 10;
 	ae.used.bytes = 7000;
 	assert_int_equal(ae_send(&c, XFRM_NEWAE, &ae), 0);
@@ -169,7 +139,7 @@ counters_are_raised_and_limits_stay(void **state)
 	ae.used.packets = 1000;
 	assert_int_equal(ae_send(&c, XFRM_NEWAE, &ae), 0);
 	rig_wait(2);
-	assert_int_equal(event_type(1), XFRM_EXPIRE);
+	assert_int_equal(rig_event_type(1), XFRM_EXPIRE);
 	assert_int_equal(rig_by_id(&c, XFRM_GETSA, &a.id, NULL), -ESRCH);
 	daemon_client_gone(rig.d, &c);
 }
@@ -301,8 +271,8 @@ an_sa_moves_as_charon_moves_it(void **state)
 		struct message got, ae_got, m;
 
 		assert_int_equal(rig_put(&c, XFRM_NEWSA, &a), 0);
-		lane_raise(sa_of(&a.id)->lane, 500);
-		cell_add(&sa_of(&a.id)->lane->packets, 500);
+		lane_raise(rig_sa_of(&a.id)->lane, 500);
+		cell_add(&rig_sa_of(&a.id)->lane->packets, 500);
 		/* The connection went, and came back. */
 		again = rig_client(1, 0, true);
 		daemon_client_gone(rig.d, &c);
@@ -313,7 +283,7 @@ an_sa_moves_as_charon_moves_it(void **state)
 		assert_int_equal(ae_get(&c, &a.id, &ae), 0);
 		ae_got = rig.reply;
 		/* It goes on sending meanwhile. */
-		lane_raise(sa_of(&a.id)->lane, 600);
+		lane_raise(rig_sa_of(&a.id)->lane, 600);
 		assert_int_equal(rig_by_id(&c, XFRM_DELSA, &a.id, NULL), 0);
 		again_make(&m, &got, &ae_got, &elsewhere, 34567);
 		if (again_send(&c, &m) != 0)

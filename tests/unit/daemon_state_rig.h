@@ -13,6 +13,7 @@
 #include "conf/errors.h"
 #include "ctl/gw.h"
 #include "daemon/daemon.h"
+#include "daemon/state.h"
 #include "drivers.h"
 #include "numbers/numbers.h"
 #include "seq/seq.h"
@@ -249,6 +250,33 @@ rig_sa(bool inbound, uint32_t spi, uint8_t key)
 	x.key.len = 20;
 	memset(x.key.octets, key, x.key.len);
 	return x;
+}
+
+static inline const struct message *
+rig_event(uint32_t back)
+{
+	return &rig.events[(rig.n_events - back) % EVENTS_MAX];
+}
+
+static inline uint16_t
+rig_event_type(uint32_t back)
+{
+	struct xw_head head;
+
+	memcpy(&head, rig_event(back)->octets, sizeof(head));
+	return head.type;
+}
+
+/* The SA that a daemon installed under that identity. */
+static inline const struct sa *
+rig_sa_of(const struct xfrm_ident *id)
+{
+	const struct xfrm_mark mark = { 0, 0 };
+	uint32_t index;
+	const struct state *s = state_find(rig.d, id, &mark, &index);
+
+	assert_non_null(s);
+	return sa_at(&rig.gw.sas, s->node.index);
 }
 
 #endif
