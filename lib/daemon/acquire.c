@@ -106,9 +106,20 @@ expire_tell(const struct dpolicies *dp, const struct dpolicy *p, bool hard)
 }
 
 static bool
-is_over(uint64_t limit, uint64_t age)
+is_over(uint64_t limit, uint64_t since, uint64_t now)
 {
-	return limit != 0 && age >= limit;
+	return limit != 0 && since != 0 && now >= since && now - since >= limit;
+}
+
+/* Packets by a policy's SA are taken for the policy's: what a worker's lookup finds is not counted.
+ */
+static void
+use_note(const struct dpolicies *dp, const struct dpolicy *p, uint64_t now)
+{
+	uint64_t last = dpolicy_last_use(dp, p);
+
+	if (p->more->first_use == 0 && last >= p->added)
+		p->more->first_use = RTE_MIN(last, now);
 }
 
 void
@@ -120,16 +131,19 @@ dpolicies_tick(struct dpolicies *dp, uint64_t now)
 	for (uint32_t i = 0; i < dp->end; i++) {
 		struct dpolicy *p = dpolicy_at(dp, i);
 		const struct xfrm_life *life;
-		uint64_t age;
+		uint64_t used;
 
-		if (p == NULL || p->more == NULL || now < p->added)
+		if (p == NULL || p->more == NULL)
 			continue;
 		life = &p->more->life;
-		age = now - p->added;
-		if (is_over(life->hard_add_s, age)) {
+		use_note(dp, p, now);
+		used = p->more->first_use;
+		if (is_over(life->hard_add_s, p->added, now) ||
+		    is_over(life->hard_use_s, used, now)) {
 			expire_tell(dp, p, true);
 			dpolicy_end(dp, p);
-		} else if (is_over(life->soft_add_s, age) && !p->soft_told) {
+		} else if (!p->soft_told && (is_over(life->soft_add_s, p->added, now) ||
+					     is_over(life->soft_use_s, used, now))) {
 			p->soft_told = true;
 			expire_tell(dp, p, false);
 		}

@@ -106,8 +106,8 @@ int dpolicies_migrate(struct dpolicies *dp, const struct xfrm_migrate *m,
  */
 void dpolicies_acquire(struct dpolicies *dp, const struct acquire_event *e, uint64_t now);
 
-/* Lifetimes in seconds since the policy was added: events POLEXPIRE, and the end. now: s since
- * 1970. At least once a second. */
+/* Lifetimes in seconds since the policy was added, or first used: events POLEXPIRE, and the end.
+ * now: s since 1970. At least once a second. */
 void dpolicies_tick(struct dpolicies *dp, uint64_t now);
 
 #endif

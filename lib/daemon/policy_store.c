@@ -237,7 +237,9 @@ dpolicy_take(struct dpolicies *dp, const struct dpolicy_id *id, uint32_t wanted,
 static bool
 is_limited(const struct dpolicy *p)
 {
-	return p->more != NULL && (p->more->life.soft_add_s != 0 || p->more->life.hard_add_s != 0);
+	const struct xfrm_life *l = p->more == NULL ? &no_limits : &p->more->life;
+
+	return (l->soft_add_s | l->hard_add_s | l->soft_use_s | l->hard_use_s) != 0;
 }
 
 void
@@ -286,6 +288,7 @@ dpolicy_more_make(const struct xfrm_policy *x, const struct tie *tie, struct dpo
 	if (*more == NULL)
 		return err_set(err, -ENOMEM, "no memory for a policy");
 	(*more)->life = x->life;
+	(*more)->first_use = 0;
 	memcpy((*more)->tmpls, x->tmpls, sizeof((*more)->tmpls));
 	return 0;
 }
@@ -339,8 +342,8 @@ tmpl_read(const struct dpolicy *p, struct xfrm_tmpl *t)
 	memcpy(t->id.dst.octets, k->dst, 16);
 }
 
-static uint64_t
-last_use(const struct dpolicies *dp, const struct dpolicy *p)
+uint64_t
+dpolicy_last_use(const struct dpolicies *dp, const struct dpolicy *p)
 {
 	const struct tie_sa *sa = p->node.tie == NULL ? NULL : tie_sa_of(p->node.tie, p->node.spi);
 
@@ -366,7 +369,7 @@ dpolicy_read(const struct dpolicies *dp, const struct dpolicy *p, struct xfrm_po
 			.user = id->user,
 		},
 		.life = p->more != NULL ? p->more->life : no_limits,
-		.used = { .add_time = p->added, .use_time = last_use(dp, p) },
+		.used = { .add_time = p->added, .use_time = dpolicy_last_use(dp, p) },
 		.priority = p->priority,
 		.index = p->index,
 		.dir = id->dir,

@@ -23,6 +23,7 @@ _Static_assert(sizeof(struct dpolicy_id) == 64, "no octet of chance in an identi
 struct dpolicy_more {
 	struct xfrm_life life;
 	struct xfrm_tmpl tmpls[TMPLS_MAX];
+	uint64_t first_use; /* s since 1970, as the ticks saw its SA in use; 0: not yet */
 };
 
 struct dpolicy {
@@ -91,6 +92,9 @@ int dpolicy_more_make(const struct xfrm_policy *x, const struct tie *tie,
 void dpolicy_write(struct dpolicies *dp, struct dpolicy *p, const struct xfrm_policy *x,
 		   struct dpolicy_more *more);
 void dpolicy_read(const struct dpolicies *dp, const struct dpolicy *p, struct xfrm_policy *x);
+
+/* When traffic last went by its SA, in s since 1970; 0: never. */
+uint64_t dpolicy_last_use(const struct dpolicies *dp, const struct dpolicy *p);
 
 /* Ends a policy, without an event; spd_commit() is the caller's. Without the memory to stage it, it
  * stays.

@@ -161,7 +161,9 @@ int state_renew(struct daemons *d, uint32_t index, const struct xfrm_sa *x, cons
 /* Ends state and SA, without an event. */
 void state_end(struct daemons *d, uint32_t index);
 /* Whether we can serve it at all. */
-int state_check(const struct xfrm_sa *x, struct err *err);
+int state_check(const struct daemons *d, const struct xfrm_sa *x, struct err *err);
+/* XFRMA_SA_PCPU: one of the gateway's workers. -ERANGE. */
+int state_pcpu_check(const struct daemons *d, const struct xfrm_sa *x, struct err *err);
 uint8_t state_direction(struct daemons *d, const struct xfrm_sa *x, bool larval);
 
 /* ---- spi.c ---- */
@@ -174,7 +176,7 @@ int spi_pick(struct daemons *d, const struct xfrm_spi_range *r, uint32_t *spi, b
 
 void daemons_hook(struct daemons *d);
 void states_tick(struct daemons *d, uint32_t now);
-/* NEWSA, UPDSA, DELSA to group 3. */
+/* NEWSA, UPDSA, DELSA to group 3; cause NULL: nobody asked for it. */
 void state_tell(struct daemons *d, uint32_t index, uint16_t type, const struct cause *cause);
 uint64_t state_sa_used(void *ctx, const struct tie_sa *sa);
 

@@ -13,8 +13,8 @@ state_tell(struct daemons *d, uint32_t index, uint16_t type, const struct cause 
 {
 	const struct xfrm_head head = {
 		.type = type,
-		.seq = cause->msg->head.seq,
-		.pid = cause->client->nl_pid,
+		.seq = cause == NULL ? 0 : cause->msg->head.seq,
+		.pid = cause == NULL ? 0 : cause->client->nl_pid,
 	};
 	uint8_t event[EVENT_SIZE];
 	struct xfrm_out out = { event, event + sizeof(event) };
@@ -253,8 +253,10 @@ orphans_tick(struct daemons *d)
 	orphans_count(d);
 	for (uint32_t i = slab_next(&d->states, 0); i != STATE_NONE;
 	     i = slab_next(&d->states, i + 1))
-		if (orphan_is_over(d, state_at(d, i), now))
+		if (orphan_is_over(d, state_at(d, i), now)) {
+			state_tell(d, i, XFRM_DELSA, NULL);
 			state_end(d, i);
+		}
 	for (uint32_t i = 0; i < OWNER_BUCKETS; i++) {
 		struct daemon_owner *o = d->owners[i], *next;
 

@@ -14,7 +14,16 @@
 #define ANY_PATH     UINT16_MAX /* as large as the link takes */
 
 int
-state_check(const struct xfrm_sa *x, struct err *err)
+state_pcpu_check(const struct daemons *d, const struct xfrm_sa *x, struct err *err)
+{
+	if ((x->has & XFRM_HAS_PCPU) == 0 || x->pcpu < d->gw->n_workers)
+		return 0;
+	return err_set(err, -ERANGE, "XFRMA_SA_PCPU: %u: the gateway has %u workers, from 0 on",
+		       x->pcpu, d->gw->n_workers);
+}
+
+int
+state_check(const struct daemons *d, const struct xfrm_sa *x, struct err *err)
 {
 	if (x->mode == XFRM_IPTFS)
 		return err_set(err, -EOPNOTSUPP, "mode 5 (IP-TFS) is not offered yet: 1 (tunnel)");
@@ -35,7 +44,7 @@ state_check(const struct xfrm_sa *x, struct err *err)
 			       x->auth_key.len);
 	if (x->tfcpad > UINT16_MAX)
 		return err_set(err, -EINVAL, "XFRMA_TFCPAD: %u: at most %u", x->tfcpad, UINT16_MAX);
-	return 0;
+	return state_pcpu_check(d, x, err);
 }
 
 static bool

@@ -166,7 +166,7 @@ sa_new_request(struct cause *c, struct xfrm_out *reply, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	rc = state_check(&x, err);
+	rc = state_check(c->d, &x, err);
 	if (rc == 0)
 		rc = c->msg->head.type == XFRM_NEWSA ? add(c, &x, err) : update(c, &x, err);
 	xfrm_sa_wipe(&x);
@@ -290,6 +290,8 @@ spi_request(struct cause *c, struct xfrm_out *reply, struct err *err)
 	bool has_slot;
 	int rc = xfrm_parse_spi_range(c->msg, &r, err);
 
+	if (rc == 0)
+		rc = state_pcpu_check(d, &r.sa, err);
 	if (rc == 0)
 		rc = spi_pick(d, &r, &r.sa.id.spi, &has_slot, err);
 	if (rc < 0)

@@ -160,6 +160,38 @@ policies_end_when_their_time_is_over(void **state)
 	assert_int_equal(in_spd(), 0);
 }
 
+/* It counts from when its SA was first seen to be used, however it goes on. */
+static void
+policies_end_some_time_after_their_first_use(void **state)
+{
+	struct xfrm_policy p = rig_policy(XFRM_DIR_OUT);
+	uint64_t now = (uint64_t)time(NULL);
+	struct tie_sa sa;
+
+	p.life.soft_use_s = 10;
+	p.life.hard_use_s = 20;
+	assert_int_equal(put(&p, false), 0);
+	rig_sa_add(&sa, false, 1, 0x100);
+	rig.n_events = 0;
+	dpolicies_tick(rig.dp, now + 100);
+	assert_int_equal(rig.n_events, 0);
+	for (int s = 101; s < 110; s++) {
+		rig.sa_used = now + s;
+		dpolicies_tick(rig.dp, now + s);
+	}
+	assert_int_equal(rig.n_events, 0);
+	dpolicies_tick(rig.dp, now + 111);
+	dpolicies_tick(rig.dp, now + 112);
+	assert_int_equal(rig.n_events, 1);
+	assert_int_equal(rig.events[0].type, XFRM_POLEXPIRE);
+	assert_int_equal(rig.events[0].message[16 + 168], 0);
+	dpolicies_tick(rig.dp, now + 121);
+	assert_int_equal(rig.n_events, 2);
+	assert_int_equal(rig.events[1].message[16 + 168], 1);
+	assert_int_equal(in_spd(), 0);
+	rig_sa_del(&sa);
+}
+
 int
 main(void)
 {
@@ -169,6 +201,7 @@ main(void)
 		RIG(a_trap_asks_for_the_packets_own_ends),
 		RIG(a_policy_of_a_cpu_says_which),
 		RIG(policies_end_when_their_time_is_over),
+		RIG(policies_end_some_time_after_their_first_use),
 	};
 
 	if (test_eal_init() < 0)

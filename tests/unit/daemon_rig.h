@@ -22,6 +22,7 @@ struct daemon_rig {
 	struct gw gw;
 	struct ties *ties;
 	struct dpolicies *dp;
+	uint64_t sa_used; /* when any SA was last used; 0: the second 1000 + its index */
 	uint32_t n_events;
 	struct {
 		unsigned int group;
@@ -72,7 +73,7 @@ rig_event(void *ctx, unsigned int group, const void *message, size_t size)
 static inline uint64_t
 rig_sa_used(void *ctx, const struct tie_sa *sa)
 {
-	return 1000 + sa->index;
+	return rig.sa_used != 0 ? rig.sa_used : 1000 + sa->index;
 }
 
 static inline int
