@@ -146,7 +146,8 @@ say(int fd, uint16_t type, uint32_t seq, const void *body, size_t len)
 		uint8_t body[1024];
 	} m = { .h = { .nlmsg_len = NLMSG_HDRLEN + len, .nlmsg_type = type, .nlmsg_seq = seq } };
 
-	memcpy(m.body, body, len);
+	if (len > 0)
+		memcpy(m.body, body, len);
 	assert_int_equal(send(fd, &m, m.h.nlmsg_len, MSG_DONTWAIT), m.h.nlmsg_len);
 }
 
