@@ -181,6 +181,13 @@ draft_throw_away(struct dpolicies *dp, struct draft *d)
 	spd_abort(dp->env.gw->spd);
 }
 
+/* A table that is full, as daemons know it. */
+static int
+daemons_errno(int rc)
+{
+	return rc == -ENOSPC ? -ENOBUFS : rc;
+}
+
 /* In the place of old, or new where that is NULL. */
 static int
 draft_run(struct dpolicies *dp, struct draft *d, struct dpolicy *old, const struct xfrm_policy *x,
@@ -193,7 +200,7 @@ draft_run(struct dpolicies *dp, struct draft *d, struct dpolicy *old, const stru
 	if (p == NULL)
 		rc = dpolicy_take(dp, &d->id, x->index, &p, err);
 	if (rc < 0)
-		return rc;
+		return daemons_errno(rc);
 	d->spec.name = dpolicy_item(dp, p);
 	rc = place_find(dp, old, d, &index, err);
 	if (rc == 0 && old != NULL && old->node.index != index)
@@ -201,7 +208,7 @@ draft_run(struct dpolicies *dp, struct draft *d, struct dpolicy *old, const stru
 	if (rc < 0) {
 		if (old == NULL)
 			dpolicy_give(dp, p);
-		return rc;
+		return daemons_errno(rc);
 	}
 	spd_commit(dp->env.gw->spd);
 	enter(dp, p, d, index);

@@ -2,6 +2,7 @@
 
 #include "ctl/policies.h"
 #include "daemon_rig.h"
+#include "daemon/policy_store.h"
 #include "eal.h"
 
 static const struct dpolicies_cause by_charon = { &charon, 77, 4711 };
@@ -308,6 +309,21 @@ an_index_may_be_wished(void **state)
 }
 
 static void
+a_full_table_is_no_buffer_space(void **state)
+{
+	struct xfrm_policy p = rig_policy(XFRM_DIR_OUT);
+	struct dpolicies *four;
+	struct err err = { "" };
+
+	assert_int_equal(dpolicies_create(&rig.dp->env, 4, &four, &err), 0);
+	for (p.if_id = 1; p.if_id <= 4; p.if_id++)
+		assert_int_equal(dpolicies_put(four, &p, false, &by_charon, &err), 0);
+	assert_int_equal(dpolicies_put(four, &p, false, &by_charon, &err), -ENOBUFS);
+	assert_non_null(strstr(err.text, "all 4 are in use"));
+	dpolicies_free(four);
+}
+
+static void
 others_policies_stay(void **state)
 {
 	struct xfrm_policy p = rig_policy(XFRM_DIR_OUT), own = p;
@@ -465,6 +481,7 @@ main(void)
 		RIG(neighbour_discovery_of_all_is_not_asked),
 		RIG(get_says_what_was_put),
 		RIG(an_index_may_be_wished),
+		RIG(a_full_table_is_no_buffer_space),
 		RIG(others_policies_stay),
 		RIG(every_change_is_told),
 		RIG(a_dump_lists_all),
