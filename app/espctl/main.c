@@ -55,7 +55,6 @@ line_make(char *line, size_t size, int n, char **words)
 	return true;
 }
 
-/* A reader who has had enough (`| head`) is no error. */
 static bool
 text_write(const void *octets, size_t n)
 {
@@ -70,6 +69,16 @@ refused(const struct answer *a)
 	return EXIT_FAILED;
 }
 
+/* A reader who has had enough (`| head`) is no error. */
+static int
+unwritten(void)
+{
+	if (errno == EPIPE)
+		return EXIT_FINE;
+	fprintf(stderr, "espctl: standard output: %s\n", strerror(errno));
+	return EXIT_FAILED;
+}
+
 static int
 answer_print(int fd)
 {
@@ -79,7 +88,7 @@ answer_print(int fd)
 		if (!answer_read(fd, &a))
 			return EXIT_FAILED;
 		if (a.kind == IPC_TEXT && !text_write(a.octets, a.n))
-			return errno == EPIPE ? EXIT_FINE : EXIT_FAILED;
+			return unwritten();
 		if (a.kind == IPC_END || a.kind == NLMSG_ERROR)
 			return a.status == 0 ? EXIT_FINE : refused(&a);
 	}
