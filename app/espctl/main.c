@@ -1,11 +1,13 @@
 /* espctl: the prompt's commands over the control socket. Knows no command: the gateway does. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <linux/netlink.h>
 
@@ -192,12 +194,26 @@ options_read(int argc, char **argv, struct options *o)
 	return EXIT_USAGE;
 }
 
+/* A stream that was closed before the start would be the socket, and the answer go back by it. */
+static void
+streams_open(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct options o;
 	int rc;
 
+	streams_open();
 	signal(SIGPIPE, SIG_IGN);
 	rc = options_read(argc, argv, &o);
 	if (rc >= 0)

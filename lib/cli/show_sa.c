@@ -195,7 +195,7 @@ row_print(FILE *out, const struct shown *s)
 	for (unsigned int why = DROP_NONE + 1; why < DROP_MAX; why++)
 		drops += s->counts.drops[why];
 	fprintf(out,
-		"%-20s %-3s %-9s 0x%08x %-9s %-27s %-9s %6u %16" PRIu64 " %14" PRIu64 " %16" PRIu64
+		"%-28s %-3s %-9s 0x%08x %-9s %-27s %-9s %6u %16" PRIu64 " %14" PRIu64 " %16" PRIu64
 		" %10" PRIu64 "  %s > %s",
 		s->name, direction_of(s), state_of(s), s->cold->spi,
 		(s->sa->flags & SA_TRANSPORT) != 0 ? "transport" : "tunnel", suite,
@@ -243,7 +243,7 @@ all_print(struct cli *cli, FILE *out)
 	struct shown s;
 
 	if (at == 0)
-		fprintf(out, "%-20s %-3s %-9s %-10s %-9s %-27s %-9s %6s %16s %14s %16s %10s  %s\n",
+		fprintf(out, "%-28s %-3s %-9s %-10s %-9s %-27s %-9s %6s %16s %14s %16s %10s  %s\n",
 			"SA", "dir", "state", "SPI", "mode", "algorithm", "engine", "worker",
 			"number", "packets", "bytes", "dropped", "addresses");
 	while (page_next(cli, &at, &n, &s))

@@ -85,6 +85,22 @@ def broken_pipe():
         same(gateway.espctl("show", "sa").returncode, 0, "afterwards")
 
 
+@case("a closed standard output is not taken for the socket")
+def closed_output():
+    with running() as gateway:
+        waiter = subprocess.Popen(f"exec {ESPCTL} -s {gateway.path} wait-client --pid {os.getpid()} --timeout 30 >&-",
+                                  shell=True, stderr=subprocess.DEVNULL)
+        try:
+            end = time.monotonic() + SECONDS
+            while "espctl" not in os.readlink(f"/proc/{waiter.pid}/exe") or len(os.listdir(f"/proc/{waiter.pid}/fd")) < 4:
+                check(time.monotonic() < end and waiter.poll() is None, "espctl does not wait")
+                time.sleep(0.05)
+            same(os.readlink(f"/proc/{waiter.pid}/fd/1"), "/dev/null", "what lies under standard output")
+        finally:
+            waiter.kill()
+            waiter.wait()
+
+
 @case("A9.7 who is in no group is refused with a sentence; a member may read; espgw-admin may change")
 def rights():
     group = some_group()
