@@ -74,7 +74,7 @@ def states():
         check("SAD count 3" in x("state count"), "count")
         x.refused(f"state add {OUT} reqid 7 mode tunnel {AEAD.format(KEYS['out'])}", "is there already|has this selector")
         x(f"state update {OUT} reqid 7 mode tunnel {AEAD.format(KEYS['out'])}")
-        x.refused(f"state update {OUT.replace('02', '09')} reqid 7 mode tunnel {AEAD.format(KEYS['in'])}", ".")
+        x.refused(f"state update {OUT.replace('02', '09')} reqid 7 mode tunnel {AEAD.format(KEYS['in'])}", "no SA with SPI")
         x(f"state delete {OUT}")
         x.refused(f"state delete {OUT}", r"(?i)\bno\b")
         x.refused(f"state get {OUT}", r"(?i)\bno\b")
@@ -153,7 +153,7 @@ def refusals():
     with xfrm() as x:
         x.refused(f"state add {OUT} mode tunnel aead frobnicate 0x{KEYS['out']} 128", "frobnicate")
         x.refused(f"state add {OUT} mode tunnel {AEAD.format('00' * 20)}", "zero")
-        x.refused("state delete src 192.0.2.1 dst 198.51.100.1 proto esp spi 0x10001", ".")
+        x.refused("state delete src 192.0.2.1 dst 198.51.100.1 proto esp spi 0x10001", "of the gateway's file")
         same(len(x.spis()), 0, "SAs of ip xfrm")
 
 
