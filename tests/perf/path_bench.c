@@ -11,35 +11,14 @@
  *
  * Figures are TSC cycles per packet, medians.
  */
-#include <inttypes.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <rte_eal.h>
-#include <rte_ether.h>
-#include <rte_ip.h>
-#include <rte_memcpy.h>
-#include <rte_prefetch.h>
-#include <rte_udp.h>
-
-#include "../unit/path_rig.h"
 #include "drivers.h"
-#include "perf.h"
 #include "raw_cbc.h"
+#include "traffic.h"
 
-#define WINDOWS	    301
-#define BURSTS	    16 /* per window */
-#define FRAME_MAX   1600
-#define HEADERS_MAX 64
-#define IMIX	    0 /* as a size: 7 of 64, 4 of 576, 1 of 1400 */
-#define FLOWS_NEW   0 /* as a number of flows: each packet another */
-
-struct frame {
-	uint16_t len, head; /* octets of the frame; of its start that the source writes each time */
-	uint8_t octets[FRAME_MAX];
-};
+#define WINDOWS	  301
+#define BURSTS	  16 /* per window */
+#define IMIX	  0  /* as a size: 7 of 64, 4 of 576, 1 of 1400 */
+#define FLOWS_NEW 0  /* as a number of flows: each packet another */
 
 struct bench {
 	struct path_rig rig;
@@ -69,18 +48,11 @@ source(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
 	for (uint16_t i = 0; i < max; i++) {
 		struct rte_mbuf *m = b->mbufs[b->at];
 		const struct frame *f = &b->frames[b->at];
-		uint8_t *data;
+		uint8_t *data = frame_arrive(m, f, b->decap ? RIG_BLACK : RIG_RED);
 
 		b->at = b->at + 1 == b->n ? 0 : b->at + 1;
-		m->data_off = RTE_PKTMBUF_HEADROOM;
-		m->data_len = f->len;
-		m->pkt_len = f->len;
-		m->ol_flags = 0;
-		data = rte_pktmbuf_mtod(m, uint8_t *);
-		rte_memcpy(data, f->octets, f->head);
 		if (b->new_flows)
 			memcpy(data + 34, &(uint32_t) { b->flow++ }, 4);
-		pkt_of(m)->port = b->decap ? RIG_BLACK : RIG_RED;
 		pkts[i] = m;
 	}
 	cell_add(&w->rx_packets, max);
@@ -220,65 +192,9 @@ keep_frames(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct bench *b = the_bench;
 
-	for (uint16_t i = 0; i < n; i++) {
-		struct frame *f = &b->frames[b->flow++];
-
-		f->len = f->head = pkts[i]->data_len;
-		memcpy(f->octets, rte_pktmbuf_mtod(pkts[i], uint8_t *), f->len);
-		memcpy(f->octets, &b->rig.port->stations[RIG_BLACK].mac, RTE_ETHER_ADDR_LEN);
-	}
+	for (uint16_t i = 0; i < n; i++)
+		frame_keep(&b->rig, &b->frames[b->flow++], pkts[i]);
 	return 0;
-}
-
-static uint16_t
-udp_write(struct rte_udp_hdr *udp, uint16_t len, uint32_t flow)
-{
-	*udp = (struct rte_udp_hdr) {
-		.src_port = rte_cpu_to_be_16(1024 + (flow & 0x3fff)),
-		.dst_port = RTE_BE16(2000),
-		.dgram_len = rte_cpu_to_be_16(len),
-	};
-	return sizeof(*udp);
-}
-
-/* An Ethernet frame as the red host sends it: UDP of size octets (IP total length) by SA 0; flow
- * chooses the source port. Writes only the headers. Returns their length.
- */
-static uint16_t
-frame_write(const struct path_rig *r, uint8_t *at, bool v6, uint16_t size, uint32_t flow)
-{
-	struct rte_ether_hdr *eth = (struct rte_ether_hdr *)at;
-	struct rte_ipv4_hdr *v4 = (struct rte_ipv4_hdr *)(eth + 1);
-	struct rte_ipv6_hdr *ip6 = (struct rte_ipv6_hdr *)(eth + 1);
-
-	eth->dst_addr = r->port->stations[RIG_RED].mac;
-	eth->src_addr = (struct rte_ether_addr) { { 2, 0, 0, 0, 1, RIG_RED } };
-	eth->ether_type = v6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6) : RTE_BE16(RTE_ETHER_TYPE_IPV4);
-	if (v6) {
-		struct addr src = rig_addr("fd01::5"), dst = rig_addr("fd02::5");
-
-		memset(ip6, 0, sizeof(*ip6));
-		ip6->vtc_flow = RTE_BE32(6u << 28);
-		ip6->payload_len = rte_cpu_to_be_16(size - sizeof(*ip6));
-		ip6->proto = IPPROTO_UDP;
-		ip6->hop_limits = 64;
-		memcpy(ip6->src_addr, src.octets, 16);
-		memcpy(ip6->dst_addr, dst.octets, 16);
-		return sizeof(*eth) + sizeof(*ip6) +
-		       udp_write((struct rte_udp_hdr *)(ip6 + 1), size - sizeof(*ip6), flow);
-	}
-	*v4 = (struct rte_ipv4_hdr) {
-		.version_ihl = RTE_IPV4_VHL_DEF,
-		.total_length = rte_cpu_to_be_16(size),
-		.fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG),
-		.time_to_live = 64,
-		.next_proto_id = IPPROTO_UDP,
-		.src_addr = RTE_BE32(RTE_IPV4(10, 1, 0, 5)),
-		.dst_addr = RTE_BE32(RTE_IPV4(10, 2, 0, 5)),
-	};
-	v4->hdr_checksum = rte_ipv4_cksum(v4);
-	return sizeof(*eth) + sizeof(*v4) +
-	       udp_write((struct rte_udp_hdr *)(v4 + 1), size - sizeof(*v4), flow);
 }
 
 static void
@@ -289,7 +205,7 @@ frames_make(struct bench *b, const struct shape *s)
 		uint32_t flow = s->n_flows == FLOWS_NEW ? 0 : i % s->n_flows;
 
 		f->len = RTE_ETHER_HDR_LEN + size_of(s, i);
-		f->head = frame_write(&b->rig, f->octets, s->v6, size_of(s, i), flow);
+		f->head = frame_write(&b->rig, f->octets, 0, s->v6, size_of(s, i), flow);
 	}
 	if (!s->decap)
 		return;
@@ -354,34 +270,21 @@ bench_free(struct bench *b)
 	rte_mempool_free(b->rig.pool);
 }
 
-/* A figure of a gateway that drops is none. */
-static void
-drops_judge(const struct worker *w)
-{
-	for (int i = 0; i < DROP_MAX; i++) {
-		if (w->drops[i] == 0)
-			continue;
-		fprintf(stderr, "%" PRIu64 " packets dropped: %s\n", w->drops[i],
-			drop_names[i].name);
-		exit(1);
-	}
-}
-
 static void
 stages_print(struct bench *b)
 {
+	static struct stage_perf stages;
 	struct worker *w = b->rig.w;
 
-	memset(w->stage_cycles, 0, sizeof(w->stage_cycles));
-	memset(w->stage_packets, 0, sizeof(w->stage_packets));
 	b->rig.pipe.timed = true;
-	for (int i = 0; i < WINDOWS * BURSTS; i++)
-		run_path(b);
+	stage_perf_start(&stages, w);
+	for (int i = 0; i < WINDOWS; i++) {
+		for (int burst = 0; burst < BURSTS; burst++)
+			run_path(b);
+		stage_perf_take(&stages, w);
+	}
 	b->rig.pipe.timed = false;
-	for (int i = 0; i < STAGE_MAX; i++)
-		if (w->stage_packets[i] != 0)
-			printf("    %-16s %6.1f\n", b->rig.pipe.name[i],
-			       (double)w->stage_cycles[i] / w->stage_packets[i]);
+	stage_perf_print(&stages, &b->rig.pipe);
 }
 
 static double
@@ -540,36 +443,13 @@ short_run(void)
 	bench_run(&s, "encap v4 in v4", 50, false);
 }
 
-static int
-eal_start(bool no_huge)
-{
-	static char huge[][16] = { "path_bench",     "-l",	     "0", "--in-memory", "--no-pci",
-				   "--no-telemetry", "--log-level=4" };
-	static char small[][16] = { "path_bench",   "-l",	"0",
-				    "--no-huge",    "-m",	"512",
-				    "--no-shconf",  "--no-pci", "--no-telemetry",
-				    "--log-level=4" };
-	int n = no_huge ? RTE_DIM(small) : RTE_DIM(huge);
-	char *argv[RTE_DIM(small) + 1] = { NULL };
-
-	for (int i = 0; i < n; i++)
-		argv[i] = no_huge ? small[i] : huge[i];
-	return rte_eal_init(n, argv);
-}
-
 int
 main(int argc, char **argv)
 {
 	bool no_huge = argc > 1 && strcmp(argv[1], "--no-huge") == 0;
 	bool brief = argc > 1 && strcmp(argv[argc - 1], "--short") == 0;
 
-	if (no_huge)
-		puts("without hugepages: these figures compare with nothing");
-	if (eal_start(no_huge) < 0) {
-		fputs("no hugepages: reserve some (sysctl vm.nr_hugepages=512), or --no-huge\n",
-		      stderr);
-		return 1;
-	}
+	bench_eal_start("path_bench", "0", no_huge);
 	if (brief)
 		short_run();
 	else
