@@ -188,7 +188,7 @@ slab_retire(struct slab *s, uint32_t index)
 {
 	uint32_t *g = &s->books[index >> SLAB_CHUNK_SHIFT]->generation[index & SLAB_CHUNK_MASK];
 
-	__atomic_store_n(g, *g == UINT32_MAX ? 1 : *g + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(g, *g == SLAB_GENERATION_MAX ? 1 : *g + 1, __ATOMIC_RELAXED);
 }
 
 /* One empty chunk stays while others are in use: an item that comes and goes at a border is no

@@ -18,13 +18,14 @@
 
 #include "base/err.h"
 
-#define SLAB_CHUNK_SHIFT 12
-#define SLAB_CHUNK_ITEMS (1u << SLAB_CHUNK_SHIFT)
-#define SLAB_CHUNK_MASK	 (SLAB_CHUNK_ITEMS - 1)
+#define SLAB_GENERATION_MAX INT32_MAX /* the top bit is for who keeps other things beside items */
+#define SLAB_CHUNK_SHIFT    12
+#define SLAB_CHUNK_ITEMS    (1u << SLAB_CHUNK_SHIFT)
+#define SLAB_CHUNK_MASK	    (SLAB_CHUNK_ITEMS - 1)
 
 /* What is kept of a chunk's indices: as long as the slab, for the generations' sake. */
 struct slab_book {
-	uint32_t generation[SLAB_CHUNK_ITEMS]; /* never 0; read by workers */
+	uint32_t generation[SLAB_CHUNK_ITEMS]; /* 1 to SLAB_GENERATION_MAX; read by workers */
 	uint16_t link[SLAB_CHUNK_ITEMS]; /* the next free one of this chunk, or that it is taken */
 	uint16_t head, tail;
 	uint32_t n_free;

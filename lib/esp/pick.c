@@ -6,7 +6,7 @@
 #include "icmp/icmp.h"
 #include "sa/sa.h"
 #include "seq/seq.h"
-#include "spd/spd.h"
+#include "spd/choice.h"
 #include "worker/worker.h"
 
 /* Larger than the tunnel takes. The sender is told unless its packet may be fragmented: then nobody
@@ -33,6 +33,30 @@ unusable(const struct sa *sa, const struct pkt *p)
 	return DROP_NONE;
 }
 
+/* By a policy that has several SAs: that of the packet's class and of this worker. */
+static __rte_noinline uint32_t
+pick_of_choice(struct worker *w, const struct rte_mbuf *m, uint32_t index)
+{
+	const struct choice *c = choice_at(w->view->spd, index);
+	bool own;
+	uint64_t sa = choice_sa(c, pkt_of(m)->tos >> 2, w->index, &own);
+
+	if (unlikely(!own && c->asks))
+		acquire_raise_own(w, m, index);
+	return spd_sa_index(sa);
+}
+
+/* The SA of now: control points policies elsewhere before it ends one. */
+static inline uint32_t
+pick(struct worker *w, const struct rte_mbuf *m)
+{
+	uint64_t word = spd_out_sa(w->view->spd, pkt_of(m)->policy);
+
+	if (unlikely(choice_is(word)))
+		return pick_of_choice(w, m, spd_sa_index(word));
+	return spd_sa_index(word);
+}
+
 uint16_t
 sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -45,8 +69,7 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		struct pkt *p = pkt_of(pkts[i]);
 
-		/* Of now: control points policies elsewhere before it ends an SA. */
-		p->sa = spd_sa_index(spd_out_sa(v->spd, p->policy));
+		p->sa = pick(w, pkts[i]);
 		sa[i] = p->sa != SA_NONE ? sa_at(v->sas, p->sa) : NULL;
 		rte_prefetch0(sa[i]);
 	}

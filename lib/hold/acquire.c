@@ -55,20 +55,41 @@ event_fill(struct acquire_event *e, const struct worker *w, const struct rte_mbu
 	ports_fill(e, m, p);
 }
 
-void
-acquire_raise(struct worker *w, const struct rte_mbuf *m, bool held)
+/* Once in AGAIN_NS of one thing. */
+static void
+raise(struct worker *w, const struct rte_mbuf *m, struct acquired *told, struct acquired now,
+      const struct acquire_event *what)
 {
-	uint32_t policy = pkt_of(m)->policy;
-	struct acquired *told = &w->hold->acquired[policy % ACQUIRED_SLOTS];
-	struct worker_event e = { .acquire = { .kind = EVENT_ACQUIRE, .held = held } };
-	uint32_t name = spd_policy(w->view->spd, policy)->name;
+	struct worker_event e = { .acquire = *what };
 
-	if (told->at != 0 && told->policy == policy && told->name == name &&
+	if (told->at != 0 && told->what == now.what && told->name == now.name &&
 	    w->now - told->at < AGAIN_NS)
 		return;
 	if (!pace_take(&w->hold->pace, w->now, w->hold->rate))
 		return;
 	event_fill(&e.acquire, w, m);
+	now.at = RTE_MAX(w->now, UINT64_C(1));
 	if (mailbox_raise(w, &e))
-		*told = (struct acquired) { policy, name, RTE_MAX(w->now, UINT64_C(1)) };
+		*told = now;
+}
+
+void
+acquire_raise(struct worker *w, const struct rte_mbuf *m, bool held)
+{
+	const struct acquire_event e = { .kind = EVENT_ACQUIRE, .held = held };
+	uint32_t policy = pkt_of(m)->policy;
+	uint32_t name = spd_policy(w->view->spd, policy)->name;
+
+	raise(w, m, &w->hold->acquired[policy % ACQUIRED_SLOTS],
+	      (struct acquired) { policy, name, 0 }, &e);
+}
+
+void
+acquire_raise_own(struct worker *w, const struct rte_mbuf *m, uint32_t choice)
+{
+	const struct acquire_event e = { .kind = EVENT_ACQUIRE, .own = true };
+
+	if (w->hold != NULL)
+		raise(w, m, &w->hold->acquired[choice % ACQUIRED_SLOTS],
+		      (struct acquired) { choice | CHOICE_MARK, 0, 0 }, &e);
 }

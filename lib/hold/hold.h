@@ -24,9 +24,10 @@
 #define HOLD_NS		UINT64_C(1000000000)
 #define ACQUIRED_SLOTS	1024
 
-/* When control was last told of a policy, of those that share a slot. */
+/* When control was last told of a policy, or of a choice, of those that share a slot. */
 struct acquired {
-	uint32_t policy, name;
+	uint32_t what; /* the policy; a choice with CHOICE_MARK */
+	uint32_t name;
 	uint64_t at; /* ns; 0 = never */
 };
 
@@ -67,6 +68,11 @@ uint32_t hold_held(const struct worker *w);
 
 /* Tells control of the packet's policy, as often as may be. */
 void acquire_raise(struct worker *w, const struct rte_mbuf *m, bool held);
+
+/* The same where the packet goes on by an SA that all workers may use, and this one has none of its
+ * own: of a choice at most once a second.
+ */
+void acquire_raise_own(struct worker *w, const struct rte_mbuf *m, uint32_t choice);
 
 bool hold_release_before(struct worker *w, struct rte_mbuf **pkts, uint16_t n);
 

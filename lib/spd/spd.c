@@ -47,6 +47,9 @@ tables_init(struct spd *spd, const struct spd_params *p, struct err *err)
 		rc = slab_init(&spd->policies, "spd_policies", sizeof(struct policy),
 			       p->max_policies, p->socket, err);
 	if (rc == 0)
+		rc = slab_init(&spd->choices, "spd_choices", sizeof(struct choice *),
+			       p->max_policies, p->socket, err);
+	if (rc == 0)
 		rc = pairs_init(t, err);
 	return rc < 0 ? rc : many_init(t, err);
 }
@@ -68,6 +71,7 @@ spd_free(struct spd *spd)
 		free(t->dying);
 		rte_free(t);
 	}
+	choices_fini(spd);
 	slab_fini(&spd->policies);
 	rte_free(spd);
 }
@@ -373,8 +377,10 @@ spd_stats(const struct spd *spd, struct spd_stats *s)
 	*s = (struct spd_stats) {
 		.policies = spd->policies.n_taken,
 		.rules = t->rules.n_taken - 1,
-		.bytes = sizeof(*spd) + sizeof(*t) + spd->policies.bytes + t->rules.bytes +
-			 t->extras.bytes + (t->bucket_mask + (size_t)1) * sizeof(*t->buckets),
+		.choices = spd->choices.n_taken,
+		.bytes = sizeof(*spd) + sizeof(*t) + spd->policies.bytes + spd->choices.bytes +
+			 t->rules.bytes + t->extras.bytes +
+			 (t->bucket_mask + (size_t)1) * sizeof(*t->buckets),
 	};
 	for (uint8_t side = 0; side < SIDES; side++) {
 		const struct pair_list *list = t->pairs[side];

@@ -77,8 +77,8 @@ struct policy_params {
 	bool icmp;	/* RFC 4301 section 6: ICMP errors about matching packets match */
 	uint32_t group; /* protect: the SA, or family of SAs, it goes out by or must have come by */
 	uint32_t name;	/* control's own number for it */
-	uint32_t sa,
-		sa_generation; /* protect, out: where packets go now; SA_NONE before there is one */
+	uint32_t sa, sa_generation; /* protect, out: where packets go now; SA_NONE before there is
+				       one; or a choice and CHOICE_MARK (choice.h) */
 };
 
 /* What a worker needs of a policy. Fixed while the policy lives, but for sa. */
@@ -103,6 +103,7 @@ struct spd {
 	uint32_t instance;   /* no two SPDs of a process have the same */
 	uint32_t pointed;    /* how often a policy was pointed at an SA; written by control */
 	struct slab policies;
+	struct slab choices; /* of struct choice * */
 	struct spd_tables *tables;
 };
 
@@ -144,8 +145,11 @@ void spd_commit(struct spd *spd);
 /* Drops all that is staged: the SPD is as after the last commit. */
 void spd_abort(struct spd *spd);
 
-/* Points an outbound policy at another SA; takes effect at once, with no generation. The policy may
- * be staged.
+/* In the place of an SA's generation: the index is a choice's. No generation of a slab has it. */
+#define CHOICE_MARK (UINT32_C(1) << 31)
+
+/* Points an outbound policy at another SA, or at a choice; takes effect at once, with no
+ * generation. The policy may be staged.
  */
 void spd_sa_set(struct spd *spd, uint32_t index, uint32_t sa, uint32_t sa_generation);
 
@@ -158,7 +162,7 @@ void spd_sa_set(struct spd *spd, uint32_t index, uint32_t sa, uint32_t sa_genera
 int spd_maintain(struct spd *spd, bool now, struct err *err);
 
 struct spd_stats {
-	uint32_t policies, rules;
+	uint32_t policies, rules, choices;
 	uint32_t pairs[SPD_DIRECTIONS]
 		      [2]; /* of prefix lengths in use; v4, v6: each costs a new flow a probe */
 	uint32_t built;	   /* rules in rte_acl */
@@ -190,7 +194,8 @@ spd_policy(const struct spd *spd, uint32_t index)
 	return slab_at(&spd->policies, index);
 }
 
-/* The outbound SA of now, index and generation in one load. SA_NONE as index: none yet. */
+/* The outbound SA of now, index and generation in one load. SA_NONE as index: none yet; with
+ * CHOICE_MARK as generation: a choice. */
 static inline uint64_t
 spd_out_sa(const struct spd *spd, uint32_t index)
 {

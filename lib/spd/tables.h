@@ -324,6 +324,9 @@ void many_find(const struct spd_tables *t, uint8_t side, uint32_t generation,
 	       const struct spd_key *keys, uint16_t n, struct finding *found);
 void many_stats(const struct spd_tables *t, struct spd_stats *s);
 
+/* choice.c: frees those that are left. */
+void choices_fini(struct spd *spd);
+
 /* spd.c: calls free_fn(obj) after a grace period. */
 void spd_later(struct spd_tables *t, void (*free_fn)(void *), void *obj);
 

@@ -45,13 +45,14 @@ struct audit_event {
 	uint8_t src[16], dst[16];
 };
 
-/* A packet matched an outbound protect policy that has no SA. */
+/* A packet matched an outbound protect policy that has no SA, or none of the worker's own. */
 struct acquire_event {
 	uint8_t kind;
 	uint8_t family; /* 4 or 6, of src and dst */
 	uint8_t proto;	/* of the upper layer */
 	bool held;	/* the packet waits for the SA */
 	uint8_t worker;
+	bool own;		     /* there is an SA for any worker, but none for this one */
 	uint16_t src_port, dst_port; /* host order; ICMP: type and code; 0 where there are none */
 	uint32_t policy; /* index in the SPD; it may be deleted since: compare the name */
 	uint32_t name;	 /* policy.name */
