@@ -6,6 +6,7 @@
 #include "cli/table.h"
 #include "ctl/gw.h"
 #include "ctl/report.h"
+#include "numbers/numbers.h"
 #include "replay/replay.h"
 #include "seq/seq.h"
 
@@ -58,23 +59,30 @@ next(const struct gw *gw, uint32_t *at, uint32_t *index)
 	return *index != SA_NONE;
 }
 
+/* Out: the last number used; in: the highest accepted. */
+static uint64_t
+number_of(const struct shown *s)
+{
+	return numbers_used(s->cold->numbers, 0);
+}
+
+static bool
+is_over(uint64_t limit, uint64_t value)
+{
+	return limit != 0 && value >= limit;
+}
+
 /* Whether packets still pass, and if not, why; as sa_pick and replay_check judge. */
 static const char *
 state_of(const struct shown *s)
 {
 	if (__atomic_load_n(&s->sa->state, __ATOMIC_RELAXED) == SA_EXPIRED ||
-	    s->counts.packets >= s->sa->packets_end || s->counts.bytes >= s->sa->bytes_end)
+	    is_over(s->cold->lifetime.hard_packets, s->counts.packets) ||
+	    is_over(s->cold->lifetime.hard_bytes, s->counts.bytes))
 		return "expired";
-	if (!s->inbound && lane_used(s->sa->lane) >= s->sa->seq_end)
+	if (!s->inbound && number_of(s) >= seq_last(s->sa->suite.esn))
 		return "exhausted";
 	return "live";
-}
-
-/* Out: the last number used; in: the highest accepted. */
-static uint64_t
-number_of(const struct shown *s)
-{
-	return s->inbound ? replay_top(s->sa->window) : lane_used(s->sa->lane);
 }
 
 static const char *

@@ -186,12 +186,17 @@ tables_init(struct gw *gw, struct err *err)
 		.defer = gw_defer_free,
 		.defer_ctx = gw,
 	};
+	const struct numbers_params numbers = {
+		.max_sas = c->max_sas,
+		.max_kept = NUMBERS_KEPT_MAX,
+		.n_workers = gw->n_workers,
+		.socket = rte_socket_id(),
+	};
 	int rc;
 
 	rc = sa_table_init(&gw->sas, c->max_sas, rte_socket_id(), err);
 	if (rc == 0)
-		rc = numbers_create(c->max_sas, NUMBERS_KEPT_MAX, rte_socket_id(), &gw->numbers,
-				    err);
+		rc = numbers_create(&numbers, &gw->numbers, err);
 	if (rc == 0)
 		rc = sad_create(&gw->sas, c->max_sas, rte_socket_id(), gw->qsbr, &gw->sad, err);
 	if (rc == 0)

@@ -23,6 +23,7 @@
 
 struct acquire_event;
 struct kernel;
+struct lane_event;
 struct mapping_event;
 struct mirrors;
 struct numbers_reg;
@@ -86,6 +87,7 @@ struct gw_hooks {
 	void *ctx;
 	void (*acquire)(void *ctx, const struct acquire_event *event);
 	void (*mapping)(void *ctx, const struct mapping_event *event);
+	void (*lane_low)(void *ctx, const struct lane_event *event);
 	/* The next of their policies from *cursor on, which begins with 0. */
 	bool (*policy_next)(void *ctx, uint64_t *cursor, struct policy_view *view);
 	/* Of SAs that are a daemon's, once per limit. hard_limit may end the SA. */

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "hold/hold.h"
 #include "mirror/mirror.h"
+#include "numbers/numbers.h"
 #include "pipe/handoff.h"
 #include "port/port.h"
 #include "seq/seq.h"
@@ -90,10 +91,10 @@ sa_counts_read(const struct gw *gw, uint32_t index, struct sa_counts *c)
 	const struct sa_origin *origin = &sa_cold(&gw->sas, index)->origin;
 	const struct sa *sa = sa_at(&gw->sas, index);
 
-	*c = (struct sa_counts) {
-		.packets = cell_get(&sa->lane->packets),
-		.bytes = cell_get(&sa->lane->bytes),
-	};
+	struct numbers_counts counts;
+
+	numbers_count(sa_cold(&gw->sas, index)->numbers, &counts);
+	*c = (struct sa_counts) { .packets = counts.packets, .bytes = counts.bytes };
 	for (unsigned int why = 0; origin->from == SA_FROM_FILE && why < DROP_MAX; why++)
 		c->drops[why] = gw->sa_books[origin->record].drops[why];
 	sa_drops_add(gw, index, sa->generation, c->drops);

@@ -19,24 +19,43 @@
 static void
 job_run(struct worker *w, void *arg)
 {
-	numbers_job_run(arg);
+	numbers_job_run(arg, w->index);
+}
+
+/* -ENOBUFS: nobody has got it. */
+static int
+job_post(struct gw *gw, struct numbers_job *job, struct err *err)
+{
+	bool posted = false;
+
+	for (uint16_t i = 0; i < gw->n_workers; i++) {
+		struct worker *w = gw->workers[i];
+
+		if (!numbers_job_wants(job, i))
+			continue;
+		if (!gw->running)
+			job_run(w, job);
+		else if (mailbox_post(w, (struct mail) { job_run, job }) < 0)
+			return err_set(err, posted ? -ETIMEDOUT : -ENOBUFS,
+				       "worker %u does not read its mail", i);
+		posted = true;
+	}
+	return 0;
 }
 
 static int
-mail_wait(struct gw *gw, uint16_t owner, struct mail mail, struct err *err)
+job_wait(struct gw *gw, const struct numbers_job *job, struct err *err)
 {
-	struct worker *w = gw->workers[owner];
+	for (uint16_t i = 0; gw->running && i < gw->n_workers; i++) {
+		const struct worker *w = gw->workers[i];
 
-	if (!gw->running) {
-		mail.run(w, mail.arg);
-		return 0;
-	}
-	if (mailbox_post(w, mail) < 0)
-		return err_set(err, -ENOBUFS, "worker %u does not read its mail", owner);
-	for (int us = 0; mailbox_run_count(w) < mailbox_posted(w); us += 100) {
-		if (us > MAIL_WAIT_US)
-			return err_set(err, -ETIMEDOUT, "worker %u stands still", owner);
-		usleep(100);
+		if (!numbers_job_wants(job, i))
+			continue;
+		for (int us = 0; mailbox_run_count(w) < mailbox_posted(w); us += 100) {
+			if (us > MAIL_WAIT_US)
+				return err_set(err, -ETIMEDOUT, "worker %u stands still", i);
+			usleep(100);
+		}
 	}
 	return 0;
 }
@@ -159,6 +178,8 @@ ask_fill(struct numbers_ask *ask, const struct gw *gw, const struct conf_sa *c,
 		.start = p->inbound ? c->replay_top : c->oseq,
 		.packets = c->lifetime.used_packets,
 		.bytes = c->lifetime.used_bytes,
+		.hard_packets = c->lifetime.hard_packets,
+		.hard_bytes = c->lifetime.hard_bytes,
 	};
 	memcpy(ask->id.src, c->src.octets, 16);
 	memcpy(ask->id.dst, c->dst.octets, 16);
@@ -220,7 +241,9 @@ numbers_take(struct gw *gw, const struct numbers_ask *ask, struct numbers **out,
 	rc = numbers_attach(gw->numbers, ask, out, &job, err);
 	if (rc < 0 || job == NULL)
 		return rc;
-	rc = mail_wait(gw, (*out)->worker, (struct mail) { job_run, job }, err);
+	rc = job_post(gw, job, err);
+	if (rc == 0)
+		rc = job_wait(gw, job, err);
 	if (rc == 0) {
 		numbers_job_done(gw->numbers, job, clock_now(&gw->clock));
 	} else if (rc == -ENOBUFS) {
@@ -325,8 +348,9 @@ sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin, 
 		return rc;
 	gw->next_owner = (gw->next_owner + 1) % gw->n_workers;
 	p.owner = p.numbers->worker;
-	p.lane = p.numbers->lane;
-	p.window = p.numbers->window;
+	p.subspaces = p.numbers->subspaces;
+	p.lanes = p.numbers->n;
+	p.lane = p.numbers->lane; /* or window, or windows */
 	rc = sa_create(&gw->sas, &p, clock_now(&gw->clock), index, err);
 	if (rc < 0) {
 		numbers_release(gw->numbers, p.numbers, clock_now(&gw->clock));

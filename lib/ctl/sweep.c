@@ -3,6 +3,7 @@
 #include "ctl/log.h"
 #include "ctl/report.h"
 #include "ctl/timers.h"
+#include "numbers/numbers.h"
 #include "seq/seq.h"
 
 #define SWEEP_FEW 8192 /* as many are looked at ten times a second */
@@ -40,14 +41,14 @@ seconds_over(uint64_t limit, uint64_t since, uint64_t now)
 
 /* The last octets before the limit may be too few for a packet: then one was refused. */
 static bool
-traffic_over(const struct gw *gw, uint32_t index)
+traffic_over(const struct gw *gw, uint32_t index, const struct numbers_counts *c)
 {
 	const struct sa *sa = sa_at(&gw->sas, index);
-	uint64_t bytes = cell_get(&sa->lane->bytes);
+	const struct sa_lifetime *life = &sa_cold(&gw->sas, index)->lifetime;
 
-	if (cell_get(&sa->lane->packets) >= sa->packets_end || bytes >= sa->bytes_end)
+	if (is_over(life->hard_packets, c->packets) || is_over(life->hard_bytes, c->bytes))
 		return true;
-	return sa->bytes_end - bytes < UINT16_MAX &&
+	return life->hard_bytes != 0 && life->hard_bytes - c->bytes < UINT16_MAX &&
 	       sparse_get(gw->workers[sa->owner]->sparse, index, sa->generation, DROP_EXPIRED) > 0;
 }
 
@@ -55,7 +56,7 @@ traffic_over(const struct gw *gw, uint32_t index)
  * only told.
  */
 static void
-limits_check(struct gw *gw, uint32_t index, uint64_t now)
+limits_check(struct gw *gw, uint32_t index, const struct numbers_counts *c, uint64_t now)
 {
 	struct sa *sa = sa_at(&gw->sas, index);
 	const struct sa_cold *cold = sa_cold(&gw->sas, index);
@@ -65,29 +66,29 @@ limits_check(struct gw *gw, uint32_t index, uint64_t now)
 	bool expired = is_over(life->hard_seconds, age) ||
 		       seconds_over(life->hard_use_seconds, cold->first_used_s, now);
 
-	limit_tell(gw, index, is_over(life->soft_packets, cell_get(&sa->lane->packets)),
-		   LIMIT_SOFT_PACKETS, "soft lifetime in packets reached");
-	limit_tell(gw, index, is_over(life->soft_bytes, cell_get(&sa->lane->bytes)),
-		   LIMIT_SOFT_BYTES, "soft lifetime in bytes reached");
+	limit_tell(gw, index, is_over(life->soft_packets, c->packets), LIMIT_SOFT_PACKETS,
+		   "soft lifetime in packets reached");
+	limit_tell(gw, index, is_over(life->soft_bytes, c->bytes), LIMIT_SOFT_BYTES,
+		   "soft lifetime in bytes reached");
 	limit_tell(gw, index,
 		   is_over(life->soft_seconds, age) ||
 			   seconds_over(life->soft_use_seconds, cold->first_used_s, now),
 		   LIMIT_SOFT_SECONDS, "soft lifetime in seconds reached");
 	limit_tell(gw, index,
-		   (sa->flags & SA_INBOUND) == 0 && lane_used(sa->lane) > last - last / 16,
+		   (sa->flags & SA_INBOUND) == 0 &&
+			   numbers_used(cold->numbers, 0) > last - last / 16,
 		   LIMIT_SOFT_NUMBERS, "sequence numbers are running out");
 	if (expired)
 		__atomic_store_n(&sa->state, SA_EXPIRED, __ATOMIC_RELAXED);
 	limit_tell(gw, index, expired, LIMIT_HARD_SECONDS, "expired: hard lifetime in seconds");
-	limit_tell(gw, index, traffic_over(gw, index), LIMIT_HARD_TRAFFIC,
+	limit_tell(gw, index, traffic_over(gw, index, c), LIMIT_HARD_TRAFFIC,
 		   "expired: hard lifetime in packets or bytes");
 }
 
 static void
-use_note(struct gw *gw, uint32_t index, uint64_t now)
+use_note(struct gw *gw, uint32_t index, uint64_t packets, uint64_t now)
 {
 	struct sa_cold *cold = sa_cold(&gw->sas, index);
-	uint64_t packets = cell_get(&sa_at(&gw->sas, index)->lane->packets);
 
 	if (packets == cold->packets)
 		return;
@@ -100,11 +101,15 @@ use_note(struct gw *gw, uint32_t index, uint64_t now)
 static void
 look(struct gw *gw, uint32_t index, uint64_t now)
 {
-	if (sa_cold(&gw->sas, index)->ended)
+	const struct sa_cold *cold = sa_cold(&gw->sas, index);
+	struct numbers_counts counts;
+
+	if (cold->ended)
 		return;
-	use_note(gw, index, now);
+	numbers_count(cold->numbers, &counts);
+	use_note(gw, index, counts.packets, now);
 	timers_keepalive(gw, index, now);
-	limits_check(gw, index, now);
+	limits_check(gw, index, &counts, now);
 }
 
 void

@@ -55,6 +55,10 @@ event_tell(struct gw *gw, const struct worker_event *e, uint64_t now)
 		if (gw->resolver.unresolved != NULL)
 			gw->resolver.unresolved(gw->resolver.ctx, &e->unresolved);
 		break;
+	case EVENT_LANE_LOW:
+		if (gw->hooks.lane_low != NULL)
+			gw->hooks.lane_low(gw->hooks.ctx, &e->lane);
+		break;
 	}
 }
 

@@ -386,14 +386,12 @@ keys_read(const struct sa *sa, struct xfrm_sa *x)
 	memcpy(x->auth_key.octets, session->auth_key, x->auth_key.len);
 }
 
-/* The newest window of the key: its owner moves it meanwhile, so that a bit may be late. */
+/* The owner moves it meanwhile, so that a bit may be late. */
 static void
 bitmap_read(const struct replay *w, const struct state *s, struct xfrm_replay *r)
 {
 	uint32_t asked = s->has_esn ? r->window : 32;
 
-	while (w->moved != NULL)
-		w = w->moved;
 	r->seq = replay_top(w);
 	memset(r->bitmap, 0, r->words * sizeof(r->bitmap[0]));
 	for (uint32_t back = 0; back < RTE_MIN(asked, w->window) && back < r->seq; back++) {

@@ -142,6 +142,8 @@ replay_accept_stage(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 
 		if (likely(ops[i].ok))
 			why = replay_accept(p->hot->window, p->seq);
+		if (unlikely(why == DROP_SEQ_WAIT))
+			why = window_wait(w, p, p->hot->window);
 		if (unlikely(why != DROP_NONE)) {
 			drop(w, m, why);
 			continue;

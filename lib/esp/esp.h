@@ -6,8 +6,11 @@
 
 #include "alg/alg.h"
 #include "base/err.h"
+#include "stats/drops.h"
 #include "worker/stage.h"
 
+struct pkt;
+struct replay;
 struct rte_mbuf;
 struct sa;
 struct worker;
@@ -37,5 +40,10 @@ void esp_worker_fini(struct esp_worker *ew);
  * no longer where the SA says; once for each change, and not twice a second.
  */
 void mapping_check(struct worker *w, const struct rte_mbuf *m, const struct sa *sa);
+
+/* An authentic packet's number stands above the mark of its window: accepts it after all, or
+ * DROP_SEQ_WAIT; tells control when the ceiling is near.
+ */
+enum drop_reason window_wait(struct worker *w, const struct pkt *p, struct replay *window);
 
 #endif

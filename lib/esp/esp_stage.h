@@ -16,7 +16,7 @@
  * icmp_reply. Sets pkt.sa, pkt.generation, pkt.next_hop.
  */
 stage_fn sa_pick;
-/* Drops seq_exhausted, expired. Sets pkt.seq and pkt.hot, counts the packet. */
+/* Drops seq_exhausted, seq_wait, expired. Sets pkt.seq and pkt.hot, counts the packet. */
 stage_fn life_count_out;
 /* Drops buffer, no_mbuf. On return the data begin with the outer IP header. */
 stage_fn esp_encap;
@@ -30,14 +30,14 @@ stage_fn udp_encap;
 /* Drops esp_short, esp_length, replay_*, buffer. */
 stage_fn replay_check_stage;
 stage_fn crypto_decrypt;
-/* Drops icv_fail, replay_*. */
+/* Drops icv_fail, replay_*, seq_wait. */
 stage_fn replay_accept_stage;
 /* Drops esp_padding, next_header, inner_*; consumes dummies. On return the data begin with the
  * inner IP header (tunnel mode), or the packet's own without ESP (transport mode), and struct pkt
  * describes that.
  */
 stage_fn esp_strip;
-/* Drops expired. Counts packets that are whole, by the size of what they carry. */
+/* Drops expired, seq_wait. Counts packets that are whole, by the size of what they carry. */
 stage_fn life_count_in;
 
 #endif

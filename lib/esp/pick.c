@@ -1,12 +1,15 @@
+#include "esp/esp.h"
 #include "esp/esp_stage.h"
 
 #include <rte_prefetch.h>
 
 #include "hold/hold.h"
 #include "icmp/icmp.h"
+#include "replay/replay.h"
 #include "sa/sa.h"
 #include "seq/seq.h"
 #include "spd/choice.h"
+#include "worker/mailbox.h"
 #include "worker/worker.h"
 
 /* Larger than the tunnel takes. The sender is told unless its packet may be fragmented: then nobody
@@ -100,23 +103,34 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	return kept;
 }
 
-/* Hard limits of the key (RFC 4301 section 4.4.2.1). */
-static enum drop_reason
-limit(const struct sa *sa, uint32_t bytes)
+/* Control could not give more yet, or is to be told in time that more is needed. */
+static bool
+lane_low(struct worker *w, const struct pkt *p)
 {
-	const struct lane *lane = sa->lane;
+	const struct worker_event e = { .lane = {
+						.kind = EVENT_LANE_LOW,
+						.sa = p->sa,
+						.generation = p->generation,
+					} };
 
-	if (unlikely(lane->packets >= sa->packets_end || bytes > sa->bytes_end ||
-		     lane->bytes > sa->bytes_end - bytes || sa->state == SA_EXPIRED))
-		return DROP_EXPIRED;
-	return DROP_NONE;
+	return mailbox_raise(w, &e);
 }
 
-static void
-count(struct lane *lane, uint32_t bytes)
+/* The lane's fast way said no, or the SA has expired. */
+static __rte_noinline enum drop_reason
+out_stopped(struct worker *w, struct pkt *p, struct lane *lane, uint32_t bytes)
 {
-	cell_add(&lane->packets, 1);
-	cell_add(&lane->bytes, bytes);
+	enum drop_reason why;
+	bool ask;
+
+	if (p->hot->state == SA_EXPIRED)
+		return DROP_EXPIRED;
+	why = lane_stopped(lane, bytes, &ask);
+	if (ask && !lane_low(w, p))
+		lane_ask_again(lane);
+	if (why == DROP_NONE && !lane_take(lane, bytes, &p->seq))
+		why = DROP_SEQ_WAIT;
+	return why;
 }
 
 uint16_t
@@ -128,16 +142,16 @@ life_count_out(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		struct rte_mbuf *m = pkts[i];
 		struct pkt *p = pkt_of(m);
 		const struct sa *sa = p->hot;
-		enum drop_reason why = limit(sa, m->pkt_len);
 
-		if (likely(why == DROP_NONE) &&
-		    unlikely(!lane_take(sa->lane, sa->seq_end, &p->seq)))
-			why = DROP_SEQ_EXHAUSTED;
-		if (unlikely(why != DROP_NONE)) {
-			drop(w, m, why);
-			continue;
+		if (unlikely(sa->state == SA_EXPIRED ||
+			     !lane_take(sa->lane, m->pkt_len, &p->seq))) {
+			enum drop_reason why = out_stopped(w, p, sa->lane, m->pkt_len);
+
+			if (why != DROP_NONE) {
+				drop(w, m, why);
+				continue;
+			}
 		}
-		count(sa->lane, m->pkt_len);
 		pkts[kept++] = m;
 	}
 	return kept;
@@ -151,14 +165,25 @@ life_count_in(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		const struct sa *sa = pkt_of(m)->hot;
-		enum drop_reason why = limit(sa, m->pkt_len);
+		enum drop_reason why = sa->state == SA_EXPIRED ?
+					       DROP_EXPIRED :
+					       replay_count(sa->window, m->pkt_len);
 
 		if (unlikely(why != DROP_NONE)) {
 			drop(w, m, why);
 			continue;
 		}
-		count(sa->lane, m->pkt_len);
 		pkts[kept++] = m;
 	}
 	return kept;
+}
+
+enum drop_reason
+window_wait(struct worker *w, const struct pkt *p, struct replay *window)
+{
+	bool ask, go = replay_stopped(window, p->seq, &ask);
+
+	if (ask && !lane_low(w, p))
+		replay_ask_again(window);
+	return go ? replay_accept(window, p->seq) : DROP_SEQ_WAIT;
 }

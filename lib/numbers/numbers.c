@@ -11,29 +11,25 @@
 
 #include "base/addr.h"
 #include "base/clock.h"
-#include "numbers/record.h"
-#include "numbers/store.h"
+#include "numbers/live.h"
 
 #define FOREVER_MAX (1u << 20) /* dead keys that never expire */
 
-struct numbers_reg {
-	struct records records;
-	struct store store;
-};
-
 int
-numbers_create(uint32_t max_sas, uint32_t max_kept, int socket, struct numbers_reg **reg,
-	       struct err *err)
+numbers_create(const struct numbers_params *p, struct numbers_reg **reg, struct err *err)
 {
 	struct numbers_reg *r = calloc(1, sizeof(*r));
 	int rc;
 
 	if (r == NULL)
 		return err_set(err, -ENOMEM, "numbers: no memory");
-	rc = records_init(&r->records, max_sas + max_kept + FOREVER_MAX, max_kept, socket, err);
+	r->n_workers = p->n_workers;
+	r->reserved = p->reserved;
+	rc = records_init(&r->records, p->max_sas + p->max_kept + FOREVER_MAX, p->max_kept,
+			  p->socket, p->secret, err);
 	if (rc < 0)
 		goto free_reg;
-	rc = store_init(&r->store, max_sas, socket, err);
+	rc = store_init(&r->store, p->max_sas, p->socket, err);
 	if (rc < 0)
 		goto fini_records;
 	*reg = r;
@@ -67,29 +63,26 @@ id_tag(const struct numbers_id *id)
 	return rte_hash_crc(id, sizeof(*id), 0);
 }
 
-/* At least that number: what a job still has to bring about counts as done. */
-static uint64_t
-live_used(const struct numbers_live *l)
-{
-	uint64_t used = l->floor;
-
-	if (l->window == NULL)
-		return RTE_MAX(used, lane_used(l->lane));
-	for (const struct numbers_job *j = l->jobs; j != NULL; j = j->next)
-		used = RTE_MAX(used, replay_top(j->old));
-	return RTE_MAX(used, replay_top(l->window));
-}
-
-uint64_t
-numbers_used(const struct numbers *n)
-{
-	return live_used(n->live);
-}
-
 void
 numbers_leaving(struct numbers *n, bool leaving)
 {
 	n->leaving = leaving;
+}
+
+uint64_t
+live_used(const struct numbers_live *l, uint16_t lane)
+{
+	uint64_t used = l->inbound ? replay_top(l->window) : lane_used(&l->lanes[lane]);
+
+	for (const struct numbers_job *j = l->jobs; j != NULL; j = j->next)
+		used = RTE_MAX(used, j->start);
+	return used;
+}
+
+uint64_t
+numbers_used(const struct numbers *n, uint16_t lane)
+{
+	return live_used(n->live, lane);
 }
 
 static bool
@@ -113,9 +106,8 @@ numbers_name(const char *name, const struct numbers_id *id, char text[NUMBERS_NA
 	return text;
 }
 
-/* A failure, with a sentence about the SA that asks. */
-static int __rte_format_printf(4, 5)
-	ask_fail(struct err *err, int rc, const struct numbers_ask *ask, const char *format, ...)
+int
+ask_fail(struct err *err, int rc, const struct numbers_ask *ask, const char *format, ...)
 {
 	char name[NUMBERS_NAME_SIZE], text[ERR_TEXT_SIZE];
 	va_list args;
@@ -205,19 +197,61 @@ other_direction(const struct numbers_reg *reg, const struct numbers_ask *ask,
 		if (stays(u, ask))
 			return 0;
 	}
-	return live_used(r->live);
+	return live_used(r->live, 0);
 }
 
 static void
 hold_add(struct numbers_live *l, const struct numbers_ask *ask, struct numbers *n)
 {
-	n->lane = l->lane;
-	n->window = l->window;
+	n->lane = l->lanes; /* or window */
+	n->n = 1;
+	n->inbound = l->inbound;
 	n->worker = l->worker;
 	n->id = ask->id;
+	n->hard_packets = ask->hard_packets;
+	n->hard_bytes = ask->hard_bytes;
 	n->live = l;
 	n->next = l->users;
 	l->users = n;
+}
+
+/* The lane or the window, above used. */
+static int
+live_fill(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_ask *ask,
+	  uint64_t used, struct err *err)
+{
+	int rc;
+
+	if (ask->inbound) {
+		rc = store_window(&reg->store, ask->window, ask->esn, used, &l->window, &l->place,
+				  err);
+		if (rc < 0)
+			return rc;
+		l->window->packets = ask->packets;
+		l->window->bytes = ask->bytes;
+		if (reg->reserved) {
+			l->window->ceiling = used;
+			l->window->mark = used;
+		}
+		return 0;
+	}
+	rc = store_lane(&reg->store, &l->lanes, &l->place, err);
+	if (rc < 0)
+		return rc;
+	lane_init(l->lanes, used, seq_last(ask->esn));
+	l->lanes->packets = ask->packets;
+	l->lanes->bytes = ask->bytes;
+	return 0;
+}
+
+static void
+live_empty(struct numbers_reg *reg, struct numbers_live *l)
+{
+	ends_free(reg, l);
+	if (l->inbound)
+		store_window_free(&reg->store, l->window, l->place);
+	else
+		store_lane_free(&reg->store, l->place);
 }
 
 /* A key that is not in use comes to life above all that is known of it. */
@@ -228,22 +262,32 @@ live_open(struct numbers_reg *reg, uint32_t index, const struct numbers_ask *ask
 	struct numbers_live *l;
 	int rc;
 
-	rc = store_live(&reg->store, ask->inbound ? 0 : used, &l, err);
+	rc = store_live(&reg->store, &l, err);
 	if (rc < 0)
 		return rc;
-	if (ask->inbound)
-		rc = store_window(&reg->store, ask->window, ask->esn, used, &l->window, err);
-	if (rc < 0) {
-		store_live_free(&reg->store, l);
-		return rc;
-	}
-	l->lane->packets = ask->packets;
-	l->lane->bytes = ask->bytes;
-	l->floor = used;
+	l->inbound = ask->inbound;
+	l->esn = ask->esn;
+	l->n = 1;
+	l->size = ask->window;
 	l->worker = ask->worker;
 	l->record = index;
+	rc = live_fill(reg, l, ask, used, err);
+	if (rc < 0)
+		goto free_live;
+	rc = ends_room(reg, l, ask, err);
+	if (rc < 0)
+		goto empty;
+	ends_limit(l, ask->hard_packets, ask->hard_bytes);
+	ends_put_all(l);
+	if (!l->inbound)
+		lane_recheck(l->lanes);
 	*live = l;
 	return 0;
+empty:
+	live_empty(reg, l);
+free_live:
+	store_live_free(&reg->store, l);
+	return rc;
 }
 
 static int
@@ -276,53 +320,14 @@ attach_dead(struct numbers_reg *reg, uint32_t index, const struct record_hash *h
 	return 0;
 }
 
-/* What only the owner may do for the new hold; *job is NULL where there is nothing. */
-static int
-job_make(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_ask *ask,
-	 struct numbers_job **job, struct err *err)
-{
-	const struct replay *w = l->window;
-	bool raise = ask->start > live_used(l) || ask->packets > cell_get(&l->lane->packets) ||
-		     ask->bytes > cell_get(&l->lane->bytes);
-	bool resize = w != NULL && (w->window != ask->window || w->esn != ask->esn);
-	struct numbers_job *j;
-	int rc;
-
-	*job = NULL;
-	if (!raise && !resize)
-		return 0;
-	j = calloc(1, sizeof(*j));
-	if (j == NULL)
-		return ask_fail(err, -ENOMEM, ask, "no memory");
-	if (resize) {
-		rc = store_window(&reg->store, ask->window, ask->esn, 0, &j->fresh, err);
-		if (rc < 0) {
-			free(j);
-			return rc;
-		}
-	}
-	j->live = l;
-	j->lane = l->lane;
-	j->old = l->window;
-	j->start = ask->start;
-	j->packets = ask->packets;
-	j->bytes = ask->bytes;
-	j->floor_before = l->floor;
-	j->next = l->jobs;
-	l->floor = RTE_MAX(l->floor, ask->start);
-	l->jobs = j;
-	if (resize)
-		l->window = j->fresh;
-	*job = j;
-	return 0;
-}
-
 static int
 attach_live(struct numbers_reg *reg, struct record *r, const struct numbers_ask *ask,
 	    struct numbers *n, struct numbers_job **job, struct err *err)
 {
-	int rc = job_make(reg, r->live, ask, job, err);
+	int rc = ends_room(reg, r->live, ask, err);
 
+	if (rc == 0)
+		rc = job_make(reg, r->live, ask, job, err);
 	if (rc < 0)
 		return rc;
 	r->tag = id_tag(&ask->id);
@@ -340,6 +345,22 @@ ask_check(const struct numbers_ask *ask, struct err *err)
 	if (!ask->esn && ask->start > UINT32_MAX)
 		return ask_fail(err, -ERANGE, ask, "number %ju is beyond 32 bits, and esn is off",
 				(uintmax_t)ask->start);
+	return 0;
+}
+
+/* Keys that may serve several SAs differ by these. */
+int
+numbers_hash(struct numbers_reg *reg, const struct numbers_ask *ask,
+	     uint8_t hash[NUMBERS_HASH_SIZE])
+{
+	struct record_hash h;
+
+	if (record_hash(&reg->records, &ask->key, &h) < 0)
+		return -EIO;
+	if (!ask->key.counter_mode)
+		h.half[1] ^= (uint64_t)id_tag(&ask->id) << 32;
+	h.half[0] ^= ask->inbound;
+	memcpy(hash, &h, NUMBERS_HASH_SIZE);
 	return 0;
 }
 
@@ -381,53 +402,16 @@ numbers_attach(struct numbers_reg *reg, const struct numbers_ask *ask, struct nu
 	return 0;
 }
 
-static bool
-leads_to(const struct replay *from, const struct replay *to)
-{
-	while (from != NULL && from != to)
-		from = from->moved;
-	return from != NULL;
-}
-
-static bool
-window_wanted(const struct numbers_live *l, const struct replay *w)
-{
-	if (w == l->window)
-		return true;
-	for (const struct numbers *u = l->users; u != NULL; u = u->next) {
-		if (leads_to(u->window, w))
-			return true;
-	}
-	for (const struct numbers_job *j = l->jobs; j != NULL; j = j->next) {
-		if (leads_to(j->old, w) || j->fresh == w)
-			return true;
-	}
-	return false;
-}
-
-/* A window that was moved from is freed with the last hold that leads through it. */
-static void
-window_drop(struct numbers_reg *reg, const struct numbers_live *l, struct replay *w)
-{
-	while (w != NULL && !window_wanted(l, w)) {
-		struct replay *next = w->moved;
-
-		store_window_free(&reg->store, w);
-		w = next;
-	}
-}
-
-/* The last user is gone, and nothing is under way: 48 octets stay. */
-static void
-bury(struct numbers_reg *reg, struct numbers_live *l, uint64_t now)
+void
+live_bury(struct numbers_reg *reg, struct numbers_live *l, uint64_t now)
 {
 	struct record *r = record_at(&reg->records, l->record);
-	uint64_t used = live_used(l);
+	uint64_t used = live_used(l, 0);
 	uint32_t index = l->record;
 
 	if (l->users != NULL || l->jobs != NULL)
 		return;
-	store_window_free(&reg->store, l->window);
+	live_empty(reg, l);
 	store_live_free(&reg->store, l);
 	r->in_use = false;
 	r->number = used;
@@ -442,85 +426,21 @@ numbers_release(struct numbers_reg *reg, struct numbers *n, uint64_t now)
 {
 	struct numbers_live *l;
 	struct numbers **link;
+	bool youngest;
 
 	if (n == NULL)
 		return;
 	l = n->live;
+	youngest = l->users == n;
 	for (link = &l->users; *link != n; link = &(*link)->next)
 		assert(*link != NULL);
 	*link = n->next;
-	window_drop(reg, l, n->window);
+	if (youngest && l->users != NULL) {
+		ends_limit(l, l->users->hard_packets, l->users->hard_bytes);
+		ends_put_all(l);
+	}
 	store_hold_free(&reg->store, n);
-	bury(reg, l, now);
-}
-
-static void
-cell_raise(uint64_t *cell, uint64_t n)
-{
-	uint64_t now = cell_get(cell);
-
-	if (n > now)
-		cell_add(cell, n - now);
-}
-
-void
-numbers_job_run(struct numbers_job *job)
-{
-	struct replay *w = job->old;
-
-	cell_raise(&job->lane->packets, job->packets);
-	cell_raise(&job->lane->bytes, job->bytes);
-	if (w == NULL) {
-		lane_raise(job->lane, job->start);
-	} else {
-		if (job->fresh != NULL) {
-			replay_resize(w, job->fresh);
-			w = job->fresh;
-		}
-		replay_raise(w, job->start);
-	}
-	__atomic_store_n(&job->ran, true, __ATOMIC_RELEASE);
-}
-
-static void
-job_unlink(struct numbers_job *job)
-{
-	struct numbers_job **link = &job->live->jobs;
-
-	while (*link != job)
-		link = &(*link)->next;
-	*link = job->next;
-}
-
-void
-numbers_job_done(struct numbers_reg *reg, struct numbers_job *job, uint64_t now)
-{
-	struct numbers_live *l = job->live;
-
-	assert(__atomic_load_n(&job->ran, __ATOMIC_ACQUIRE));
-	job_unlink(job);
-	window_drop(reg, l, job->old);
-	bury(reg, l, now);
-	free(job);
-}
-
-void
-numbers_job_cancel(struct numbers_reg *reg, struct numbers_job *job)
-{
-	struct numbers_live *l = job->live;
-
-	assert(l->jobs == job && !job->ran);
-	l->jobs = job->next;
-	l->floor = job->floor_before;
-	if (job->fresh != NULL) {
-		l->window = job->old;
-		for (struct numbers *u = l->users; u != NULL; u = u->next) {
-			if (u->window == job->fresh)
-				u->window = job->old;
-		}
-		store_window_free(&reg->store, job->fresh);
-	}
-	free(job);
+	live_bury(reg, l, now);
 }
 
 void

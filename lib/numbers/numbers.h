@@ -2,12 +2,18 @@
  * material and the direction, whatever the SA's name, SPI or address. Reload, re-add and rename
  * attach to it; nothing is copied, and no file or message can lower a number or a window's top.
  *
- * Control only, but for numbers_job_run(), which the worker runs that owns the lane: lane and
- * window have one writer. Keys are not kept, only their hash under a random key of this process.
+ * Control only, but for numbers_job_run(), which the workers run that own the lanes: a lane or a
+ * window has one writer. Keys are not kept, only their hash under a random key.
  *
- * A key that no SA uses any more leaves a record of 48 octets, from which it goes on if it comes
- * back: for the whole run where an SA's `forever` said so (YAML), else for 24 hours or as long as
- * there is room.
+ * A key of an SA with subspaces has a lane or a window for each subspace id; lane 0 is that of the
+ * same key without subspaces. Lane `id` is owned by worker (n->worker + id) % n_workers.
+ *
+ * Hard lifetimes in packets and bytes are the key's, over all its lanes: not one packet passes
+ * them. Those of the youngest hold count.
+ *
+ * A key that no SA uses any more leaves a record of 48 octets, and 8 for each lane beyond the
+ * first, from which it goes on if it comes back: for the whole run where an SA's `forever` said so
+ * (YAML), else for 24 hours or as long as there is room.
  *
  * Counter modes (GCM, CCM, CTR, GMAC, ChaCha20) are found by cipher key and salt alone, since an IV
  * used twice under these is the end: an auth key beside them changes nothing, and two different SAs
@@ -26,6 +32,9 @@
 #define NUMBERS_KEPT_MAX     (1u << 20)
 #define NUMBERS_KEPT_SECONDS (24 * 3600)
 
+#define NUMBERS_HASH_SIZE   16
+#define NUMBERS_SECRET_SIZE 32
+
 struct lane;
 struct replay;
 struct numbers_job;
@@ -33,13 +42,19 @@ struct numbers_reg;
 
 /* One SA's hold on the numbers of its key. All is read-only for users of the module. */
 struct numbers {
-	struct lane *lane;     /* out: the numbers; both: what is counted */
-	struct replay *window; /* in; NULL out */
-	uint16_t worker;       /* that owns both; all SAs of a key have the same */
+	union {
+		struct lane *lane;	 /* out: n of them, side by side */
+		struct replay *window;	 /* in */
+		struct replay **windows; /* in, subspaces: n of them, of a struct replay_set */
+	};
+	uint16_t n;	 /* lanes of the SA; 1 without subspaces */
+	uint16_t worker; /* that owns lane 0; all SAs of a key have the same */
+	bool inbound, subspaces;
 
 	/* The module's own. */
 	bool leaving;
 	uint32_t self;
+	uint64_t hard_packets, hard_bytes;
 	struct numbers *next;
 	struct numbers_live *live;
 	struct numbers_id {
@@ -72,33 +87,55 @@ struct numbers_ask {
 	bool inbound;
 	bool forever;
 	bool esn;
-	uint16_t worker;	 /* the one that shall own them, if the key has no owner yet */
-	uint32_t window;	 /* in; replay_window_valid() */
-	uint64_t start;		 /* out: the last number already used; in: the highest accepted */
+	bool subspaces;	 /* with esn */
+	uint16_t lanes;	 /* with subspaces: 1 … LANES_OUT_MAX out, … 65535 in */
+	uint16_t worker; /* the one that shall own lane 0, if the key has no owner yet */
+	uint32_t window; /* in; replay_window_valid() */
+	uint64_t start;	 /* lane 0: out, the last number already used; in, the highest accepted */
+	/* The same of the first n_floors lanes, whole numbers, 0 = none: what a record elsewhere
+	 * says of the key. Only raises. Borrowed.
+	 */
+	const uint64_t *floors;
+	uint32_t n_floors;
 	uint64_t packets, bytes; /* counted already; what a key in use counts is only raised */
-	const struct numbers *replaces; /* of the SA whose place this one takes, or NULL */
+	uint64_t hard_packets, hard_bytes; /* of the key, over all lanes; 0 = none */
+	const struct numbers *replaces;	   /* of the SA whose place this one takes, or NULL */
 };
 
-/* A registry for max_sas keys in use at a time and max_kept that are not, but for those kept for
- * the whole run. -ENOMEM, or -EIO where the system gives no random octets.
- */
-int numbers_create(uint32_t max_sas, uint32_t max_kept, int socket, struct numbers_reg **reg,
-		   struct err *err);
+struct numbers_params {
+	uint32_t max_sas;  /* keys in use at a time */
+	uint32_t max_kept; /* that are not, but for those kept for the whole run */
+	uint16_t n_workers;
+	int socket;
+	bool reserved; /* no number passes before numbers_reserve() allowed it */
+	/* NUMBERS_SECRET_SIZE octets, borrowed: hashes are the same wherever it is. NULL: random.
+	 */
+	const uint8_t *secret;
+};
+
+/* -ENOMEM, or -EIO where the system gives no random octets. */
+int numbers_create(const struct numbers_params *p, struct numbers_reg **reg, struct err *err);
 
 /* All holds must have been released, all jobs be done. NULL is fine. */
 void numbers_free(struct numbers_reg *reg);
 
+/* What a key is known by elsewhere: 128 bits that tell nothing of it, nor of its direction. Keys
+ * that may serve several SAs at once have one for each SA's identity. -EIO.
+ */
+int numbers_hash(struct numbers_reg *reg, const struct numbers_ask *ask,
+		 uint8_t hash[NUMBERS_HASH_SIZE]);
+
 /* Finds or makes the numbers of a key.
  *
- * *job is NULL where nothing is left to be done. Else the key is in use and the owner must do
- * something first (go on in a window of another size, raise a number or a count): mail it
- * numbers_job_run(), then call numbers_job_done(), then publish the SA. Jobs of one owner run in
- * the order they were made.
+ * *job is NULL where nothing is left to be done. Else the key is in use and its owners must do
+ * something first (go on in a window of another size, raise a number or a count, hear of a lower
+ * limit): mail each worker that numbers_job_wants() numbers_job_run(), then call
+ * numbers_job_done(), then publish the SA. Jobs run in the order they were made.
  *
- * -EINVAL: no such window; -ERANGE: start is beyond 32 bits without ESN; -ENOMEM, -ENOSPC;
- * -EEXIST: a counter mode's key and salt are those of another SA in use, either direction. Fine
- * are: the SA that this one replaces, one that is leaving, and an `in` and an `out` of equal SPI,
- * src and dst (a loop).
+ * -EINVAL: no such window, too many lanes; -ERANGE: start is beyond 32 bits without ESN; -ENOMEM,
+ * -ENOSPC; -EBUSY: the key is in use with fewer lanes than asked for; -EEXIST: a counter mode's key
+ * and salt are those of another SA in use, either direction. Fine are: the SA that this one
+ * replaces, one that is leaving, and an `in` and an `out` of equal SPI, src and dst (a loop).
  */
 int numbers_attach(struct numbers_reg *reg, const struct numbers_ask *ask, struct numbers **numbers,
 		   struct numbers_job **job, struct err *err);
@@ -111,21 +148,41 @@ void numbers_release(struct numbers_reg *reg, struct numbers *n, uint64_t now);
  */
 void numbers_leaving(struct numbers *n, bool leaving);
 
-/* By the owner, between two bursts. */
-void numbers_job_run(struct numbers_job *job);
+/* Whether a worker owns something that the job is about. */
+bool numbers_job_wants(const struct numbers_job *job, uint16_t worker);
 
-/* After the owner ran it. Ends the job. now: ns. */
+/* By a worker, between two bursts: its part. */
+void numbers_job_run(struct numbers_job *job, uint16_t worker);
+
+/* After all that it wants ran it. Ends the job. now: ns. */
 void numbers_job_done(struct numbers_reg *reg, struct numbers_job *job, uint64_t now);
 
-/* Instead of mailing it, the youngest job of its key first; release the hold that came with it
- * next. */
+/* Instead of mailing it to anybody, the youngest job of its key first; release the hold that came
+ * with it next. */
 void numbers_job_cancel(struct numbers_reg *reg, struct numbers_job *job);
 
 /* Forgets the keys whose 24 hours are over: to be called now and then. now: ns. */
 void numbers_expire(struct numbers_reg *reg, uint64_t now);
 
-/* The last number used (out) or the highest accepted one (in), at least. */
-uint64_t numbers_used(const struct numbers *n);
+/* The last number used (out) or the highest accepted one (in), at least; whole, with the lane's id
+ * in it; 0 of a lane that was never used. */
+uint64_t numbers_used(const struct numbers *n, uint16_t lane);
+
+/* A lane's numbers up to end, the whole number, are durably reserved (out), or may be accepted
+ * (in). Never lowers. With params.reserved: nothing passes before. Any end that the lane has
+ * numbers below is fine.
+ */
+void numbers_reserve(struct numbers *n, uint16_t lane, uint64_t end);
+
+/* What was said last, 0 = nothing yet; UINT64_MAX without params.reserved. */
+uint64_t numbers_reserved(const struct numbers *n, uint16_t lane);
+
+struct numbers_counts {
+	uint64_t packets, bytes;
+};
+
+/* The key's, over all its lanes. */
+void numbers_count(const struct numbers *n, struct numbers_counts *c);
 
 struct numbers_totals {
 	uint32_t in_use; /* keys */

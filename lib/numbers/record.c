@@ -40,20 +40,22 @@ buckets_grow(struct records *rs, uint32_t n)
 /* HMAC-SHA256 under a key that nobody knows: the hashes tell nothing of keys that are weak or
  * reused. */
 static int
-mac_open(struct records *rs)
+mac_open(struct records *rs, const uint8_t *given)
 {
 	OSSL_PARAM params[] = {
 		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]) { "SHA256" }, 0),
 		OSSL_PARAM_construct_end(),
 	};
 	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	uint8_t secret[32];
+	uint8_t secret[NUMBERS_SECRET_SIZE];
 	int rc = -EIO;
 
 	if (mac == NULL)
 		return rc;
 	rs->mac = EVP_MAC_CTX_new(mac);
-	if (rs->mac != NULL && RAND_bytes(secret, sizeof(secret)) == 1 &&
+	if (given != NULL)
+		memcpy(secret, given, sizeof(secret));
+	if (rs->mac != NULL && (given != NULL || RAND_bytes(secret, sizeof(secret)) == 1) &&
 	    EVP_MAC_init(rs->mac, secret, sizeof(secret), params) == 1)
 		rc = 0;
 	OPENSSL_cleanse(secret, sizeof(secret));
@@ -62,7 +64,8 @@ mac_open(struct records *rs)
 }
 
 int
-records_init(struct records *rs, uint32_t max, uint32_t max_kept, int socket, struct err *err)
+records_init(struct records *rs, uint32_t max, uint32_t max_kept, int socket, const uint8_t *secret,
+	     struct err *err)
 {
 	int rc;
 
@@ -74,7 +77,7 @@ records_init(struct records *rs, uint32_t max, uint32_t max_kept, int socket, st
 		return rc;
 	if (buckets_grow(rs, BUCKETS_MIN) < 0)
 		rc = err_set(err, -ENOMEM, "records of keys: no memory on socket %d", socket);
-	else if (mac_open(rs) < 0)
+	else if (mac_open(rs, secret) < 0)
 		rc = err_set(err, -EIO,
 			     "records of keys: no random octets or no HMAC in libcrypto");
 	if (rc < 0)

@@ -40,7 +40,9 @@ struct records {
 	void *mac; /* EVP_MAC_CTX, holding the random key */
 };
 
-int records_init(struct records *rs, uint32_t max, uint32_t max_kept, int socket, struct err *err);
+/* secret: NUMBERS_SECRET_SIZE octets to hash with, borrowed; NULL: random ones. */
+int records_init(struct records *rs, uint32_t max, uint32_t max_kept, int socket,
+		 const uint8_t *secret, struct err *err);
 void records_fini(struct records *rs);
 
 /* -EIO where libcrypto fails. */

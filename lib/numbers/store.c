@@ -6,9 +6,12 @@
 
 #include <rte_malloc.h>
 
-/* A window's cookie: its slab in the low bits, its index above; a large one has this class. */
+#include "numbers/live.h"
+
+/* A window's place: its slab in the low bits, its index above; a large one has this class. */
 #define CLASS_LARGE STORE_WINDOW_CLASSES
 #define CLASS_BITS  2
+#define CLASS_MASK  ((1u << CLASS_BITS) - 1)
 
 static uint32_t
 class_of(size_t size)
@@ -19,8 +22,6 @@ class_of(size_t size)
 int
 store_init(struct store *s, uint32_t max_keys, int socket, struct err *err)
 {
-	/* While SAs are replaced, a key has two holds, and perhaps two windows. */
-	uint32_t twice = 2 * max_keys;
 	int rc;
 
 	memset(s, 0, sizeof(*s));
@@ -28,13 +29,18 @@ store_init(struct store *s, uint32_t max_keys, int socket, struct err *err)
 	rc = slab_init(&s->lives, "keys in use", sizeof(struct numbers_live), max_keys, socket,
 		       err);
 	if (rc == 0)
-		rc = slab_init(&s->holds, "holds on keys", sizeof(struct numbers), twice, socket,
-			       err);
+		/* While SAs are replaced, a key has two holds. */
+		rc = slab_init(&s->holds, "holds on keys", sizeof(struct numbers), 2 * max_keys,
+			       socket, err);
 	if (rc == 0)
 		rc = slab_init(&s->lanes, "lanes", sizeof(struct lane), max_keys, socket, err);
+	if (rc == 0)
+		rc = slab_init(&s->ends, "limits of keys",
+			       RTE_MAX(sizeof(struct grant), sizeof(struct replay_limits)),
+			       max_keys, socket, err);
 	for (uint32_t i = 0; i < STORE_WINDOW_CLASSES && rc == 0; i++)
 		rc = slab_init(&s->windows[i], "replay windows", (i + 1) * RTE_CACHE_LINE_SIZE,
-			       twice, socket, err);
+			       max_keys, socket, err);
 	if (rc < 0)
 		store_fini(s);
 	return rc;
@@ -45,6 +51,7 @@ store_fini(struct store *s)
 {
 	for (uint32_t i = 0; i < STORE_WINDOW_CLASSES; i++)
 		slab_fini(&s->windows[i]);
+	slab_fini(&s->ends);
 	slab_fini(&s->lanes);
 	slab_fini(&s->holds);
 	slab_fini(&s->lives);
@@ -53,7 +60,8 @@ store_fini(struct store *s)
 uint64_t
 store_bytes(const struct store *s)
 {
-	uint64_t n = s->lives.bytes + s->holds.bytes + s->lanes.bytes + s->large_bytes;
+	uint64_t n =
+		s->lives.bytes + s->holds.bytes + s->lanes.bytes + s->ends.bytes + s->large_bytes;
 
 	for (uint32_t i = 0; i < STORE_WINDOW_CLASSES; i++)
 		n += s->windows[i].bytes;
@@ -61,54 +69,79 @@ store_bytes(const struct store *s)
 }
 
 int
-store_live(struct store *s, uint64_t used, struct numbers_live **live, struct err *err)
+store_live(struct store *s, struct numbers_live **live, struct err *err)
 {
-	uint32_t index, lane, unused;
-	int rc;
+	uint32_t index, unused;
+	int rc = slab_take(&s->lives, &index, &unused, err);
 
-	rc = slab_take(&s->lives, &index, &unused, err);
 	if (rc < 0)
 		return rc;
-	rc = slab_take(&s->lanes, &lane, &unused, err);
-	if (rc < 0) {
-		slab_give(&s->lives, index);
-		return rc;
-	}
 	*live = slab_at(&s->lives, index);
 	(*live)->self = index;
-	(*live)->lane_index = lane;
-	(*live)->lane = slab_at(&s->lanes, lane);
-	lane_init((*live)->lane, used);
 	return 0;
 }
 
 void
 store_live_free(struct store *s, struct numbers_live *live)
 {
-	slab_give(&s->lanes, live->lane_index);
 	slab_give(&s->lives, live->self);
 }
 
-static struct replay *
-large_window(struct store *s, size_t size)
+int
+store_lane(struct store *s, struct lane **lane, uint32_t *place, struct err *err)
 {
-	struct replay *r = rte_zmalloc_socket("window", size, RTE_CACHE_LINE_SIZE, s->socket);
+	uint32_t unused;
+	int rc = slab_take(&s->lanes, place, &unused, err);
 
-	if (r != NULL)
-		s->large_bytes += size;
-	return r;
+	if (rc == 0)
+		*lane = slab_at(&s->lanes, *place);
+	return rc;
+}
+
+void
+store_lane_free(struct store *s, uint32_t place)
+{
+	slab_give(&s->lanes, place);
+}
+
+static size_t
+large_size(void *at)
+{
+	size_t size = 0;
+
+	rte_malloc_validate(at, &size);
+	return size;
+}
+
+static void *
+large_take(struct store *s, size_t size)
+{
+	void *at = rte_zmalloc_socket("numbers", size, RTE_CACHE_LINE_SIZE, s->socket);
+
+	if (at != NULL)
+		s->large_bytes += large_size(at);
+	return at;
+}
+
+static void
+large_give(struct store *s, void *at)
+{
+	if (at == NULL)
+		return;
+	s->large_bytes -= large_size(at);
+	rte_free(at);
 }
 
 int
 store_window(struct store *s, uint32_t window, bool esn, uint64_t top, struct replay **r,
-	     struct err *err)
+	     uint32_t *place, struct err *err)
 {
 	size_t size = replay_size(window);
 	uint32_t class = class_of(size), index = 0, unused;
 	int rc;
 
 	if (class == CLASS_LARGE) {
-		*r = large_window(s, size);
+		*r = large_take(s, size);
 		if (*r == NULL)
 			return err_set(err, -ENOMEM, "replay window of %u: no memory on socket %d",
 				       window, s->socket);
@@ -119,24 +152,31 @@ store_window(struct store *s, uint32_t window, bool esn, uint64_t top, struct re
 		*r = slab_at(&s->windows[class], index);
 	}
 	replay_init(*r, window, esn, top);
-	(*r)->cookie = index << CLASS_BITS | class;
+	*place = index << CLASS_BITS | class;
 	return 0;
 }
 
 void
-store_window_free(struct store *s, struct replay *r)
+store_window_free(struct store *s, struct replay *r, uint32_t place)
 {
-	uint32_t class;
+	if (r->bits != (uint64_t *)(r + 1))
+		large_give(s, r->bits);
+	if ((place & CLASS_MASK) == CLASS_LARGE)
+		large_give(s, r);
+	else
+		slab_give(&s->windows[place & CLASS_MASK], place >> CLASS_BITS);
+}
 
-	if (r == NULL)
-		return;
-	class = r->cookie & ((1u << CLASS_BITS) - 1);
-	if (class == CLASS_LARGE) {
-		s->large_bytes -= sizeof(*r) + ((size_t)r->word_mask + 1) * sizeof(r->words[0]);
-		rte_free(r);
-	} else {
-		slab_give(&s->windows[class], r->cookie >> CLASS_BITS);
-	}
+uint64_t *
+store_bits(struct store *s, uint32_t window)
+{
+	return large_take(s, replay_bits_size(window));
+}
+
+void
+store_bits_free(struct store *s, uint64_t *bits)
+{
+	large_give(s, bits);
 }
 
 int

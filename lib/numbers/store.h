@@ -2,38 +2,21 @@
 #ifndef NUMBERS_STORE_H
 #define NUMBERS_STORE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/slab.h"
-#include "numbers/numbers.h"
-#include "numbers/record.h"
-#include "replay/replay.h"
-#include "seq/seq.h"
 
-/* The numbers of a key in use. */
-struct numbers_live {
-	struct lane *lane;
-	struct replay *window; /* the newest; users of an older one are led to it */
-	struct numbers *users;
-	struct numbers_job *jobs; /* the youngest first */
-	uint64_t floor;		  /* the highest start that was asked for */
-	uint32_t self, lane_index, record;
-	uint16_t worker;
-};
+struct lane;
+struct numbers;
+struct numbers_live;
+struct replay;
 
-struct numbers_job {
-	struct numbers_job *next;
-	struct numbers_live *live;
-	struct lane *lane;    /* whose counters, and out whose number, are to be raised */
-	struct replay *old;   /* current when the job was made; NULL out */
-	struct replay *fresh; /* to go on in, or NULL */
-	uint64_t start, floor_before;
-	uint64_t packets, bytes;
-	bool ran;
-};
-
-#define STORE_WINDOW_CLASSES 3 /* 64, 128 and 192 octets: windows up to 256, 512 and 1024 */
+#define STORE_WINDOW_CLASSES 3 /* 64, 128 and 192 octets: no window, up to 512, up to 1024 */
 
 struct store {
 	struct slab lives, holds, lanes;
+	struct slab ends; /* struct grant or struct replay_limits of keys with one lane */
 	struct slab windows[STORE_WINDOW_CLASSES];
 	uint64_t large_bytes;
 	int socket;
@@ -43,14 +26,23 @@ int store_init(struct store *s, uint32_t max_keys, int socket, struct err *err);
 void store_fini(struct store *s);
 uint64_t store_bytes(const struct store *s);
 
-/* A live object with a lane that goes on above used; no window, no users. */
-int store_live(struct store *s, uint64_t used, struct numbers_live **live, struct err *err);
+/* A live object with nothing in it. */
+int store_live(struct store *s, struct numbers_live **live, struct err *err);
 void store_live_free(struct store *s, struct numbers_live *live);
 
+/* One lane, all zero. *place: to give it back by. */
+int store_lane(struct store *s, struct lane **lane, uint32_t *place, struct err *err);
+void store_lane_free(struct store *s, uint32_t place);
+
+/* One window, initialised. */
 int store_window(struct store *s, uint32_t window, bool esn, uint64_t top, struct replay **r,
-		 struct err *err);
+		 uint32_t *place, struct err *err);
+void store_window_free(struct store *s, struct replay *r, uint32_t place);
+
+/* Bits for another size, not 0, of a window that there is; NULL: no memory. */
+uint64_t *store_bits(struct store *s, uint32_t window);
 /* NULL is fine. */
-void store_window_free(struct store *s, struct replay *r);
+void store_bits_free(struct store *s, uint64_t *bits);
 
 /* With a copy of name, unless it is NULL. */
 int store_hold(struct store *s, const char *name, struct numbers **hold, struct err *err);

@@ -13,9 +13,9 @@ ring_words(uint32_t window)
 }
 
 size_t
-replay_size(uint32_t window)
+replay_bits_size(uint32_t window)
 {
-	return sizeof(struct replay) + (window == 0 ? 0 : ring_words(window) * sizeof(uint64_t));
+	return window == 0 ? 0 : ring_words(window) * sizeof(uint64_t);
 }
 
 /* Numbers up to the top that were never accepted one by one are refused like those that were. */
@@ -23,19 +23,24 @@ static void
 all_seen(struct replay *r)
 {
 	if (r->window != 0)
-		memset(r->words, 0xff, ((size_t)r->word_mask + 1) * sizeof(r->words[0]));
+		memset(r->bits, 0xff, replay_bits_size(r->window));
+}
+
+static void
+size_set(struct replay *r, uint32_t window, bool esn, uint64_t *bits)
+{
+	r->bits = bits;
+	r->window = window;
+	r->word_mask = window == 0 ? 0 : ring_words(window) - 1;
+	r->esn = esn;
+	all_seen(r);
 }
 
 void
 replay_init(struct replay *r, uint32_t window, bool esn, uint64_t top)
 {
-	r->top = top;
-	r->moved = NULL;
-	r->window = window;
-	r->word_mask = window == 0 ? 0 : ring_words(window) - 1;
-	r->esn = esn;
-	r->cookie = 0;
-	all_seen(r);
+	*r = (struct replay) { .top = top, .mark = UINT64_MAX, .ceiling = UINT64_MAX };
+	size_set(r, window, esn, (uint64_t *)(r + 1));
 }
 
 /* The bits of word number q (bit 0 is number 64q) that stand for first … last. */
@@ -55,27 +60,48 @@ range_mask(uint64_t q, uint64_t first, uint64_t last)
 static void
 copy_bits(const struct replay *old, struct replay *fresh, uint64_t n)
 {
-	uint64_t top = old->top, first = top < n ? 0 : top - n + 1;
+	uint64_t top = fresh->top, first = top < n ? 0 : top - n + 1;
 
 	for (uint64_t q = first >> 6; q <= top >> 6; q++) {
 		uint64_t mask = range_mask(q, first, top);
-		uint64_t *to = &fresh->words[q & fresh->word_mask];
+		uint64_t *to = &fresh->bits[q & fresh->word_mask];
 
-		*to = (*to & ~mask) | (old->words[q & old->word_mask] & mask);
+		*to = (*to & ~mask) | (old->bits[q & old->word_mask] & mask);
 	}
 }
 
 void
-replay_resize(struct replay *old, struct replay *fresh)
+replay_resize(struct replay *r, uint32_t window, bool esn, uint64_t **bits)
 {
-	uint32_t both = RTE_MIN(old->window, fresh->window);
+	struct replay old = *r;
 
-	all_seen(fresh);
-	if (both != 0)
-		copy_bits(old, fresh, both);
-	__atomic_store_n(&fresh->top, old->top, __ATOMIC_RELAXED);
-	old->moved = fresh;
-	old->window = 0;
+	size_set(r, window, esn, *bits);
+	if (old.window != 0 && window != 0)
+		copy_bits(&old, r, RTE_MIN(old.window, window));
+	*bits = old.bits == (uint64_t *)(r + 1) ? NULL : old.bits;
+}
+
+bool
+replay_stopped(struct replay *r, uint64_t seq, bool *ask)
+{
+	uint64_t ceiling = cell_get(&r->ceiling), before = UINT64_C(1) << r->ask_shift;
+	uint64_t ask_at = ceiling > before ? ceiling - before : 0;
+
+	*ask = false;
+	/* The mark stands at the ceiling only once control was told of it. */
+	if (r->mark != ceiling && ceiling != UINT64_MAX && seq <= ask_at) {
+		r->mark = ask_at;
+	} else {
+		*ask = r->mark != ceiling && ceiling != UINT64_MAX;
+		r->mark = ceiling;
+	}
+	return seq <= ceiling;
+}
+
+void
+replay_ask_again(struct replay *r)
+{
+	r->mark = r->top;
 }
 
 void
@@ -93,8 +119,6 @@ replay_check_off(const struct replay *r, uint32_t seq_low, uint64_t *seq)
 	const uint64_t behind = (UINT64_C(1) << 31) - 1, last_left = UINT64_MAX - UINT32_MAX;
 	uint64_t left = 0;
 
-	if (r->moved != NULL)
-		return replay_check(r->moved, seq_low, seq);
 	/* The span of 2^32 never leaves the 64 bits: every low half has a number. */
 	if (r->esn && r->top > behind)
 		left = RTE_MIN(r->top - behind, last_left);
@@ -105,8 +129,6 @@ replay_check_off(const struct replay *r, uint32_t seq_low, uint64_t *seq)
 enum drop_reason
 replay_accept_off(struct replay *r, uint64_t seq)
 {
-	if (r->moved != NULL)
-		return replay_accept(r->moved, seq);
 	if (seq > r->top)
 		__atomic_store_n(&r->top, seq, __ATOMIC_RELAXED);
 	return DROP_NONE;
@@ -120,10 +142,10 @@ replay_jump(struct replay *r, uint64_t seq)
 
 	__atomic_store_n(&r->top, seq, __ATOMIC_RELAXED);
 	if (seq - top >= n_words * WORD_BITS) {
-		memset(r->words, 0, n_words * sizeof(r->words[0]));
+		memset(r->bits, 0, n_words * sizeof(r->bits[0]));
 	} else {
 		for (uint64_t q = (top + 1) >> 6; q <= seq >> 6; q++)
-			r->words[q & r->word_mask] &= ~range_mask(q, top + 1, seq);
+			r->bits[q & r->word_mask] &= ~range_mask(q, top + 1, seq);
 	}
-	r->words[seq >> 6 & r->word_mask] |= UINT64_C(1) << (seq & 63);
+	r->bits[seq >> 6 & r->word_mask] |= UINT64_C(1) << (seq & 63);
 }

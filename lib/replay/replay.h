@@ -23,28 +23,59 @@
 #include <stdint.h>
 
 #include <rte_branch_prediction.h>
+#include <rte_common.h>
 
+#include "stats/cell.h"
 #include "stats/drops.h"
 
 #define REPLAY_WINDOW_MIN 32
 #define REPLAY_WINDOW_MAX 65536
 
-/* Written by the owner worker alone; control may read top with replay_top(). In an allocation
- * aligned to a cache line, windows up to 256 lie in one line.
+/* A window's part of the hard lifetime of its key. */
+struct replay_limits {
+	uint64_t packets_end, bytes_end; /* counts of the window that are not passed */
+	uint8_t packets_why, bytes_why;	 /* enum drop_reason of what comes beyond */
+};
+
+/* The head, one line, which stays where it is for the life of the key. Its bits lie behind it until
+ * the window gets another size.
  */
 struct replay {
-	uint64_t top; /* the highest number accepted */
-	/* Set once another window goes on in this one's place: who still holds this one is led
-	 * there. window is 0 then, so that nobody else pays for the question.
-	 */
-	struct replay *moved;
+	/* Written by the owner worker alone; control may read each with cell_get(). */
+	uint64_t top;	  /* the highest number accepted */
+	uint64_t packets; /* accepted and whole, */
+	uint64_t bytes;	  /* and their octets; both may begin above 0 */
+	uint64_t mark;	  /* above which number to look at ceiling again */
+
+	/* Written by control. */
+	uint64_t ceiling;		    /* nothing above is accepted yet */
+	const struct replay_limits *limits; /* NULL: no limit is near */
+
+	/* Changed by the owner at control's wish, see replay_resize(). */
+	uint64_t *bits;
 	uint32_t window;    /* W; 0 = off */
 	uint16_t word_mask; /* words of the ring - 1 */
 	bool esn;
-	uint32_t cookie; /* whoever allocated it may keep something here */
-	uint64_t words[];
+	uint8_t ask_shift; /* control is told 1 << ask_shift numbers before the ceiling */
+} __rte_aligned(64);
+_Static_assert(sizeof(struct replay) == 64, "one line a head");
+
+/* The windows of an SA with subspaces, one for each id; NULL until a first packet is authentic. An
+ * SA has the address of windows[0].
+ */
+struct replay_set {
+	struct replay_limits *limits; /* one for each id; NULL: no hard lifetime */
+	uint64_t *ceilings;	      /* of windows to come, one for each id; NULL: none */
+	uint32_t window;	      /* W of each */
+	uint32_t n;
+	struct replay *windows[];
 };
-_Static_assert(offsetof(struct replay, words) + 256 / 8 <= 64, "small windows in one line");
+
+static inline struct replay_set *
+replay_set_of(struct replay **windows)
+{
+	return (struct replay_set *)((uint8_t *)windows - offsetof(struct replay_set, windows));
+}
 
 /* 0, or 32 … 65536. */
 static inline bool
@@ -53,26 +84,62 @@ replay_window_valid(uint64_t window)
 	return window == 0 || (window >= REPLAY_WINDOW_MIN && window <= REPLAY_WINDOW_MAX);
 }
 
-/* Octets of a window of W = window, which must be valid. */
-size_t replay_size(uint32_t window);
+/* Octets of the bits of a window of W = window, which must be valid. */
+size_t replay_bits_size(uint32_t window);
 
-/* A window that has accepted every number up to top: 0 for a new SA. Without ESN, top is below
- * 2^32. */
+/* Octets of a window with its bits behind the head. */
+static inline size_t
+replay_size(uint32_t window)
+{
+	return sizeof(struct replay) + replay_bits_size(window);
+}
+
+/* A window that has accepted every number up to top: 0 (or id << 48) for a new one. Its bits lie
+ * behind the head. Without ESN, top is below 2^32. No ceiling, no limits.
+ */
 void replay_init(struct replay *r, uint32_t window, bool esn, uint64_t top);
 
-/* Makes fresh, initialised with any window and ESN setting, go on exactly where old is, and old
- * lead to it: from now on a check or an accept of either is one of fresh. Numbers that only fresh
- * could tell apart count as seen. By the owner, between two bursts; at most 1,025 words of work.
+/* Goes on with another size or ESN setting. *bits: storage of replay_bits_size(window), which is
+ * the window's from now on; on return what it had before, or NULL where that lies behind the head.
+ * What only the new size could tell apart counts as seen. By the owner, between two bursts; at most
+ * 1,025 words of work.
  */
-void replay_resize(struct replay *old, struct replay *fresh);
+void replay_resize(struct replay *r, uint32_t window, bool esn, uint64_t **bits);
 
 /* From now on every number up to top counts as seen. Never lowers. By the owner. */
 void replay_raise(struct replay *r, uint64_t top);
 
-/* Parts of the functions below that are seldom needed: a window that is off or has moved; a gap. */
+/* After replay_accept() said DROP_SEQ_WAIT: true, accept again, since control has allowed more.
+ * *ask, once per ceiling: control is to be told that it is near; replay_ask_again() where that
+ * fails. Owner only.
+ */
+bool replay_stopped(struct replay *r, uint64_t seq, bool *ask);
+void replay_ask_again(struct replay *r);
+
+/* Parts of the functions below that are seldom needed: a window that is off; a gap. */
 enum drop_reason replay_check_off(const struct replay *r, uint32_t seq_low, uint64_t *seq);
 enum drop_reason replay_accept_off(struct replay *r, uint64_t seq);
 void replay_jump(struct replay *r, uint64_t seq);
+
+/* For a packet of so many octets: whether the key's hard lifetime lets it pass; DROP_NONE, and it
+ * is counted, or why not. Owner only.
+ */
+static inline enum drop_reason
+replay_count(struct replay *r, uint32_t bytes)
+{
+	const struct replay_limits *l = __atomic_load_n(&r->limits, __ATOMIC_RELAXED);
+	uint64_t sum = r->bytes + bytes;
+
+	if (unlikely(l != NULL)) {
+		if (r->packets >= cell_get(&l->packets_end))
+			return (enum drop_reason)l->packets_why;
+		if (sum > cell_get(&l->bytes_end))
+			return (enum drop_reason)l->bytes_why;
+	}
+	cell_add(&r->packets, 1);
+	__atomic_store_n(&r->bytes, sum, __ATOMIC_RELAXED);
+	return DROP_NONE;
+}
 
 /* Any thread. */
 static inline uint64_t
@@ -84,7 +151,26 @@ replay_top(const struct replay *r)
 static inline bool
 replay_seen(const struct replay *r, uint64_t seq)
 {
-	return r->words[seq >> 6 & r->word_mask] >> (seq & 63) & 1;
+	return r->bits[seq >> 6 & r->word_mask] >> (seq & 63) & 1;
+}
+
+/* Before the crypto, where the packet carries the whole number: DROP_NONE, DROP_REPLAY_ZERO for a
+ * subspace's number 0, DROP_REPLAY_OLD or DROP_REPLAY_DUP. Changes nothing.
+ */
+static inline enum drop_reason
+replay_check_whole(const struct replay *r, uint64_t seq)
+{
+	uint64_t top = r->top;
+
+	if (unlikely(r->window == 0))
+		return DROP_NONE;
+	if (likely(seq > top))
+		return DROP_NONE;
+	if (unlikely(seq << 16 == 0))
+		return DROP_REPLAY_ZERO;
+	if (unlikely(top - seq >= r->window))
+		return DROP_REPLAY_OLD;
+	return replay_seen(r, seq) ? DROP_REPLAY_DUP : DROP_NONE;
 }
 
 /* Before the crypto: the number of which seq_low, host order, is the low half, in *seq, and whether
@@ -116,17 +202,19 @@ replay_check(const struct replay *r, uint32_t seq_low, uint64_t *seq)
 }
 
 /* After the ICV held for seq, as replay_check() gave it: DROP_NONE and seq is seen from now on, or
- * as above and nothing changed.
+ * as above, or DROP_SEQ_WAIT above the ceiling, and nothing changed.
  */
 static inline enum drop_reason
 replay_accept(struct replay *r, uint64_t seq)
 {
-	uint64_t *word = &r->words[seq >> 6 & r->word_mask];
+	uint64_t *word = &r->bits[seq >> 6 & r->word_mask];
 	uint64_t bit = UINT64_C(1) << (seq & 63);
 
 	if (unlikely(r->window == 0))
 		return replay_accept_off(r, seq);
 	if (likely(seq > r->top)) {
+		if (unlikely(seq > r->mark))
+			return DROP_SEQ_WAIT;
 		if (unlikely(seq - r->top != 1)) {
 			replay_jump(r, seq);
 			return DROP_NONE;

@@ -8,7 +8,6 @@
 #include <rte_malloc.h>
 
 #include "numbers/numbers.h"
-#include "seq/seq.h"
 
 int
 sa_table_init(struct sa_table *t, uint32_t max_sas, int socket, struct err *err)
@@ -76,19 +75,13 @@ is_plain(const struct sa_params *p)
 	       p->suite.iv_len == 8 && p->suite.align == 4;
 }
 
-static uint8_t
+static uint16_t
 flags_of(const struct sa_params *p)
 {
 	return (p->inbound ? SA_INBOUND : 0) | (p->transport ? SA_TRANSPORT : 0) |
 	       (p->dst.family == 6 ? SA_V6 : 0) | (p->udp ? SA_UDP : 0) | (p->ecn ? SA_ECN : 0) |
 	       (algs[p->suite.cipher].iv_len == 16 ? SA_CBC : 0) | (is_tfc(p) ? SA_TFC : 0) |
-	       (is_plain(p) ? SA_PLAIN : 0);
-}
-
-static uint64_t
-or_none(uint64_t limit)
-{
-	return limit == 0 ? UINT64_MAX : limit;
+	       (is_plain(p) ? SA_PLAIN : 0) | (p->subspaces ? SA_SUBSPACES : 0);
 }
 
 static void
@@ -98,9 +91,7 @@ hot_fill(struct sa *sa, const struct sa_params *p, uint32_t generation)
 		.spi_be = rte_cpu_to_be_32(p->spi),
 		.generation = generation,
 		.suite = p->suite,
-		.lane = p->lane,
-		.packets_end = or_none(p->lifetime.hard_packets),
-		.bytes_end = or_none(p->lifetime.hard_bytes),
+		.lanes = RTE_MAX(p->lanes, (uint16_t)1),
 		.next_hop = NEXT_HOP_NONE,
 		.flags = flags_of(p),
 		.owner = p->owner,
@@ -117,7 +108,7 @@ direction_fill(struct sa *sa, struct sa_cold *cold, const struct sa_params *p, s
 	size_t addr_size = p->dst.family == 6 ? 16 : 4;
 
 	if (!p->inbound) {
-		sa->seq_end = seq_last(p->suite.esn);
+		sa->lane = p->lane;
 		sa->mtu = sa_mtu(sa, p->path_mtu);
 		if (outer.dscp == TUNNEL_DSCP_MAP) {
 			cold->dscp_map = rte_malloc("dscp map", TUNNEL_DSCP_MAP_SIZE, 0);
@@ -128,7 +119,7 @@ direction_fill(struct sa *sa, struct sa_cold *cold, const struct sa_params *p, s
 		}
 		return tunnel_out_init(&sa->out, &outer, err);
 	}
-	sa->window = p->window;
+	sa->window = p->window; /* or windows */
 	memcpy(sa->in.local, p->dst.octets, addr_size);
 	memcpy(sa->in.remote, p->src.octets, addr_size);
 	sa->in.udp_local_be = rte_cpu_to_be_16(p->udp_dst);
@@ -149,7 +140,12 @@ cold_fill(struct sa_cold *c, const struct sa_params *p, uint64_t now)
 	c->created = now;
 	c->dummy_rate = p->dummy_rate;
 	c->keepalive_ms = p->keepalive_ms;
-	c->packets = cell_get(&p->lane->packets);
+	if (p->numbers != NULL) {
+		struct numbers_counts counts;
+
+		numbers_count(p->numbers, &counts);
+		c->packets = counts.packets;
+	}
 	c->path_mtu = p->path_mtu;
 }
 

@@ -7,8 +7,8 @@
  *
  * Control creates an SA whole, then publishes its index; ends it in the reverse order, with a grace
  * period before sa_destroy. Of a published SA control writes only next_hop, mtu and dead; the
- * workers write nothing of it: what they count is in the lane, which belongs to the key
- * (lib/numbers).
+ * workers write nothing of it: what they count is in lanes and windows, which belong to the key
+ * (lib/numbers), as do its limits in packets and bytes.
  */
 #ifndef SA_SA_H
 #define SA_SA_H
@@ -38,6 +38,7 @@ enum sa_flag {
 	/* For the straight ways of lib/esp. Tunnel, salt of 4, IV of 8 on the wire, alignment of 4,
 	 * no TFC: GCM, ChaCha20, GMAC, CTR as most use them. */
 	SA_PLAIN = 1 << 7,
+	SA_SUBSPACES = 1 << 8, /* a lane id on the wire, and `lanes` lanes or windows */
 };
 
 /* Why an SA takes no more packets: written by control, read by workers. */
@@ -58,22 +59,22 @@ struct sa {
 	uint32_t spi_be;
 	uint32_t generation;
 	struct suite suite;
-	struct lane *lane;
 	union {
-		uint64_t seq_end;      /* out: the last number that may be sent */
-		struct replay *window; /* in */
+		struct lane *lane;	 /* out: `lanes` of them, side by side */
+		struct replay *window;	 /* in */
+		struct replay **windows; /* in, SA_SUBSPACES: `lanes` of them, of a struct
+					    replay_set; NULL until a first packet is authentic */
 	};
-	uint64_t packets_end; /* hard lifetime; UINT64_MAX = none */
-	uint64_t bytes_end;
 	uint8_t salt[ALG_SALT_MAX];
+	uint16_t lanes;	   /* 1 without subspaces */
 	uint16_t next_hop; /* out: of lib/route */
 	uint16_t mtu;	   /* out: the largest packet it takes, as IP total length */
-	uint8_t flags;	   /* enum sa_flag */
-	uint8_t owner;	   /* index of the worker that numbers, checks and counts */
+	uint16_t flags;	   /* enum sa_flag */
+	uint16_t pad_to;   /* out: TFC, grow the packet to this size */
+	uint8_t owner;	   /* index of the worker that numbers, checks and counts: of lane 0 */
 	uint8_t state;	   /* enum sa_state */
 	uint8_t engine;	   /* index in the crypto worker's list */
-	uint16_t pad_to;   /* out: TFC, grow the packet to this size */
-	uint16_t spare;
+	uint8_t spare[23];
 	union {
 		struct tunnel_out out;
 		struct sa_in in;
@@ -123,8 +124,13 @@ struct sa_params {
 	uint8_t owner;
 	uint8_t engine;
 	struct numbers *numbers; /* taken over: one user more, ended by sa_destroy's caller */
-	struct lane *lane;
-	struct replay *window;
+	bool subspaces;
+	uint16_t lanes; /* 1 without subspaces */
+	union {		/* of the numbers */
+		struct lane *lane;
+		struct replay *window;
+		struct replay **windows;
+	};
 };
 
 /* Control's part. */
@@ -177,6 +183,14 @@ const char *sa_name(const struct sa_cold *c, char text[SA_NAME_MAX]);
 
 /* The UDP ports of encapsulation in the packet's order, host byte order; only with SA_UDP. */
 void sa_udp_ports(const struct sa *sa, uint16_t *src, uint16_t *dst);
+
+/* The worker that alone writes a lane or a window of an SA, and windows[id]; id 0 without
+ * subspaces. */
+static inline uint16_t
+sa_lane_owner(const struct sa *sa, uint16_t id, uint16_t n_workers)
+{
+	return (uint16_t)((sa->owner + (uint32_t)id) % n_workers);
+}
 
 /* The largest inner packet (tunnel) or whole clear packet without options (transport) for an outer
  * size. */

@@ -28,6 +28,7 @@ enum worker_event_kind {
 	EVENT_ACQUIRE,
 	EVENT_MAPPING,
 	EVENT_UNRESOLVED,
+	EVENT_LANE_LOW,
 };
 
 /* An audited event (RFC 4303 sections 3.4.2 to 3.4.4, RFC 4301 section 5.2): addresses as they
@@ -78,6 +79,13 @@ struct unresolved_event {
 	uint8_t address[16];
 };
 
+/* What is durably reserved for a lane (out) or a window (in) nears its end. */
+struct lane_event {
+	uint8_t kind;
+	uint16_t lane; /* 0 without subspaces */
+	uint32_t sa, generation;
+};
+
 struct worker_event {
 	union {
 		uint8_t kind; /* enum worker_event_kind; the first octet of each */
@@ -85,6 +93,7 @@ struct worker_event {
 		struct acquire_event acquire;
 		struct mapping_event mapping;
 		struct unresolved_event unresolved;
+		struct lane_event lane;
 	};
 };
 _Static_assert(sizeof(struct worker_event) == 64, "an element of the ring up");

@@ -68,7 +68,11 @@ setup(void **state)
 	assert_int_equal(mailbox_init(gw->workers[0], &err), 0);
 	defer_init(&gw->defer, gw->qsbr, gw->workers, 1);
 	assert_int_equal(sa_table_init(&gw->sas, 64, SOCKET_ID_ANY, &err), 0);
-	assert_int_equal(numbers_create(64, 0, SOCKET_ID_ANY, &gw->numbers, &err), 0);
+	assert_int_equal(numbers_create(&(struct numbers_params) { .max_sas = 64,
+								   .n_workers = 1,
+								   .socket = SOCKET_ID_ANY },
+					&gw->numbers, &err),
+			 0);
 	assert_int_equal(route_create(&routes, &gw->route, &err), 0);
 	assert_int_equal(route_link_set(gw->route, &link, &err), 0);
 	for (int i = 0; i < N_SAS; i++)

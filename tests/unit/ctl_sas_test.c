@@ -62,7 +62,11 @@ setup(void **state)
 	assert_int_equal(mailbox_init(gw->workers[0], &err), 0);
 	defer_init(&gw->defer, gw->qsbr, gw->workers, 1);
 	assert_int_equal(sa_table_init(&gw->sas, MAX_SAS, SOCKET_ID_ANY, &err), 0);
-	assert_int_equal(numbers_create(MAX_SAS, 0, SOCKET_ID_ANY, &gw->numbers, &err), 0);
+	assert_int_equal(numbers_create(&(struct numbers_params) { .max_sas = MAX_SAS,
+								   .n_workers = 1,
+								   .socket = SOCKET_ID_ANY },
+					&gw->numbers, &err),
+			 0);
 	assert_int_equal(sa_make(gw, &b->conf[0]->sas[0], &of_file, SA_NONE, &b->index, &err), 0);
 	*state = b;
 	return 0;

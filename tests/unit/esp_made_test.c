@@ -100,7 +100,7 @@ dummies_round(uint32_t n)
 	assert_int_equal(esp_dummies_make(rig.w, sa->out, pkts, 32), 32);
 	pipe_run(rig.w, STAGE_LIFE_COUNT_OUT, pkts, 32);
 	assert_int_equal(n_sent, 32);
-	assert_int_equal(lane_used(&sa->lanes[0]), 32);
+	assert_int_equal(lane_used(&sa->lane), 32);
 	for (uint16_t i = 0; i < n_sent; i++) {
 		uint16_t size = (uint16_t)(sent[i]->pkt_len - RTE_ETHER_HDR_LEN);
 

@@ -41,7 +41,7 @@
 struct rig_sa {
 	uint32_t in, out; /* index in the table */
 	uint32_t spi;	  /* of both; host order */
-	struct lane lanes[2];
+	struct lane lane;
 	struct replay *window;
 };
 
@@ -305,12 +305,14 @@ rig_sa_make(struct path_rig *r, const struct rig_suite *s, uint32_t n, bool inbo
 		.path_mtu = RIG_PATH_MTU,
 		.pad_to = inbound ? 0 : s->pad_to,
 		.dummy_rate = !inbound && s->dummies,
-		.lane = &sa->lanes[inbound],
-		.window = inbound ? sa->window : NULL,
 	};
 	struct err err = { "" };
 	uint32_t index;
 
+	if (inbound)
+		p.window = sa->window;
+	else
+		p.lane = &sa->lane;
 	p.outer = (struct tunnel_params) {
 		.src = p.src,
 		.dst = p.dst,
@@ -416,8 +418,7 @@ path_rig_sa(struct path_rig *r, const struct rig_suite *s)
 
 	rig_must(n < RIG_SAS_MAX, "too many SAs");
 	sa->spi = RIG_SPI + n;
-	lane_init(&sa->lanes[0], 0);
-	lane_init(&sa->lanes[1], 0);
+	lane_init(&sa->lane, 0, seq_last(s->esn));
 	sa->window = rte_zmalloc("window", replay_size(s->window), RTE_CACHE_LINE_SIZE);
 	rig_must(sa->window != NULL, "no memory");
 	replay_init(sa->window, s->window, s->esn, 0);
@@ -440,8 +441,7 @@ path_rig_forget(struct path_rig *r)
 	for (uint32_t n = 0; n < r->n_sas; n++) {
 		struct rig_sa *sa = &r->sa[n];
 
-		lane_init(&sa->lanes[0], 0);
-		lane_init(&sa->lanes[1], 0);
+		lane_init(&sa->lane, 0, sa->lane.end);
 		replay_init(sa->window, sa->window->window, sa->window->esn, 0);
 	}
 }

@@ -1,5 +1,7 @@
 #include "unit.h"
 
+#include <malloc.h>
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -13,12 +15,24 @@
 static struct replay *
 window_new(uint32_t window, bool esn, uint64_t top)
 {
-	struct replay *r = malloc(replay_size(window));
+	struct replay *r = memalign(alignof(struct replay), replay_size(window));
 
 	assert_non_null(r);
 	memset(r, 0x5a, replay_size(window));
 	replay_init(r, window, esn, top);
 	return r;
+}
+
+/* Another size, in storage of just that. *bits: the storage so far, to be freed with the window. */
+static void
+resize(struct replay *r, uint32_t window, uint64_t **bits)
+{
+	uint64_t *fresh = window == 0 ? NULL : malloc(replay_bits_size(window)), *had = fresh;
+
+	replay_resize(r, window, true, &had);
+	assert_ptr_equal(had, *bits);
+	free(had);
+	*bits = fresh;
 }
 
 /* What a packet with that low half meets when its ICV holds. */
@@ -389,14 +403,15 @@ a_batch_is_judged_again_behind_the_crypto(void **state)
 static void
 a_check_alone_changes_nothing(void **state)
 {
-	struct replay *r = window_new(1024, true, 5), *before = window_new(1024, true, 5);
+	struct replay *r = window_new(1024, true, 5);
+	uint8_t before[sizeof(*r) + 1024 / 8];
 	uint64_t seq;
 
+	memcpy(before, r, sizeof(before));
 	assert_int_equal(replay_check(r, 0x40000000, &seq), DROP_NONE);
 	assert_memory_equal(r, before, replay_size(1024));
 	assert_int_equal(arrive(r, 6, &seq), DROP_NONE);
 	assert_int_equal(seq, 6);
-	free(before);
 	free(r);
 }
 
@@ -449,7 +464,8 @@ a_resized_window_goes_on(void **state)
 		uint32_t w = windows[random64() % RTE_DIM(windows)],
 			 w2 = windows[random64() % RTE_DIM(windows)];
 		uint64_t start = round % 3 == 0 ? 0 : random64() >> (random64() % 50 + 2), seq;
-		struct replay *r = window_new(w, true, start), *fresh = window_new(w2, true, 0);
+		struct replay *r = window_new(w, true, start);
+		uint64_t *bits = NULL;
 
 		model_init(m, w, true, start);
 		for (uint32_t i = 0; i < 400; i++) {
@@ -457,12 +473,12 @@ a_resized_window_goes_on(void **state)
 
 			assert_int_equal(arrive(r, low, &seq), model_arrive(m, low));
 		}
-		replay_resize(r, fresh);
+		resize(r, w2, &bits);
 		/* What the old window had left behind stays refused in a wider one. */
 		for (seq = m->top < w2 ? 1 : m->top - w2 + 1; seq <= m->top; seq++) {
 			bool old = m->top - seq >= w || model_seen(m, seq);
 
-			assert_int_equal(replay_seen(fresh, seq), old);
+			assert_int_equal(replay_seen(r, seq), old);
 			if (old)
 				m->number[seq % MODEL_SLOTS] = seq;
 		}
@@ -472,10 +488,10 @@ a_resized_window_goes_on(void **state)
 		for (uint32_t i = 0; i < 400; i++) {
 			uint32_t low = (uint32_t)random_number(m);
 
-			assert_int_equal(arrive(fresh, low, &seq), model_arrive(m, low));
-			assert_true(replay_top(fresh) == m->top);
+			assert_int_equal(arrive(r, low, &seq), model_arrive(m, low));
+			assert_true(replay_top(r) == m->top);
 		}
-		free(fresh);
+		free(bits);
 		free(r);
 	}
 	free(m);
@@ -484,45 +500,18 @@ a_resized_window_goes_on(void **state)
 static void
 off_and_on_again_refuses_what_may_have_passed(void **state)
 {
-	struct replay *on = window_new(64, true, 0), *off = window_new(0, true, 0), *again;
-	uint64_t seq;
+	struct replay *r = window_new(64, true, 0);
+	uint64_t seq, *bits = NULL;
 
-	assert_int_equal(arrive(on, 100, &seq), DROP_NONE);
-	replay_resize(on, off);
-	assert_int_equal(arrive(off, 200, &seq), DROP_NONE);
-	again = window_new(1000, true, 0);
-	replay_resize(off, again);
-	assert_int_equal(replay_accept(again, 200), DROP_REPLAY_DUP);
-	assert_int_equal(replay_accept(again, 150), DROP_REPLAY_DUP);
-	assert_int_equal(replay_accept(again, 201), DROP_NONE);
-	free(again);
-	free(off);
-	free(on);
-}
-
-/* SAs of two generations hold two windows of one key for a moment: one memory of what was seen. */
-static void
-a_moved_window_leads_to_its_successor(void **state)
-{
-	struct replay *first = window_new(64, true, 0), *second = window_new(256, true, 0),
-		      *third = window_new(32, true, 0);
-	uint64_t seq;
-
-	assert_int_equal(arrive(first, 10, &seq), DROP_NONE);
-	replay_resize(first, second);
-	assert_int_equal(arrive(first, 10, &seq), DROP_REPLAY_DUP);
-	assert_int_equal(arrive(first, 200, &seq), DROP_NONE);
-	assert_int_equal(arrive(second, 200, &seq), DROP_REPLAY_DUP);
-	replay_resize(second, third);
-	assert_int_equal(arrive(second, 201, &seq), DROP_NONE);
-	assert_int_equal(arrive(first, 201, &seq), DROP_REPLAY_DUP);
-	assert_int_equal(arrive(first, 199, &seq), DROP_NONE);
-	assert_int_equal(arrive(third, 199, &seq), DROP_REPLAY_DUP);
-	assert_int_equal(replay_accept(first, 100), DROP_REPLAY_OLD);
-	assert_true(replay_top(third) == 201);
-	free(third);
-	free(second);
-	free(first);
+	assert_int_equal(arrive(r, 100, &seq), DROP_NONE);
+	resize(r, 0, &bits);
+	assert_int_equal(arrive(r, 200, &seq), DROP_NONE);
+	resize(r, 1000, &bits);
+	assert_int_equal(replay_accept(r, 200), DROP_REPLAY_DUP);
+	assert_int_equal(replay_accept(r, 150), DROP_REPLAY_DUP);
+	assert_int_equal(replay_accept(r, 201), DROP_NONE);
+	free(bits);
+	free(r);
 }
 
 static void
@@ -546,9 +535,8 @@ static void
 sizes_are_what_the_memory_plan_says(void **state)
 {
 	assert_int_equal(replay_size(64), sizeof(struct replay) + 8);
-	assert_int_equal(replay_size(256), 64);
 	assert_int_equal(replay_size(257), sizeof(struct replay) + 64);
-	assert_true(replay_size(1024) <= 64 + 1024 / 8);
+	assert_int_equal(replay_size(1024), 64 + 1024 / 8);
 	assert_true(replay_size(65536) <= 64 + 65536 / 8);
 	assert_true(replay_window_valid(0) && replay_window_valid(32) &&
 		    replay_window_valid(65536));
@@ -570,7 +558,6 @@ main(void)
 		cmocka_unit_test(the_high_half_follows_a_hundred_wraps),
 		cmocka_unit_test(a_resized_window_goes_on),
 		cmocka_unit_test(off_and_on_again_refuses_what_may_have_passed),
-		cmocka_unit_test(a_moved_window_leads_to_its_successor),
 		cmocka_unit_test(a_raised_top_is_never_lowered),
 		cmocka_unit_test(sizes_are_what_the_memory_plan_says),
 	};

@@ -1,0 +1,98 @@
+/* The numbers of a key in use, and what is under way for it. Private. */
+#ifndef NUMBERS_LIVE_H
+#define NUMBERS_LIVE_H
+
+#include "numbers/numbers.h"
+#include "numbers/record.h"
+#include "numbers/store.h"
+#include "replay/replay.h"
+#include "seq/seq.h"
+#include "worker/worker.h"
+
+struct numbers_reg {
+	struct records records;
+	struct store store;
+	uint16_t n_workers;
+	bool reserved;
+};
+
+/* What control has allowed a lane. While a job is out for the key it is left alone, but for the
+ * owner that runs the job.
+ */
+struct grant {
+	/* At one moment: from then on the lane's numbers and packets go in step. */
+	uint64_t base_number, base_packets;
+	uint64_t reserved;		 /* the last number durably reserved; UINT64_MAX: all */
+	uint64_t packets_end, bytes_end; /* of the lane's counts; UINT64_MAX: no limit */
+};
+
+struct numbers_live {
+	union {
+		struct lane *lanes;    /* out */
+		struct replay *window; /* in */
+	};
+	struct numbers *users;	  /* the youngest first */
+	struct numbers_job *jobs; /* likewise */
+	union {
+		struct grant *grants;	      /* out; NULL: the number space alone is the end */
+		struct replay_limits *limits; /* in; NULL: no hard lifetime */
+	};
+	uint64_t hard_packets, hard_bytes; /* 0 = none */
+	uint32_t self, record;
+	uint32_t place; /* of lane or window in its slab */
+	uint32_t ends;	/* of grants or limits in theirs */
+	uint32_t size;	/* in: of the window, once all jobs are done */
+	uint16_t worker;
+	uint16_t n; /* lanes */
+	bool inbound, esn, reserved;
+};
+
+struct numbers_job {
+	struct numbers_job *next;
+	struct numbers_live *live;
+	uint16_t n_workers;
+	bool resize, esn, esn_before;
+	uint32_t size, size_before;
+	uint64_t *bits; /* for the new size; then what the window had */
+	uint64_t start;
+	uint64_t packets, bytes;
+	uint64_t hard_packets_before, hard_bytes_before;
+	bool ran[WORKERS_MAX];
+};
+
+/* A sentence about the SA that asks. Returns rc. */
+int ask_fail(struct err *err, int rc, const struct numbers_ask *ask, const char *format, ...)
+	__rte_format_printf(4, 5);
+
+/* The last number used or the highest accepted, at least: what a job has yet to bring about counts
+ * as done. */
+uint64_t live_used(const struct numbers_live *l, uint16_t lane);
+
+/* Once the last user is gone and nothing is under way: a record stays. now: ns. */
+void live_bury(struct numbers_reg *reg, struct numbers_live *l, uint64_t now);
+
+static inline uint16_t
+live_owner(const struct numbers_live *l, uint16_t lane, uint16_t n_workers)
+{
+	return (uint16_t)((l->worker + (uint32_t)lane) % n_workers);
+}
+
+/* jobs.c. What only owners may do for the new hold; *job is NULL where there is nothing. From here
+ * on the key has the ask's size, ESN setting and limits.
+ */
+int job_make(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_ask *ask,
+	     struct numbers_job **job, struct err *err);
+
+/* ends.c. Room for what may end the lanes, where the ask needs it. -ENOMEM, -ENOSPC. */
+int ends_room(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_ask *ask,
+	      struct err *err);
+void ends_free(struct numbers_reg *reg, struct numbers_live *l);
+/* The key's limits, from now on. */
+void ends_limit(struct numbers_live *l, uint64_t hard_packets, uint64_t hard_bytes);
+/* A lane goes on from where it is: by its owner, or while it has none. */
+void ends_rebase(struct numbers_live *l, uint16_t lane);
+/* Works out where a lane ends, and tells it; control only while no job is out. */
+void ends_put(struct numbers_live *l, uint16_t lane);
+void ends_put_all(struct numbers_live *l);
+
+#endif

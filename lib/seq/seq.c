@@ -1,0 +1,50 @@
+#include "seq/seq.h"
+
+#define ASK_AGAIN_AFTER 64 /* numbers */
+
+static enum drop_reason
+reason(uint8_t why)
+{
+	switch (why) {
+	case LANE_END_SPACE:
+		return DROP_SEQ_EXHAUSTED;
+	case LANE_END_LIMIT:
+		return DROP_EXPIRED;
+	default:
+		return DROP_SEQ_WAIT;
+	}
+}
+
+enum drop_reason
+lane_stopped(struct lane *l, uint32_t bytes, bool *ask)
+{
+	uint64_t used = lane_used(l), end = cell_get(&l->end);
+	uint64_t before = UINT64_C(1) << l->ask_shift, ask_at = end > before ? end - before : 0;
+
+	*ask = false;
+	l->mark = end;
+	if (l->why == LANE_END_RESERVE && l->asked != end) {
+		*ask = used >= ask_at;
+		if (*ask)
+			l->asked = end;
+		else
+			l->mark = ask_at;
+	}
+	if (used >= end)
+		return reason(l->why);
+	return l->bytes + bytes > cell_get(&l->bytes_end) ? reason(l->bytes_why) : DROP_NONE;
+}
+
+void
+lane_ask_again(struct lane *l)
+{
+	l->asked = 0;
+	l->mark = RTE_MIN(l->mark, lane_used(l) + ASK_AGAIN_AFTER);
+}
+
+void
+lane_raise(struct lane *l, uint64_t used)
+{
+	if (lane_used(l) < used)
+		__atomic_store_n(&l->next, used + 1, __ATOMIC_RELAXED);
+}
