@@ -312,6 +312,7 @@ pipe_init(struct gw *gw, struct err *err)
 		int rc;
 
 		w->qsbr = gw->qsbr;
+		w->patience = gw->clock.kind == CLOCK_STAMPS ? UINT64_MAX : WORKER_PATIENCE_NS;
 		rte_rcu_qsbr_thread_register(gw->qsbr, i);
 		w->sources[w->n_sources++] =
 			(struct source) { "mailbox", mailbox_poll, NULL, STAGE_PORT_TX };
@@ -382,7 +383,10 @@ run_fini(struct gw *gw)
 static void
 pause_run(struct worker *w, void *arg)
 {
-	w->paused = arg != NULL;
+	if (arg != NULL)
+		w->paused |= PAUSED_BY_CONTROL;
+	else
+		w->paused &= (uint8_t)~PAUSED_BY_CONTROL;
 }
 
 int

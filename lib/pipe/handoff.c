@@ -4,19 +4,42 @@
 #include <stdio.h>
 
 #include <rte_malloc.h>
+#include <rte_prefetch.h>
 #include <rte_ring.h>
 
+#include "hold/hold.h"
 #include "pipe/pipe.h"
 #include "sa/sa.h"
 
-static struct rte_ring *
-ring_between(const struct worker *from, const struct worker *to)
+/* What may still come for one ring once a burst was begun with. Out: the burst, and all that waited
+ * for its SA. */
+static const uint32_t room_wanted[HANDOFF_WAYS] = {
+	[HANDOFF_WAY_OUT] = BURST_MAX + HOLD_MAX,
+	[HANDOFF_WAY_IN] = BURST_MAX,
+};
+
+static const enum stage_id resumes_at[HANDOFF_WAYS] = {
+	[HANDOFF_WAY_OUT] = STAGE_LIFE_COUNT_OUT,
+	[HANDOFF_WAY_IN] = STAGE_REPLAY_CHECK,
+};
+
+static int
+ring_between(const struct worker *from, const struct worker *to, enum handoff_way way,
+	     struct err *err)
 {
+	struct rte_ring *ring;
 	char name[RTE_RING_NAMESIZE];
 
-	snprintf(name, sizeof(name), "handoff_%u_%u", from->index, to->index);
-	return rte_ring_create(name, HANDOFF_RING_SIZE, to->socket,
+	snprintf(name, sizeof(name), "handoff_%s_%u_%u", way == HANDOFF_WAY_OUT ? "out" : "in",
+		 from->index, to->index);
+	ring = rte_ring_create(name, HANDOFF_RING_SIZE, to->socket,
 			       RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
+	if (ring == NULL)
+		return err_set(err, -ENOMEM, "no memory for the ring from worker %u to %u",
+			       from->index, to->index);
+	from->handoff->way[way].to[to->index] = ring;
+	to->handoff->way[way].from[from->index] = ring;
+	return 0;
 }
 
 int
@@ -30,27 +53,24 @@ handoff_init(struct worker *const *workers, uint16_t n, struct err *err)
 	}
 	for (uint16_t from = 0; from < n; from++) {
 		for (uint16_t to = 0; to < n; to++) {
-			struct handoff *h = workers[from]->handoff;
+			int rc = 0;
 
-			h->peer[to] = workers[to]->handoff;
-			if (from == to)
-				continue;
-			h->to[to] = ring_between(workers[from], workers[to]);
-			if (h->to[to] == NULL)
-				return err_set(err, -ENOMEM,
-					       "no memory for the ring from worker %u to %u", from,
-					       to);
+			workers[from]->handoff->peer[to] = workers[to]->handoff;
+			for (int way = 0; way < HANDOFF_WAYS && from != to && rc == 0; way++)
+				rc = ring_between(workers[from], workers[to], way, err);
+			if (rc < 0)
+				return rc;
 		}
 	}
 	return 0;
 }
 
 static void
-ring_empty(struct rte_ring *ring)
+ring_free(struct rte_ring *ring)
 {
 	void *m;
 
-	while (rte_ring_sc_dequeue(ring, &m) == 0)
+	while (ring != NULL && rte_ring_sc_dequeue(ring, &m) == 0)
 		rte_pktmbuf_free(m);
 	rte_ring_free(ring);
 }
@@ -62,9 +82,11 @@ handoff_fini(struct worker *const *workers, uint16_t n)
 		struct handoff *h = workers[i]->handoff;
 
 		for (uint16_t to = 0; h != NULL && to < n; to++)
-			if (h->to[to] != NULL)
-				ring_empty(h->to[to]);
-		rte_free(h);
+			for (int way = 0; way < HANDOFF_WAYS; way++)
+				ring_free(h->way[way].to[to]);
+	}
+	for (uint16_t i = 0; i < n; i++) {
+		rte_free(workers[i]->handoff);
 		workers[i]->handoff = NULL;
 	}
 }
@@ -76,94 +98,236 @@ handoff_held(struct worker *const *workers, uint16_t n)
 
 	for (uint16_t i = 0; i < n; i++)
 		for (uint16_t to = 0; workers[i]->handoff != NULL && to < n; to++)
-			if (workers[i]->handoff->to[to] != NULL)
-				held += rte_ring_count(workers[i]->handoff->to[to]);
+			for (int way = 0; way < HANDOFF_WAYS && to != i; way++)
+				held += rte_ring_count(workers[i]->handoff->way[way].to[to]);
 	return held;
 }
 
-static uint16_t
-hand_over(struct worker *w, struct rte_mbuf **pkts, uint16_t n, enum stage_id resume)
+/* The worker that is to have the packet. */
+static inline uint8_t
+owner_of(const struct pkt *p)
+{
+	return p->hot->owner;
+}
+
+static void
+press(struct worker *w, struct handoff_line *line, uint8_t to)
+{
+	line->full |= UINT64_C(1) << to;
+	worker_hold_back(w, PAUSED_HANDOFF);
+}
+
+static void
+give(struct worker *w, enum handoff_way way, uint8_t to, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct handoff *h = w->handoff;
+	struct handoff_line *line = &h->way[way];
+	unsigned int room;
+	uint16_t given =
+		(uint16_t)rte_ring_sp_enqueue_burst(line->to[to], (void *const *)pkts, n, &room);
+
+	cell_add(&h->given, given);
+	cell_add(&line->given[to], given);
+	/* After the enqueue: who sees the octet finds the packets. */
+	__atomic_store_n(&h->peer[to]->way[way].pending[w->index], 1, __ATOMIC_RELEASE);
+	if (unlikely(room < room_wanted[way]))
+		press(w, line, to);
+	for (uint16_t i = given; i < n; i++)
+		drop(w, pkts[i], DROP_HANDOFF_FULL);
+}
+
+/* The packets of a burst that others own. */
+struct strays {
+	uint64_t owners; /* mask */
+	uint16_t n;
+	uint8_t owner[BURST_MAX];
+	struct rte_mbuf *pkts[BURST_MAX];
+};
+
+static void
+strays_give(struct worker *w, enum handoff_way way, struct strays *s)
+{
+	struct rte_mbuf *group[BURST_MAX + 1];
+
+	/* All for one, mostly. */
+	if (likely((s->owners & (s->owners - 1)) == 0)) {
+		give(w, way, s->owner[0], s->pkts, s->n);
+		return;
+	}
+	for (uint64_t left = s->owners; left != 0; left &= left - 1) {
+		uint8_t to = (uint8_t)__builtin_ctzll(left);
+		uint16_t n = 0;
+
+		for (uint16_t i = 0; i < s->n; i++) {
+			group[n] = s->pkts[i];
+			n += s->owner[i] == to;
+		}
+		give(w, way, to, group, n);
+	}
+}
+
+static inline uint16_t
+hand_over(struct worker *w, struct rte_mbuf **pkts, uint16_t n, enum handoff_way way)
+{
+	struct strays s;
 	uint16_t kept = 0;
 
+	s.owners = 0;
+	s.n = 0;
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		struct pkt *p = pkt_of(m);
-		uint8_t owner = p->hot->owner;
+		uint8_t owner = owner_of(p);
 
 		if (owner == w->index) {
 			pkts[kept++] = m;
 			continue;
 		}
-		p->resume = resume;
 		p->hot = NULL;
-		if (unlikely(rte_ring_sp_enqueue(h->to[owner], m) != 0)) {
-			drop(w, m, DROP_HANDOFF_FULL);
-			continue;
-		}
-		cell_add(&h->given, 1);
-		/* After the enqueue: who sees the octet finds the packet. */
-		__atomic_store_n(&h->peer[owner]->pending[w->index], 1, __ATOMIC_RELEASE);
+		s.owners |= UINT64_C(1) << owner;
+		s.owner[s.n] = owner;
+		s.pkts[s.n++] = m;
 	}
+	if (s.n > 0)
+		strays_give(w, way, &s);
 	return kept;
 }
 
 uint16_t
 handoff_out(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
-	return hand_over(w, pkts, n, STAGE_LIFE_COUNT_OUT);
+	return hand_over(w, pkts, n, HANDOFF_WAY_OUT);
 }
 
 uint16_t
 handoff_in(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
-	return hand_over(w, pkts, n, STAGE_REPLAY_CHECK);
+	return hand_over(w, pkts, n, HANDOFF_WAY_IN);
 }
 
-/* Behind the wait: the SA again, or the end of its packet. */
-static void
-resume(struct worker *w, struct rte_mbuf *m)
+/* Looks the SAs up again. All of this another worker wrote last, so each round asks for the lines
+ * that the next one reads, of every packet at once.
+ */
+static inline void
+sas_find(const struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		rte_prefetch0(pkts[i]);
+		rte_prefetch0(pkt_of(pkts[i]));
+	}
+	for (uint16_t i = 0; i < n; i++) {
+		struct pkt *p = pkt_of(pkts[i]);
+
+		p->hot = sa_again(w->view->sas, p->sa, p->generation);
+		rte_prefetch0(p->hot);
+		rte_prefetch0((const uint8_t *)p->hot + RTE_CACHE_LINE_SIZE);
+		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], const void *));
+	}
+}
+
+/* Whether the packet goes on here, behind the wait: its SA may be gone, or another's. */
+static inline bool
+resume(struct worker *w, struct rte_mbuf *m, enum handoff_way way)
 {
 	struct pkt *p = pkt_of(m);
 
-	p->hot = sa_again(w->view->sas, p->sa, p->generation);
 	if (unlikely(p->hot == NULL)) {
 		p->sa = SA_NONE;
-		drop(w, m, p->resume == STAGE_REPLAY_CHECK ? DROP_NO_SA : DROP_NO_OUTBOUND_SA);
-		return;
+		drop(w, m, way == HANDOFF_WAY_IN ? DROP_NO_SA : DROP_NO_OUTBOUND_SA);
+		return false;
 	}
-	/* Routes may have changed, and the hop it was given be another's. */
-	if (p->resume == STAGE_LIFE_COUNT_OUT)
+	if (way == HANDOFF_WAY_IN) {
+		rte_prefetch0(p->hot->window);
+	} else {
+		rte_prefetch0(p->hot->lane);
+		/* Routes may have changed, and the hop it was given be another's. */
 		p->next_hop = __atomic_load_n(&p->hot->next_hop, __ATOMIC_RELAXED);
+	}
 	/* The owner changed meanwhile: round again. */
-	if (unlikely(p->hot->owner != w->index))
-		p->resume = p->resume == STAGE_REPLAY_CHECK ? STAGE_HANDOFF_IN : STAGE_HANDOFF_OUT;
-	pipe_push(w, p->resume, m);
+	if (unlikely(owner_of(p) != w->index)) {
+		pipe_push(w, way == HANDOFF_WAY_IN ? STAGE_HANDOFF_IN : STAGE_HANDOFF_OUT, m);
+		return false;
+	}
+	return true;
+}
+
+static void
+take(struct worker *w, enum handoff_way way, uint16_t from, struct rte_mbuf **pkts, uint16_t max)
+{
+	struct handoff *h = w->handoff;
+	struct handoff_line *line = &h->way[way];
+	uint16_t n, kept = 0;
+
+	/* Cleared first: what comes after the dequeue sets it again. */
+	__atomic_store_n(&line->pending[from], 0, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	n = (uint16_t)rte_ring_sc_dequeue_burst(line->from[from], (void **)pkts, max, NULL);
+	if (n == max)
+		__atomic_store_n(&line->pending[from], 1, __ATOMIC_RELAXED);
+	cell_add(&h->taken, n);
+	cell_add(&line->taken[from], n);
+	sas_find(w, pkts, n);
+	for (uint16_t i = 0; i < n; i++)
+		if (resume(w, pkts[i], way))
+			pkts[kept++] = pkts[i];
+	/* Now: those of all workers together are more than may wait before a stage. */
+	pipe_run(w, resumes_at[way], pkts, kept);
+}
+
+/* Whether another burst may be taken: there is room for all that it may turn into. */
+static inline bool
+may_take(const struct worker *w, enum handoff_way way)
+{
+	const struct handoff_line *out = &w->handoff->way[HANDOFF_WAY_OUT];
+
+	if (likely((w->paused & (PAUSED_HANDOFF | PAUSED_SENDING)) == 0) || !worker_holds_back(w))
+		return true;
+	return (w->paused & PAUSED_SENDING) == 0 && (way == HANDOFF_WAY_OUT || out->full == 0);
+}
+
+/* A burst of each worker that gave something. */
+static void
+take_all(struct worker *w, enum handoff_way way, struct rte_mbuf **pkts, uint16_t max)
+{
+	struct handoff_line *line = &w->handoff->way[way];
+
+	for (uint16_t first = 0; first < w->n_workers; first += 8) {
+		if (likely(__atomic_load_n(&line->pending8[first / 8], __ATOMIC_ACQUIRE) == 0))
+			continue;
+		for (uint16_t from = first; from < RTE_MIN(first + 8, w->n_workers); from++)
+			if (__atomic_load_n(&line->pending[from], __ATOMIC_ACQUIRE) != 0 &&
+			    may_take(w, way))
+				take(w, way, from, pkts, max);
+	}
+}
+
+/* Looks again at the rings that had little room. */
+static void
+room_look(struct worker *w)
+{
+	uint64_t full = 0;
+
+	for (int way = 0; way < HANDOFF_WAYS; way++) {
+		struct handoff_line *line = &w->handoff->way[way];
+
+		for (uint64_t left = line->full; left != 0; left &= left - 1) {
+			int to = __builtin_ctzll(left);
+
+			if (rte_ring_free_count(line->to[to]) >= room_wanted[way])
+				line->full &= ~(UINT64_C(1) << to);
+		}
+		full |= line->full;
+	}
+	if (full == 0)
+		worker_go_on(w, PAUSED_HANDOFF);
 }
 
 uint16_t
 handoff_rx(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
 {
-	struct handoff *h = w->handoff;
-
-	for (uint16_t from = 0; from < w->n_workers; from++) {
-		uint16_t n;
-
-		if (likely(__atomic_load_n(&h->pending[from], __ATOMIC_ACQUIRE) == 0))
-			continue;
-		/* Cleared first: what comes after the dequeue sets it again. */
-		__atomic_store_n(&h->pending[from], 0, __ATOMIC_RELAXED);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		n = rte_ring_sc_dequeue_burst(h->peer[from]->to[w->index], (void **)pkts, max,
-					      NULL);
-		if (n == max)
-			__atomic_store_n(&h->pending[from], 1, __ATOMIC_RELAXED);
-		cell_add(&h->taken, n);
-		for (uint16_t i = 0; i < n; i++)
-			resume(w, pkts[i]);
-		/* Now: those of all workers together are more than may wait before a stage. */
-		pipe_run(w, STAGE_PORT_TX, pkts, 0);
-	}
+	if (unlikely((w->paused & PAUSED_HANDOFF) != 0))
+		room_look(w);
+	take_all(w, HANDOFF_WAY_OUT, pkts, max);
+	take_all(w, HANDOFF_WAY_IN, pkts, max);
 	return 0;
 }

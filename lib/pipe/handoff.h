@@ -1,8 +1,21 @@
 /* From worker to worker: an SA is numbered, checked and counted by one worker, its owner.
  *
- * One single-producer single-consumer ring per ordered pair of workers. The consumer has an octet
- * per producer that says "something came": only those rings are looked at. What waits in a ring
- * names its SA by index and generation, and is looked up again behind it.
+ * Two single-producer single-consumer rings per ordered pair of workers, one for each way. The
+ * consumer has an octet per producer and way that says "something came": only those rings are
+ * looked at. What waits in a ring names its SA by index and generation, and is looked up again
+ * behind it.
+ *
+ * Nothing is lost for want of room that a port could have kept. A worker that finds the ring to a
+ * peer nearly full reads no port until there is room again (w->paused), and takes from the inbound
+ * rings no more, since what it decrypts may have to go out by another's SA; the outbound rings it
+ * empties always. So nobody waits in a circle: what comes out of an outbound ring goes to a port,
+ * without another ring of these; so outbound rings run empty as long as their consumers run; so the
+ * inbound ones do; so ports are read again. Port rings, to the worker that has a TX queue, stand
+ * before all of them: their consumer sends or drops, and waits for nobody.
+ *
+ * Who waits longer than WORKER_PATIENCE_NS reads on, and what finds no room is dropped: one worker
+ * that stands still shall not stop the others. Where time is that of captures, nobody's patience
+ * ends.
  */
 #ifndef PIPE_HANDOFF_H
 #define PIPE_HANDOFF_H
@@ -15,12 +28,31 @@
 
 #define HANDOFF_RING_SIZE 512
 
+struct rte_ring;
+
+enum handoff_way {
+	HANDOFF_WAY_OUT, /* goes on at life_count */
+	HANDOFF_WAY_IN,	 /* goes on at replay_check */
+	HANDOFF_WAYS,
+};
+
+/* One way of a worker's: its packets for the others, and what the others have for it. */
+struct handoff_line {
+	uint64_t full; /* mask of the workers whose ring has little room */
+	struct rte_ring *to[WORKERS_MAX], *from[WORKERS_MAX]; /* NULL: itself */
+	/* By worker. */
+	uint64_t given[WORKERS_MAX], taken[WORKERS_MAX];
+	/* Written by the others, cleared by the owner; eight are looked at as one. */
+	union {
+		uint8_t pending[WORKERS_MAX];
+		uint64_t pending8[WORKERS_MAX / 8];
+	} __rte_cache_aligned;
+} __rte_cache_aligned;
+
 struct handoff {
-	struct rte_ring *to[WORKERS_MAX]; /* this worker's packets for others */
 	struct handoff *peer[WORKERS_MAX];
-	uint64_t given, taken;
-	/* Written by the others, cleared by the owner. */
-	uint8_t pending[WORKERS_MAX] __rte_cache_aligned;
+	uint64_t given, taken; /* sums */
+	struct handoff_line way[HANDOFF_WAYS];
 };
 
 /* Makes the rings between n workers, who have nothing yet. -ENOMEM. */

@@ -60,16 +60,29 @@ worker_main(void *arg)
 	return 0;
 }
 
+/* The sources of what is inside already, in the worker's order. */
+static bool
+is_inside(const struct source *source)
+{
+	return source->poll == mailbox_poll || source->poll == handoff_rx ||
+	       source->poll == port_ring;
+}
+
 int
 worker_drain(struct worker *w)
 {
 	struct rte_mbuf *pkts[BURST_MAX];
 	uint64_t before = w->handoff->taken;
+	uint32_t n = 0;
 
 	look_around(w);
-	mailbox_poll(w, NULL, pkts, w->burst);
-	handoff_rx(w, NULL, pkts, w->burst);
-	pipe_run(w, STAGE_PORT_TX, pkts, 0);
+	for (uint16_t i = 0; i < w->n_sources; i++) {
+		const struct source *source = &w->sources[i];
+		uint16_t got = is_inside(source) ? source->poll(w, source->arg, pkts, w->burst) : 0;
+
+		n += got;
+		pipe_run(w, source->first, pkts, got);
+	}
 	port_flush(w);
-	return w->handoff->taken != before;
+	return n > 0 || w->handoff->taken != before;
 }

@@ -8,6 +8,7 @@
 
 #define TX_DIRECT_MIN 8	 /* a shorter run is worth buffering until the end of the loop */
 #define TX_CHUNK      64 /* what a flush looks at before it asks the device */
+#define TX_ROOM	      (3 * BURST_MAX) /* of a buffer: for what a burst may turn into */
 
 /* Time is the newest stamp of all; it begins with the first packet, not with the first burst. */
 static void
@@ -31,6 +32,12 @@ stamps_take(const struct port_rx_queue *q, struct rte_mbuf **pkts, uint16_t n)
 	clock_advance(q->clock, newest * 1000);
 }
 
+static __rte_noinline bool
+may_read(const struct worker *w, const struct port_rx_queue *q)
+{
+	return !q->shut && (w->paused & PAUSED_BY_CONTROL) == 0 && !worker_holds_back(w);
+}
+
 uint16_t
 port_rx(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
 {
@@ -38,7 +45,7 @@ port_rx(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
 	uint64_t bytes = 0;
 	uint16_t n;
 
-	if (unlikely(w->paused || q->shut))
+	if (unlikely(w->paused || q->shut) && !may_read(w, q))
 		return 0;
 	n = rte_eth_rx_burst(q->dpdk_id, q->queue, pkts, max);
 	if (n == 0)
@@ -127,6 +134,12 @@ tx_make_room(struct worker *w, struct port_tx *tx, uint16_t n)
 	return RTE_MIN(n, PORT_TX_BUFFER - tx->n);
 }
 
+static inline bool
+is_short_of_room(const struct port_tx *tx)
+{
+	return tx->ring != NULL && PORT_TX_BUFFER - tx->n < TX_ROOM;
+}
+
 /* Behind what waits already; what finds no room is the newest, and is dropped. */
 static void
 tx_append(struct worker *w, uint16_t port, struct rte_mbuf **pkts, uint16_t n)
@@ -139,6 +152,12 @@ tx_append(struct worker *w, uint16_t port, struct rte_mbuf **pkts, uint16_t n)
 	w->port->waiting |= UINT32_C(1) << port;
 	for (uint16_t i = taken; i < n; i++)
 		drop(w, pkts[i], DROP_TX_FULL);
+	/* The worker that sends for this one takes all in time; what a device does not take is
+	 * dropped in the end, and nobody waits for it. */
+	if (unlikely(is_short_of_room(tx)))
+		tx_flush(w, tx);
+	if (unlikely(is_short_of_room(tx)))
+		worker_hold_back(w, PAUSED_SENDING);
 }
 
 uint16_t
@@ -162,6 +181,16 @@ port_tx(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	return 0;
 }
 
+/* Whether all that other workers send for this one has room again. */
+static bool
+has_room(const struct port_worker *pw)
+{
+	for (uint8_t i = 0; i < pw->n_ports; i++)
+		if (is_short_of_room(&pw->tx[i]))
+			return false;
+	return true;
+}
+
 void
 port_flush(struct worker *w)
 {
@@ -175,6 +204,8 @@ port_flush(struct worker *w)
 		if (tx_flush(w, &pw->tx[port]))
 			pw->waiting &= ~(UINT32_C(1) << port);
 	}
+	if (unlikely((w->paused & PAUSED_SENDING) != 0) && has_room(pw))
+		worker_go_on(w, PAUSED_SENDING);
 }
 
 uint64_t

@@ -203,8 +203,11 @@ uint16_t
 inject_rx(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
 {
 	struct punt_worker *pw = w->punt;
-	uint16_t n = (uint16_t)rte_ring_sc_dequeue_burst(pw->down, (void **)pkts, max, NULL);
+	uint16_t n;
 
+	if (worker_holds_back(w))
+		return 0;
+	n = (uint16_t)rte_ring_sc_dequeue_burst(pw->down, (void **)pkts, max, NULL);
 	if (n > 0)
 		cell_add(&pw->count.injected, n);
 	return n;

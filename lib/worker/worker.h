@@ -22,6 +22,7 @@
 #define PORTS_MAX	   32
 #define SOURCES_MAX	   64
 #define VIEW_UDP_PORTS_MAX 16
+#define WORKER_PATIENCE_NS (100 * UINT64_C(1000000))
 
 struct clock;
 struct crypto_worker;
@@ -67,6 +68,13 @@ view_takes_udp(const struct view *v, uint16_t port_be)
 	return false;
 }
 
+/* Why a worker reads no port. */
+enum worker_pause {
+	PAUSED_BY_CONTROL = 1 << 0,
+	PAUSED_HANDOFF = 1 << 1, /* a ring to another worker has little room: pipe/handoff.h */
+	PAUSED_SENDING = 1 << 2, /* likewise one to the worker that sends for this one */
+};
+
 struct pending {
 	uint16_t n;
 	struct rte_mbuf *pkts[PENDING_MAX];
@@ -90,6 +98,7 @@ struct worker {
 	struct sparse *sparse;
 	struct mailbox *mailbox;
 	struct rte_rcu_qsbr *qsbr; /* thread id = index */
+	uint64_t patience;	   /* ns that it waits for other workers: see worker_holds_back() */
 	uint16_t burst;		   /* at most BURST_MAX; changed by control's mail */
 	bool sleepy;		   /* gateway.idle: sleep; likewise */
 	uint16_t n_sources;
@@ -101,8 +110,9 @@ struct worker {
 
 	/* Written by the owner only; control reads the counters. */
 	const struct view *view __rte_cache_aligned;
-	uint64_t now; /* ns, monotonic; read once per loop */
-	bool paused;  /* ports are not read: by control's mail */
+	uint64_t now;	/* ns, monotonic; read once per loop */
+	uint8_t paused; /* mask of enum worker_pause: ports are not read; see worker_holds_back() */
+	uint64_t held_back_since; /* ns; while it is, but by control */
 	uint64_t loops, busy_loops;
 	uint64_t rx_packets, tx_packets; /* sums over the ports */
 	uint64_t split, merged;
@@ -131,6 +141,29 @@ consume(struct worker *w, struct rte_mbuf *m, enum consumed_cause cause)
 {
 	cell_add(&w->consumed[cause], 1);
 	rte_pktmbuf_free(m);
+}
+
+/* Reads no port until worker_go_on(): what would come has no room where it is to go. */
+static inline void
+worker_hold_back(struct worker *w, enum worker_pause why)
+{
+	if ((w->paused & ~PAUSED_BY_CONTROL) == 0)
+		w->held_back_since = w->now;
+	w->paused |= (uint8_t)why;
+}
+
+static inline void
+worker_go_on(struct worker *w, enum worker_pause why)
+{
+	w->paused &= (uint8_t)~why;
+}
+
+/* Whether it is to wait for others. Not for ever: one that stands still shall not stop all. */
+static inline bool
+worker_holds_back(const struct worker *w)
+{
+	return unlikely((w->paused & ~PAUSED_BY_CONTROL) != 0) &&
+	       w->now - w->held_back_since < w->patience;
 }
 
 /* Sends a packet to another stage, behind those already waiting there; it runs after the burst at

@@ -6,7 +6,6 @@ the frames that came out and the exit report. Every run is checked for conservat
 The laboratory: `wan` (black) is 192.0.2.1 and 2001:db8::1, `lan` (red) is 10.254.0.1 and fd00::1. Tunnel n
 joins 10.1.n.0/24 and fd01:0:0:n::/64 here to 10.2.n.0/24 and fd02:0:0:n::/64 there.
 """
-import contextlib
 import copy
 import hashlib
 import ipaddress
@@ -17,8 +16,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 
 import yaml
 
@@ -70,35 +67,6 @@ def write_pcap(path, frames):
         for item in frames:
             at, octets = item if isinstance(item, tuple) else (at + STEP_US, item)
             f.write(struct.pack("<IIII", *divmod(START_US + at, 1_000_000), len(octets), len(octets)) + octets)
-
-
-def feed(paths, captures, chunk=16_384):
-    """Writes captures into FIFOs side by side, a chunk at a time: a run takes them no faster than that."""
-    with contextlib.ExitStack() as stack:
-        into = []
-        for path, octets in zip(paths, captures):
-            # The reader wants the first octets of one before it opens the next.
-            into.append(stack.enter_context(open(path, "wb", buffering=0)))
-            into[-1].write(octets[:chunk])
-        for at in range(chunk, max(len(c) for c in captures), chunk):
-            for f, octets in zip(into, captures):
-                f.write(octets[at:at + chunk])
-            time.sleep(0.002)
-
-
-@contextlib.contextmanager
-def paced(paths):
-    """Replaces capture files by FIFOs that are fed with them slowly."""
-    captures = []
-    for path in paths:
-        with open(path, "rb") as f:
-            captures.append(f.read())
-        os.unlink(path)
-        os.mkfifo(path)
-    feeder = threading.Thread(target=feed, args=(paths, captures), daemon=True)
-    feeder.start()
-    yield
-    feeder.join(10 * SLOWER)
 
 
 def read_pcap(path):
@@ -383,11 +351,8 @@ def execute(arguments, timeout=60, workers=None, **more):
     return subprocess.run(argv, capture_output=True, timeout=timeout * SLOWER, check=False, **more)
 
 
-def run(config, wan=(), lan=(), arguments=(), folder=None, idle=100, workers=None, slowly=False):
-    """Runs espgw over captures. config has `ports` named wan and lan, as laboratory() gives it.
-
-    slowly: packets come in small lots, so that a ring between workers has time to run empty.
-    """
+def run(config, wan=(), lan=(), arguments=(), folder=None, idle=100, workers=None):
+    """Runs espgw over captures. config has `ports` named wan and lan, as laboratory() gives it."""
     with tempfile.TemporaryDirectory(prefix="espgw-test-") as made:
         work = folder or made
         config = copy.deepcopy(config)
@@ -397,10 +362,8 @@ def run(config, wan=(), lan=(), arguments=(), folder=None, idle=100, workers=Non
         file = f"{work}/espgw.yaml"
         with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
             yaml.safe_dump(config, f, sort_keys=False)
-        fed = [f"{work}/{name}.in.pcap" for name in ("wan", "lan")]
-        with paced(fed) if slowly else contextlib.nullcontext():
-            done = execute(["--config", file, "--exit-when-idle", str(idle), "--json",
-                            "--control-socket", f"{work}/control.sock", *arguments], workers=workers)
+        done = execute(["--config", file, "--exit-when-idle", str(idle), "--json",
+                        "--control-socket", f"{work}/control.sock", *arguments], workers=workers)
         stderr = done.stderr.decode(errors="replace")
         if done.returncode != 0:
             raise Failure(f"espgw ends with {done.returncode}\n{stderr}\n{done.stdout.decode(errors='replace')[:2000]}")

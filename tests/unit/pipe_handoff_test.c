@@ -4,13 +4,17 @@
 #include <rte_mbuf.h>
 
 #include "eal.h"
+#include "hold/hold.h"
 #include "pipe/handoff.h"
 #include "pipe/pipe.h"
 #include "sa/sa.h"
 #include "worker.h"
 
-#define N_WORKERS 12
-#define EACH	  64
+#define N_WORKERS   12
+#define EACH	    64
+#define ARRIVED_MAX (4 * HANDOFF_RING_SIZE)
+
+#define PATIENCE 1000
 
 struct bed {
 	struct worker *workers[N_WORKERS];
@@ -18,14 +22,16 @@ struct bed {
 	struct sa_table sas;
 	struct view view;
 	struct pipe pipe;
-	uint32_t sa, generation;
+	struct test_sa {
+		uint32_t index, generation;
+	} sa, other;
 };
 
 /* What came to the end of the line: from which worker, with which number, to which next hop. */
 static struct {
 	uint32_t n;
-	uint8_t from[N_WORKERS * EACH];
-	uint64_t seq[N_WORKERS * EACH];
+	uint8_t from[ARRIVED_MAX];
+	uint64_t seq[ARRIVED_MAX];
 	uint16_t next_hop;
 } arrived;
 
@@ -61,6 +67,7 @@ workers_make(struct bed *b)
 		struct worker *w = test_worker_new(i, N_WORKERS);
 
 		w->burst = BURST_MAX;
+		w->patience = PATIENCE;
 		w->pipe = &b->pipe;
 		w->view = &b->view;
 		w->sparse = rte_zmalloc("drops", sizeof(*w->sparse), RTE_CACHE_LINE_SIZE);
@@ -70,6 +77,14 @@ workers_make(struct bed *b)
 		b->workers[i] = w;
 	}
 	assert_int_equal(handoff_init(b->workers, N_WORKERS, &err), 0);
+}
+
+static void
+sa_take(struct bed *b, struct test_sa *sa)
+{
+	struct err err;
+
+	assert_int_equal(slab_take(&b->sas.records, &sa->index, &sa->generation, &err), 0);
 }
 
 static int
@@ -84,7 +99,8 @@ setup(void **state)
 		rte_pktmbuf_pool_create("packets", 2047, 0, sizeof(struct pkt), 256, SOCKET_ID_ANY);
 	assert_non_null(b->pool);
 	assert_int_equal(sa_table_init(&b->sas, 16, SOCKET_ID_ANY, &err), 0);
-	assert_int_equal(slab_take(&b->sas.records, &b->sa, &b->generation, &err), 0);
+	sa_take(b, &b->sa);
+	sa_take(b, &b->other);
 	b->view.sas = &b->sas;
 	pipe_build(&b->pipe, rows, 0);
 	workers_make(b);
@@ -109,9 +125,9 @@ teardown(void **state)
 	return 0;
 }
 
-/* A worker hands n packets of the SA to its owner. */
+/* A worker hands n packets of an SA to its owner. */
 static void
-give(struct bed *b, uint16_t from, uint16_t n, enum stage_id line)
+give_of(struct bed *b, const struct test_sa *sa, uint16_t from, uint16_t n, enum stage_id line)
 {
 	struct rte_mbuf *pkts[BURST_MAX];
 
@@ -121,14 +137,20 @@ give(struct bed *b, uint16_t from, uint16_t n, enum stage_id line)
 
 		pkts[i] = test_mbuf_new(b->pool, 64);
 		p = pkt_of(pkts[i]);
-		p->sa = b->sa;
-		p->generation = b->generation;
-		p->hot = sa_at(&b->sas, b->sa);
+		p->sa = sa->index;
+		p->generation = sa->generation;
+		p->hot = sa_at(&b->sas, sa->index);
 		p->next_hop = p->hot->next_hop;
 		p->port = (uint8_t)from;
 		p->seq = i;
 	}
 	pipe_run(b->workers[from], line, pkts, n);
+}
+
+static void
+give(struct bed *b, uint16_t from, uint16_t n, enum stage_id line)
+{
+	give_of(b, &b->sa, from, n, line);
 }
 
 static void
@@ -168,7 +190,7 @@ an_sa_that_is_gone_meanwhile_ends_its_packets(void **state)
 
 	give(b, 1, 3, STAGE_HANDOFF_OUT);
 	give(b, 2, 4, STAGE_HANDOFF_IN);
-	sa_retire(&b->sas, b->sa);
+	sa_retire(&b->sas, b->sa.index);
 	pipe_poll(b->workers[0]);
 	assert_int_equal(arrived.n, 0);
 	assert_int_equal(b->workers[0]->drops[DROP_NO_OUTBOUND_SA], 3);
@@ -181,7 +203,7 @@ an_owner_that_changed_meanwhile_gets_its_packets(void **state)
 	struct bed *b = *state;
 
 	give(b, 1, 5, STAGE_HANDOFF_OUT);
-	sa_at(&b->sas, b->sa)->owner = 3;
+	sa_at(&b->sas, b->sa.index)->owner = 3;
 	pipe_poll(b->workers[0]);
 	assert_int_equal(arrived.n, 0);
 	pipe_poll(b->workers[3]);
@@ -194,9 +216,9 @@ a_next_hop_that_changed_meanwhile_is_taken(void **state)
 {
 	struct bed *b = *state;
 
-	sa_at(&b->sas, b->sa)->next_hop = 7;
+	sa_at(&b->sas, b->sa.index)->next_hop = 7;
 	give(b, 1, 1, STAGE_HANDOFF_OUT);
-	sa_at(&b->sas, b->sa)->next_hop = 9;
+	sa_at(&b->sas, b->sa.index)->next_hop = 9;
 	pipe_poll(b->workers[0]);
 	assert_int_equal(arrived.n, 1);
 	assert_int_equal(arrived.next_hop, 9);
@@ -211,6 +233,110 @@ a_full_ring_drops_the_newest(void **state)
 		give(b, 1, EACH, STAGE_HANDOFF_OUT);
 	assert_int_equal(b->workers[1]->drops[DROP_HANDOFF_FULL], EACH);
 	assert_int_equal(handoff_held(b->workers, N_WORKERS), HANDOFF_RING_SIZE);
+}
+
+/* Bursts until the worker is told to read no port. */
+static uint16_t
+give_until_held_back(struct bed *b, const struct test_sa *sa, uint16_t from, enum stage_id line)
+{
+	uint16_t n = 0;
+
+	for (; b->workers[from]->paused == 0; n++)
+		give_of(b, sa, from, EACH, line);
+	assert_int_equal(b->workers[from]->paused, PAUSED_HANDOFF);
+	return n;
+}
+
+/* A burst, and for a way that may bring packets that waited for an SA also those. */
+static void
+a_worker_reads_no_port_before_its_ring_is_full(void **state)
+{
+	static const struct {
+		enum stage_id line;
+		int room;
+	} ways[] = { { STAGE_HANDOFF_OUT, EACH + HOLD_MAX }, { STAGE_HANDOFF_IN, EACH } };
+	struct bed *b = *state;
+
+	for (int i = 0; i < 2; i++) {
+		uint16_t from = (uint16_t)(i + 1), n;
+
+		n = give_until_held_back(b, &b->sa, from, ways[i].line);
+		assert_int_equal(b->workers[from]->drops[DROP_HANDOFF_FULL], 0);
+		assert_true(HANDOFF_RING_SIZE - n * EACH < ways[i].room);
+		assert_true(HANDOFF_RING_SIZE - (n - 1) * EACH >= ways[i].room);
+	}
+}
+
+static void
+a_worker_reads_again_when_there_is_room(void **state)
+{
+	struct bed *b = *state;
+	uint16_t n = give_until_held_back(b, &b->sa, 1, STAGE_HANDOFF_OUT);
+
+	pipe_poll(b->workers[1]);
+	assert_true(worker_holds_back(b->workers[1]));
+	pipe_poll(b->workers[0]);
+	pipe_poll(b->workers[1]);
+	assert_false(worker_holds_back(b->workers[1]));
+	assert_int_equal(b->workers[1]->paused, 0);
+	while (arrived.n < n * EACH)
+		pipe_poll(b->workers[0]);
+}
+
+/* What it decrypts may be for that ring. */
+static void
+inbound_packets_wait_while_an_outbound_ring_has_no_room(void **state)
+{
+	struct bed *b = *state;
+	uint16_t n;
+
+	sa_at(&b->sas, b->other.index)->owner = 1;
+	n = give_until_held_back(b, &b->sa, 1, STAGE_HANDOFF_OUT);
+	give_of(b, &b->other, 2, EACH, STAGE_HANDOFF_IN);
+	pipe_poll(b->workers[1]);
+	assert_int_equal(arrived.n, 0);
+	pipe_poll(b->workers[0]);
+	assert_int_equal(arrived.n, EACH);
+	pipe_poll(b->workers[1]);
+	assert_int_equal(arrived.n, 2 * EACH);
+	while (arrived.n < (uint32_t)(n + 1) * EACH)
+		pipe_poll(b->workers[0]);
+}
+
+static void
+two_workers_whose_rings_to_each_other_are_full_both_go_on(void **state)
+{
+	struct bed *b = *state;
+	uint32_t n;
+
+	sa_at(&b->sas, b->other.index)->owner = 1;
+	n = give_until_held_back(b, &b->sa, 1, STAGE_HANDOFF_OUT);
+	n += give_until_held_back(b, &b->other, 0, STAGE_HANDOFF_OUT);
+	b->workers[0]->paused = b->workers[1]->paused = 0;
+	n += give_until_held_back(b, &b->sa, 1, STAGE_HANDOFF_IN);
+	n += give_until_held_back(b, &b->other, 0, STAGE_HANDOFF_IN);
+	for (int loop = 0; loop < HANDOFF_RING_SIZE / EACH + 4; loop++) {
+		pipe_poll(b->workers[0]);
+		pipe_poll(b->workers[1]);
+	}
+	assert_int_equal(arrived.n, n * EACH);
+	assert_int_equal(b->workers[0]->paused | b->workers[1]->paused, 0);
+}
+
+static void
+one_that_stands_still_stops_the_others_for_a_while_only(void **state)
+{
+	struct bed *b = *state;
+	struct worker *w = b->workers[1];
+
+	w->now = 5000;
+	give_until_held_back(b, &b->sa, 1, STAGE_HANDOFF_OUT);
+	w->now += PATIENCE - 1;
+	pipe_poll(w);
+	assert_true(worker_holds_back(w));
+	w->now++;
+	pipe_poll(w);
+	assert_false(worker_holds_back(w));
 }
 
 int
@@ -228,6 +354,16 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_next_hop_that_changed_meanwhile_is_taken, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_full_ring_drops_the_newest, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_worker_reads_no_port_before_its_ring_is_full,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_worker_reads_again_when_there_is_room, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(
+			inbound_packets_wait_while_an_outbound_ring_has_no_room, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			two_workers_whose_rings_to_each_other_are_full_both_go_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			one_that_stands_still_stops_the_others_for_a_while_only, setup, teardown),
 	};
 
 	if (test_eal_init() < 0)
