@@ -62,19 +62,20 @@ int trie_set(struct trie *t, const struct prefix *p, uint16_t value, struct err 
  */
 void trie_clear(struct trie *t, const struct prefix *p, uint8_t around_len, uint16_t around);
 
+/* What an entry leads to was written before it was published: so entries are acquired. */
 static inline uint32_t
 trie_entry(const struct trie *t, uint32_t group, uint8_t octet)
 {
 	const uint32_t *chunk = t->chunks[(group & ~TRIE_EXT) / TRIE_CHUNK_GROUPS];
 
 	return __atomic_load_n(&chunk[group % TRIE_CHUNK_GROUPS * TRIE_GROUP + octet],
-			       __ATOMIC_RELAXED);
+			       __ATOMIC_ACQUIRE);
 }
 
 static inline uint32_t
 trie_root(const struct trie *t, const uint8_t *addr)
 {
-	return __atomic_load_n(&t->root[addr[0] << 8 | addr[1]], __ATOMIC_RELAXED);
+	return __atomic_load_n(&t->root[addr[0] << 8 | addr[1]], __ATOMIC_ACQUIRE);
 }
 
 /* addr: 4 or 16 octets in network order, of the table's family. Any worker. */

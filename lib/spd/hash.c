@@ -282,11 +282,12 @@ hash_insert(struct spd_tables *t, uint32_t index)
 	uint32_t hash = rule_hash(r), at;
 	uint32_t *head = chain_find(t, r, hash, &at);
 
+	/* Before a lookup can find it. */
+	r->place = PLACE_CHAIN;
 	if (head == NULL)
 		chain_begin(t, hash, index);
 	else if (!chain_insert(t, head, index))
 		return false;
-	r->place = PLACE_CHAIN;
 	pair_enter(t, r);
 	return true;
 }

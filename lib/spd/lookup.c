@@ -40,14 +40,15 @@ probe_finish(const struct spd_tables *t, const struct probe *p, uint32_t shape, 
 		const struct bucket *b = &t->buckets[(p->hash + i) & t->bucket_mask];
 
 		for (uint32_t m = bucket_hits(b, p->hash); m != 0; m &= m - 1) {
-			uint32_t head = b->head[__builtin_ctz(m)];
+			uint32_t head =
+				__atomic_load_n(&b->head[__builtin_ctz(m)], __ATOMIC_ACQUIRE);
 
 			if (rule_under(rule_at(t, head), shape, p->src, p->dst)) {
 				chain_walk(t, head, generation, key, f);
 				return;
 			}
 		}
-		if (likely(b->over == 0))
+		if (likely(__atomic_load_n(&b->over, __ATOMIC_RELAXED) == 0))
 			return;
 	}
 }
@@ -85,7 +86,8 @@ rules_prefetch(const struct spd_tables *t, const struct probe *probes, uint16_t 
 		uint32_t hits = bucket_hits(b, probes[i].hash);
 
 		if (hits != 0)
-			rte_prefetch0(rule_at(t, b->head[__builtin_ctz(hits)]));
+			rte_prefetch0(rule_at(t, __atomic_load_n(&b->head[__builtin_ctz(hits)],
+								 __ATOMIC_RELAXED)));
 	}
 }
 
