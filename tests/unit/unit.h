@@ -12,5 +12,6 @@
 #include <cmocka.h>
 
 #include "base/err.h"
+#include "tsan.h"
 
 #endif
