@@ -116,6 +116,13 @@ json_bool(struct json *j, const char *key, bool value)
 }
 
 void
+json_null(struct json *j, const char *key)
+{
+	lead(j, key);
+	fputs("null", j->out);
+}
+
+void
 json_string(struct json *j, const char *key, const char *value)
 {
 	lead(j, key);

@@ -36,6 +36,7 @@ void json_end(struct json *j);
 void json_u64(struct json *j, const char *key, uint64_t value);
 void json_i64(struct json *j, const char *key, int64_t value);
 void json_bool(struct json *j, const char *key, bool value);
+void json_null(struct json *j, const char *key);
 void json_string(struct json *j, const char *key, const char *value);
 
 #endif

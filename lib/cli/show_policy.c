@@ -1,4 +1,5 @@
 #include "cli/form.h"
+#include "cli/show_choice.h"
 #include "cli/table.h"
 #include "conf/net.h"
 #include "ctl/policies.h"
@@ -40,6 +41,20 @@ nets_json(struct json *j, const char *key, const struct conf_nets *nets)
 	json_end(j);
 }
 
+/* In a column of 20; longer, if there are many. */
+static void
+names_print(FILE *out, const struct conf_names *names)
+{
+	uint32_t n = conf_names_n(names);
+	int len = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		len += fprintf(out, "%s%s", i > 0 ? "," : "", conf_name_at(names, i));
+	if (n == 0)
+		len = fprintf(out, "-");
+	fprintf(out, "%*s ", len < 20 ? 20 - len : 0, "");
+}
+
 static bool
 is_any(const struct conf_port_range *r)
 {
@@ -69,12 +84,13 @@ protocol_text(uint32_t protocol, char text[16])
 }
 
 static void
-policy_print(FILE *out, const struct conf_policy *p, uint64_t order)
+policy_print(FILE *out, const struct gw *gw, const struct conf_policy *p, uint64_t order)
 {
 	char text[16];
 
-	fprintf(out, "%10" PRIu64 " %-20s %-3s %-7s %-20s ", order, p->name, direction_of(p),
-		actions[p->action], p->action == CONF_PROTECT ? p->sa_name : "-");
+	fprintf(out, "%10" PRIu64 " %-20s %-3s %-7s ", order, p->name, direction_of(p),
+		actions[p->action]);
+	names_print(out, &p->sa_names);
 	nets_print(out, &p->src);
 	fputs(" > ", out);
 	nets_print(out, &p->dst);
@@ -92,10 +108,25 @@ policy_print(FILE *out, const struct conf_policy *p, uint64_t order)
 		if ((p->dscp >> i & 1) != 0)
 			fprintf(out, " dscp %d", i);
 	fputs(p->icmp ? "\n" : " without ICMP errors\n", out);
+	if (p->set != CONF_NONE && gw->choices[p->set] != SA_NONE)
+		choice_print(out, gw, gw->choices[p->set]);
 }
 
 static void
-policy_json(struct json *j, const struct conf_policy *p, uint64_t order)
+set_json(struct json *j, const struct gw *gw, uint32_t set)
+{
+	const struct conf_set *s = &gw->conf->sets[set];
+
+	json_array(j, "sas");
+	for (uint32_t i = 0; i < s->n; i++)
+		json_string(j, NULL, gw->conf->sas[s->sas[i]].name);
+	json_end(j);
+	if (gw->choices[set] != SA_NONE)
+		choice_json(j, gw, gw->choices[set]);
+}
+
+static void
+policy_json(struct json *j, const struct gw *gw, const struct conf_policy *p, uint64_t order)
 {
 	char text[16];
 
@@ -105,8 +136,11 @@ policy_json(struct json *j, const struct conf_policy *p, uint64_t order)
 	json_string(j, "origin", "file");
 	json_string(j, "direction", direction_of(p));
 	json_string(j, "action", actions[p->action]);
+	/* The first that it names, and of several all. */
 	if (p->action == CONF_PROTECT)
-		json_string(j, "sa", p->sa_name);
+		json_string(j, "sa", p->sa_names.first);
+	if (p->set != CONF_NONE)
+		set_json(j, gw, p->set);
 	nets_json(j, "src", &p->src);
 	nets_json(j, "dst", &p->dst);
 	json_string(j, "protocol", protocol_text(p->protocol, text));
@@ -148,6 +182,8 @@ view_sa(const struct gw *gw, const struct policy_view *v, char name[SA_NAME_MAX]
 
 	if (s->action != POLICY_PROTECT || s->sa == SA_NONE)
 		return "-";
+	if (s->sa_generation == CHOICE_MARK)
+		return "several";
 	return sa_name(sa_cold(&gw->sas, s->sa), name);
 }
 
@@ -173,6 +209,8 @@ view_print(FILE *out, const struct gw *gw, const struct policy_view *v)
 	if (s->action == POLICY_PROTECT)
 		fprintf(out, " reqid %u", v->reqid);
 	fprintf(out, " of %s%s\n", v->owner, v->apart ? ", not asked" : "");
+	if (s->action == POLICY_PROTECT && s->sa_generation == CHOICE_MARK)
+		choice_print(out, gw, s->sa);
 }
 
 static void
@@ -194,6 +232,8 @@ view_json(struct json *j, const struct gw *gw, const struct policy_view *v)
 	if (s->action == POLICY_PROTECT) {
 		json_u64(j, "reqid", v->reqid);
 		json_string(j, "sa", view_sa(gw, v, sa));
+		if (s->sa_generation == CHOICE_MARK)
+			choice_json(j, gw, s->sa);
 	}
 	json_array(j, "src");
 	json_string(j, NULL, prefix_text(&s->src, text));
@@ -263,9 +303,9 @@ show_policy(struct cli *cli, FILE *out, bool json, const struct args *args, stru
 			"SA", "selectors");
 	for (uint32_t i = 0; i < gw->conf->n_policies; i++) {
 		if (json)
-			policy_json(&f.json, &gw->conf->policies[i], gw->policy_books[i].order);
+			policy_json(&f.json, gw, &gw->conf->policies[i], gw->policy_books[i].order);
 		else
-			policy_print(out, &gw->conf->policies[i], gw->policy_books[i].order);
+			policy_print(out, gw, &gw->conf->policies[i], gw->policy_books[i].order);
 	}
 	views_show(&f, out, gw, json);
 	if (json)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "cli/form.h"
+#include "cli/show_choice.h"
 #include "cli/table.h"
 #include "ctl/gw.h"
 #include "ctl/report.h"
@@ -164,6 +165,33 @@ origin_show(struct form *f, const struct shown *s)
 		form_u64(f, "orphan_seconds", s->owner.orphan_seconds);
 }
 
+/* What it is among several of one policy: the file's own words, or a daemon's. */
+static void
+place_show(struct form *f, const struct shown *s)
+{
+	const struct conf_sa *c =
+		is_of_daemon(s) ? NULL : &s->gw->conf->sas[s->cold->origin.record];
+	bool bundled = c != NULL ? c->bundle.on : s->owner.of_worker;
+	uint32_t worker = c != NULL ? c->bundle.worker : s->owner.worker;
+	uint64_t dscp = c != NULL ? c->dscp_set : s->owner.dscp;
+	char text[CLASSES_TEXT];
+
+	if (bundled) {
+		form_object(f, "bundle");
+		if (c != NULL)
+			form_text(f, "name", c->bundle.name);
+		if (worker == CONF_WORKER_FALLBACK)
+			form_text(f, "worker", "fallback");
+		else
+			form_u64(f, "worker", worker);
+		form_end(f);
+	}
+	if (dscp != 0 && f->as_json)
+		classes_json(&f->json, "dscp_set", dscp);
+	else if (dscp != 0)
+		form_text(f, "dscp_set", classes_text(dscp, text));
+}
+
 static void
 whole_show(struct form *f, const struct shown *s)
 {
@@ -186,6 +214,7 @@ whole_show(struct form *f, const struct shown *s)
 	form_bool(f, "esn", s->sa->suite.esn);
 	form_text(f, "engine", s->gw->engines[s->sa->engine]->name);
 	form_u64(f, "worker", s->sa->owner);
+	place_show(f, s);
 	numbers_show(f, s);
 	form_u64(f, "packets", s->counts.packets);
 	form_u64(f, "bytes", s->counts.bytes);

@@ -82,6 +82,9 @@ void secrets_read(struct load *l, struct conf_sa *sa, const struct origin *o);
 /* The parts of a file, one after the other. */
 void read_root(struct load *l);
 void read_tunnels(struct load *l, const struct node *list);
+/* How many SAs and policies that makes at most; NULL: none. */
+uint32_t tunnels_n_sas(const struct node *list);
+uint32_t tunnels_n_policies(const struct node *list);
 void check_all(struct load *l);
 
 /* The node of an item's key: of a half first, then of its tunnel. */

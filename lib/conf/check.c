@@ -280,7 +280,7 @@ has_ports(uint32_t protocol)
 }
 
 static void
-check_policy(struct load *l, struct conf_policy *p, const struct origin *o, const struct index *sas)
+check_policy(struct load *l, const struct conf_policy *p, const struct origin *o)
 {
 	const struct conf_port_range any = { 0, 65535 };
 	const struct conf_net *src, *dst;
@@ -301,32 +301,19 @@ check_policy(struct load *l, struct conf_policy *p, const struct origin *o, cons
 	if (!has_ports(p->protocol) && memcmp(&p->dst_port, &any, sizeof(any)) != 0)
 		item_error(l, &p->mark, o, "dst_port", "protocol: tcp or udp",
 			   "this protocol has no ports");
-	if (p->action != CONF_PROTECT && p->sa_name[0] != 0)
+	if (p->action != CONF_PROTECT && conf_names_n(&p->sa_names) != 0)
 		item_error(l, &p->mark, o, "sa", "action: protect", "an SA with another action");
-	if (p->action == CONF_PROTECT && p->sa_name[0] == 0) {
+	if (p->action == CONF_PROTECT && conf_names_n(&p->sa_names) == 0)
 		item_error(l, &p->mark, o, "sa", "the name of an SA",
 			   "missing with action: protect");
-		return;
-	}
-	if (p->action != CONF_PROTECT)
-		return;
-	p->sa = index_get(sas, p->sa_name, strlen(p->sa_name));
-	if (p->sa == INDEX_NONE)
-		item_error(l, &p->mark, o, "sa",
-			   "a name of sas[], or NAME.out or NAME.in of tunnels[]",
-			   "there is no SA %s", p->sa_name);
-	else if (l->conf->sas[p->sa].direction != p->direction && !l->sas[p->sa].bad)
-		item_error(l, &p->mark, o, "sa", "an SA of the policy's direction",
-			   "%s is for direction: %s", p->sa_name,
-			   p->direction == CONF_IN ? "out" : "in");
 }
 
 static void
-check_policies(struct load *l, const struct index *sas)
+check_policies(struct load *l)
 {
 	for (uint32_t i = 0; i < l->conf->n_policies; i++)
 		if (!l->policies[i].bad)
-			check_policy(l, &l->conf->policies[i], &l->policies[i], sas);
+			check_policy(l, &l->conf->policies[i], &l->policies[i]);
 }
 
 static void
@@ -353,7 +340,8 @@ check_all(struct load *l)
 		check_addresses(l);
 		check_routes(l, &ports);
 		check_neighbours(l, &ports);
-		check_policies(l, &sas);
+		check_policies(l);
+		check_sets(l, &sas);
 		check_limits(l);
 	}
 	index_fini(&ports);

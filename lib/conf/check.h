@@ -4,6 +4,7 @@
 #define CONF_CHECK_H
 
 #include "conf/bind.h"
+#include "conf/index.h"
 
 /* An error or a warning at a key of an item, or at the item where it has no such key. */
 bool item_error(struct load *l, const struct conf_mark *mark, const struct origin *o,
@@ -12,6 +13,11 @@ bool item_error(struct load *l, const struct conf_mark *mark, const struct origi
 void item_warning(struct load *l, const struct conf_mark *mark, const struct origin *o,
 		  const char *key, const char *right, const char *format, ...)
 	__rte_format_printf(6, 7);
+
+/* Finds the SAs that each policy names, and those that cannot be named so. sas: the index of their
+ * names.
+ */
+void check_sets(struct load *l, const struct index *sas);
 
 /* Settles suite and keys of each SA, and finds those that cannot stand beside each other. */
 void check_sas(struct load *l);

@@ -7,7 +7,9 @@
  * is no struct conf. Control plane only, one thread at a time per struct. Keys lie in struct
  * conf_secret; conf_free wipes them, as the readers wipe every buffer that a key went through;
  * nothing here prints them. `tunnels` are gone after reading: each is two SAs, `<name>.out` and
- * `<name>.in`, and two policies of the same names, which stand behind all of `policies`.
+ * `<name>.in`, and two policies of the same names, which stand behind all of `policies`. Where out
+ * or in is a list, its SAs are called `<name>.out.d46.w3`, after the first of their classes and
+ * their worker as far as they have them, with a number behind where that is another's name.
  */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
@@ -51,6 +53,13 @@ struct conf_nets {
 struct conf_ifaddrs {
 	struct conf_ifaddr *list;
 	uint32_t n;
+};
+
+/* Names, at least one where there is any; most items say one, which lies here. */
+struct conf_names {
+	char first[CONF_NAME_SIZE];
+	char (*more)[CONF_NAME_SIZE];
+	uint32_t n_more;
 };
 
 struct conf_engines {
@@ -279,8 +288,9 @@ struct conf_sa {
 	struct {
 		bool on;
 		char name[CONF_NAME_SIZE];
-		uint32_t worker;
+		uint32_t worker; /* or CONF_WORKER_FALLBACK */
 	} bundle;
+	uint32_t set; /* in: of conf.sets, that its policies name; CONF_NONE: it alone */
 	struct {
 		bool on;
 		uint32_t cpi;
@@ -306,8 +316,20 @@ struct conf_policy {
 	uint64_t dscp; /* bit n: class n */
 	uint8_t direction, action;
 	bool icmp;
-	char sa_name[CONF_NAME_SIZE];
-	uint32_t sa; /* index of sas[], CONF_NONE unless protect */
+	struct conf_names sa_names; /* of SAs and bundles */
+	uint32_t sa;  /* the first of these: index of sas[], CONF_NONE unless protect */
+	uint32_t set; /* of conf.sets; CONF_NONE: sa is all */
+};
+
+/* Several SAs that a policy names, or a bundle of which it names the whole; no two sets are the
+ * same. Outbound in the order of their names, a bundle's in that of the file, so that the last of
+ * several for one worker and list of classes counts, and the first has the lowest rank; inbound in
+ * the file's.
+ */
+struct conf_set {
+	uint32_t n;
+	uint32_t *sas;
+	uint8_t direction;
 };
 
 struct conf {
@@ -318,7 +340,8 @@ struct conf {
 	struct conf_neighbour *neighbours;
 	struct conf_sa *sas;
 	struct conf_policy *policies; /* in order of precedence */
-	uint32_t n_ports, n_routes, n_neighbours, n_sas, n_policies;
+	struct conf_set *sets;
+	uint32_t n_ports, n_routes, n_neighbours, n_sas, n_policies, n_sets;
 };
 
 enum conf_flags {
@@ -338,6 +361,26 @@ int conf_load(const char *path, struct conf **out, struct conf_errors *e);
  */
 int conf_load_text(const char *text, size_t len, const char *name, unsigned flags,
 		   struct conf **out, struct conf_errors *e);
+
+/* The names one by one; n of them. */
+static inline uint32_t
+conf_names_n(const struct conf_names *names)
+{
+	return names->first[0] == 0 ? 0 : 1 + names->n_more;
+}
+
+static inline const char *
+conf_name_at(const struct conf_names *names, uint32_t i)
+{
+	return i == 0 ? names->first : names->more[i - 1];
+}
+
+struct choice_member;
+/* What the SPD asks of an outbound set's SAs to choose between them; all but their place in the
+ * table of SAs. As many as the set has.
+ */
+void conf_set_members(const struct conf *c, const struct conf_set *set,
+		      struct choice_member *members);
 
 /* Wipes the keys. NULL is fine. */
 void conf_free(struct conf *c);

@@ -51,6 +51,8 @@ conf_mark_path(const struct conf_mark *mark, char *buf, size_t size)
 		snprintf(buf, size, "%s", list_names[mark->list]);
 	else
 		snprintf(buf, size, "%s[%u]%s", list_names[mark->list], mark->index, half);
+	if (mark->part != 0)
+		snprintf(buf + strlen(buf), size - strlen(buf), "[%u]", mark->part - 1u);
 }
 
 /* Room for one more, or NULL: the count goes on without it. */

@@ -20,6 +20,7 @@
 struct conf_mark {
 	uint32_t line, col; /* from 1; line 0: the file as a whole */
 	uint32_t index;	    /* of the list `list` */
+	uint16_t part;	    /* of a tunnel's out or in, from 1, where that is a list; else 0 */
 	uint8_t list;	    /* enum conf_list */
 };
 
@@ -66,7 +67,7 @@ void conf_complain_at(struct conf_errors *e, bool warning, uint32_t line, uint32
 		      const char *path, const char *right, const char *format, ...)
 	__rte_format_printf(7, 8);
 
-/* "sas[3]", "tunnels[2].out"; at most size octets with the 0. */
+/* "sas[3]", "tunnels[2].out", "tunnels[2].out[1]"; at most size octets with the 0. */
 void conf_mark_path(const struct conf_mark *mark, char *buf, size_t size);
 
 /* One line each, in the order of the file. */

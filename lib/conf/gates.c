@@ -14,8 +14,6 @@ const struct conf_gate conf_gates[] = {
 	{ BLOCK_SA, "inner", NULL, "leave it out" },
 	{ BLOCK_SA, "subspaces", NULL, "false" },
 	{ BLOCK_SA, "lanes", NULL, "1" },
-	{ BLOCK_SA, "bundle", NULL, "leave it out" },
-	{ BLOCK_SA, "dscp_set", NULL, "leave it out" },
 	{ BLOCK_ENCAP, "follow", NULL, "false" },
 	{ BLOCK_SA, "frag", "post", "pre or none" },
 	{ BLOCK_PMTU, "probe", NULL, "false" },

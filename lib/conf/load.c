@@ -11,13 +11,13 @@
 /* A list of the file whose items are structs of their own. */
 struct part {
 	const char *name;
-	uint8_t list;		 /* enum conf_list */
-	uint8_t block;		 /* enum conf_block */
-	uint16_t items_at, n_at; /* in struct conf */
-	uint16_t size, mark_at;	 /* of an item */
-	uint16_t origins_at;	 /* in struct load */
-	uint16_t defaults_at;	 /* in struct load; 0 = all zero */
-	uint8_t per_tunnel;	 /* items that a tunnel makes */
+	uint8_t list;					   /* enum conf_list */
+	uint8_t block;					   /* enum conf_block */
+	uint16_t items_at, n_at;			   /* in struct conf */
+	uint16_t size, mark_at;				   /* of an item */
+	uint16_t origins_at;				   /* in struct load */
+	uint16_t defaults_at;				   /* in struct load; 0 = all zero */
+	uint32_t (*n_tunnels)(const struct node *tunnels); /* items that tunnels make; NULL: none */
 };
 
 #define PART(name, list, block, item, defaults, tunnel)                                            \
@@ -28,11 +28,12 @@ struct part {
 	}
 
 static const struct part parts[] = {
-	PART(ports, PORTS, PORT, conf_port, offsetof(struct load, defaults.port), 0),
-	PART(routes, ROUTES, ROUTE, conf_route, 0, 0),
-	PART(neighbours, NEIGHBOURS, NEIGHBOUR, conf_neighbour, 0, 0),
-	PART(sas, SAS, SA, conf_sa, offsetof(struct load, defaults.sa), 2),
-	PART(policies, POLICIES, POLICY, conf_policy, offsetof(struct load, defaults.policy), 2),
+	PART(ports, PORTS, PORT, conf_port, offsetof(struct load, defaults.port), NULL),
+	PART(routes, ROUTES, ROUTE, conf_route, 0, NULL),
+	PART(neighbours, NEIGHBOURS, NEIGHBOUR, conf_neighbour, 0, NULL),
+	PART(sas, SAS, SA, conf_sa, offsetof(struct load, defaults.sa), tunnels_n_sas),
+	PART(policies, POLICIES, POLICY, conf_policy, offsetof(struct load, defaults.policy),
+	     tunnels_n_policies),
 };
 #define N_PARTS (sizeof(parts) / sizeof(parts[0]))
 
@@ -93,11 +94,11 @@ read_item(struct load *l, const struct part *p, const struct node *n, void *item
 }
 
 static int
-read_part(struct load *l, const struct part *p, uint32_t n_tunnels)
+read_part(struct load *l, const struct part *p, const struct node *tunnels)
 {
 	const struct node *list = root_list(l, p->name);
 	uint32_t n = list != NULL ? list->n : 0;
-	uint32_t room = n + n_tunnels * p->per_tunnel;
+	uint32_t room = n + (p->n_tunnels != NULL ? p->n_tunnels(tunnels) : 0);
 	char *items = calloc(room + 1, p->size);
 	struct origin *origins = calloc(room + 1, sizeof(*origins));
 	uint32_t i = 0;
@@ -108,7 +109,7 @@ read_part(struct load *l, const struct part *p, uint32_t n_tunnels)
 		return -ENOMEM;
 	for (const struct node *one = list != NULL ? list->child : NULL; one != NULL;
 	     one = one->next, i++) {
-		struct conf_mark mark = { one->line, one->col, i, p->list };
+		struct conf_mark mark = { one->line, one->col, i, 0, p->list };
 		size_t was = path_push(l, "%s[%u]", p->name, i);
 		char *item = items + (size_t)i * p->size;
 
@@ -155,7 +156,7 @@ read_root(struct load *l)
 	read_gateway(l);
 	tunnels = root_list(l, "tunnels");
 	for (size_t i = 0; i < N_PARTS; i++)
-		if (read_part(l, &parts[i], tunnels != NULL ? tunnels->n : 0) < 0) {
+		if (read_part(l, &parts[i], tunnels) < 0) {
 			l->no_memory = true;
 			return;
 		}
@@ -170,7 +171,8 @@ fill_defaults(struct load *l)
 	bind_defaults(l, BLOCK_PORT, &l->defaults.port);
 	bind_defaults(l, BLOCK_SA, &l->defaults.sa);
 	bind_defaults(l, BLOCK_POLICY, &l->defaults.policy);
-	l->defaults.policy.sa = CONF_NONE;
+	l->defaults.sa.set = CONF_NONE;
+	l->defaults.policy.sa = l->defaults.policy.set = CONF_NONE;
 }
 
 static int
@@ -289,7 +291,10 @@ conf_free(struct conf *c)
 	for (uint32_t i = 0; i < c->n_policies; i++) {
 		free(c->policies[i].src.list);
 		free(c->policies[i].dst.list);
+		free(c->policies[i].sa_names.more);
 	}
+	for (uint32_t i = 0; i < c->n_sets; i++)
+		free(c->sets[i].sas);
 	if (c->sas != NULL)
 		explicit_bzero(c->sas, c->n_sas * sizeof(*c->sas));
 	free(c->ports);
@@ -297,6 +302,7 @@ conf_free(struct conf *c)
 	free(c->neighbours);
 	free(c->sas);
 	free(c->policies);
+	free(c->sets);
 	free(c);
 }
 

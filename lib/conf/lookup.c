@@ -194,6 +194,7 @@ schema_values(const struct conf_key *k, char *buf, size_t size)
 {
 	static const char *const fixed[] = {
 		[TYPE_BOOL] = "true or false",
+		[TYPE_NAMES] = "a name, or a list of names",
 		[TYPE_NAME] = "a name of letters, digits, '_', '-' and '.'",
 		[TYPE_TEXT] = "text",
 		[TYPE_ADDR] = "an address such as 192.0.2.1 or 2001:db8::1",

@@ -59,6 +59,26 @@ name_print(FILE *f, const char *name)
 }
 
 static void
+names_print(FILE *f, const struct conf_names *names)
+{
+	uint32_t n = conf_names_n(names);
+
+	fputs(n == 1 ? "" : "[", f);
+	for (uint32_t i = 0; i < n; i++) {
+		fputs(i == 0 ? "" : ", ", f);
+		name_print(f, conf_name_at(names, i));
+	}
+	fputs(n == 1 ? "" : "]", f);
+}
+
+static bool
+names_same(const struct conf_names *a, const struct conf_names *b)
+{
+	return a->n_more == b->n_more && memcmp(a->first, b->first, sizeof(a->first)) == 0 &&
+	       (a->n_more == 0 || memcmp(a->more, b->more, a->n_more * sizeof(a->more[0])) == 0);
+}
+
+static void
 number_print(FILE *f, const struct conf_key *k, const void *field)
 {
 	uint64_t value = load_number(field, k->size);
@@ -222,6 +242,9 @@ value_print(FILE *f, const struct conf_key *k, const void *field)
 	case TYPE_NAME:
 		name_print(f, field);
 		break;
+	case TYPE_NAMES:
+		names_print(f, field);
+		break;
 	case TYPE_TEXT:
 		quote(f, field);
 		break;
@@ -272,6 +295,7 @@ value_absent(const struct conf_key *k, const void *field)
 	case TYPE_MASK:
 		return k->def == NULL && load_number(field, k->size) == 0;
 	case TYPE_NAME:
+	case TYPE_NAMES:
 	case TYPE_TEXT:
 		return *(const char *)field == 0;
 	case TYPE_ADDR:
@@ -295,6 +319,8 @@ value_same(const struct conf_key *k, const void *a, const void *b)
 	const struct conf_nets *na = a, *nb = b;
 	const struct conf_ifaddrs *ia = a, *ib = b;
 
+	if (k->type == TYPE_NAMES)
+		return names_same(a, b);
 	if (k->type == TYPE_NETS)
 		return na->n == nb->n &&
 		       (na->n == 0 || memcmp(na->list, nb->list, na->n * sizeof(*na->list)) == 0);

@@ -102,7 +102,7 @@ const struct conf_key conf_keys[] = {
 	ROOT(LIST, ROUTE, KEY_APART, routes, "routes", NULL, 0, 0, NULL, "", "Static routes."),
 	ROOT(LIST, NEIGHBOUR, KEY_APART, neighbours, "neighbours", NULL, 0, 0, NULL, "", "Static neighbours."),
 	ROOT(LIST, TUNNEL, KEY_APART, sas, "tunnels", NULL, 0, 0, NULL, "",
-	     "Short form: one entry makes the SAs NAME.out and NAME.in, and a policy of the same name for each, behind all of policies. Takes every key of sas but direction, with local and remote for src and dst; its out and in take them too, and override."),
+	     "Short form: one entry makes the SAs NAME.out and NAME.in, and a policy of the same name for each, behind all of policies. Takes every key of sas but direction, with local and remote for src and dst; its out and in take them too, and override. Either may be a list: an SA for each, of one bundle, or with a dscp_set each; NAME.out.d46.w0 is then for class 46 and worker 0."),
 	ROOT(LIST, SA, KEY_APART, sas, "sas", NULL, 0, 0, NULL, "", "Long form: security associations of one direction each."),
 	ROOT(LIST, POLICY, KEY_APART, policies, "policies", NULL, 0, 0, NULL, "",
 	     "The order is the precedence. What no policy matches is dropped."),
@@ -205,8 +205,8 @@ const struct conf_key conf_keys[] = {
 	SA(NUMBER, KEY_IN, replay_top, "replay_top", "0", 0, UINT64_MAX, NULL, "", "The highest sequence number already accepted: all below count as seen."),
 	SA(BOOL, KEY_RENEW, subspaces, "subspaces", "false", 0, 0, NULL, "", "Wire format with a subspace id. AEAD only; both ends must agree."),
 	SA(NUMBER, KEY_RENEW, lanes, "lanes", "1", 1, WORKERS_MAX, autos, "lanes", "out: workers that send by it at once. in: the largest number accepted."),
-	SA_BLOCK(OPTION, 0, BUNDLE, bundle.on, "bundle", NULL, 0, 0, NULL, "", "RFC 9611: a member of a bundle of SAs."),
-	SA(MASK, 0, dscp_set, "dscp_set", NULL, 0, 63, NULL, "DSCP values", "The classes that this SA of a tunnel carries."),
+	SA_BLOCK(OPTION, 0, BUNDLE, bundle.on, "bundle", NULL, 0, 0, NULL, "", "RFC 9611: an SA of several that are alike, each for the packets of one worker. The SA belongs to that worker, in both directions."),
+	SA(MASK, 0, dscp_set, "dscp_set", NULL, 0, 63, NULL, "DSCP values", "out: the classes that this SA carries, of several that a policy names: the shortest list that has the packet's class wins, of two the first named; what none lists goes by the SA without a list. in: not asked."),
 	SA_BLOCK(OPTION, KEY_RENEW, ENCAP, encap.on, "encap", NULL, 0, 0, NULL, "", "NAT traversal: ESP inside UDP."),
 	SA(DSCP_MAP, KEY_OUT, outer_dscp, "outer_dscp", "copy", 0, 63, NULL, "", "Outer DSCP: copy, a value, or a map from inner to outer where the others are copied."),
 	SA(BOOL, 0, ecn, "ecn", "true", 0, 0, NULL, "", "RFC 6040 between inner and outer ECN."),
@@ -226,8 +226,8 @@ const struct conf_key conf_keys[] = {
 	SUB(INNER, ADDR, conf_sa, inner.src, "src", NULL, 0, 0, NULL, "", "Inner source."),
 	SUB(INNER, ADDR, conf_sa, inner.dst, "dst", NULL, 0, 0, NULL, "", "Inner destination."),
 
-	SUB(BUNDLE, NAME, conf_sa, bundle.name, "name", NULL, 0, 0, NULL, "", "Name of the bundle."),
-	SUB(BUNDLE, NUMBER, conf_sa, bundle.worker, "worker", "fallback", 0, WORKERS_MAX - 1, fallbacks, "", "The worker it is for, or fallback."),
+	SUB(BUNDLE, NAME, conf_sa, bundle.name, "name", NULL, 0, 0, NULL, "", "Name of the bundle, for policies. Of a tunnel: the tunnel's."),
+	SUB(BUNDLE, NUMBER, conf_sa, bundle.worker, "worker", "fallback", 0, WORKERS_MAX - 1, fallbacks, "", "The worker it is for, from 0 on; fallback: for all that have none. Of several out for one worker the last in the file counts."),
 
 	ROW(ENCAP, PORT_PAIR, 0, KEY_REQUIRED, conf_sa, encap.ports, 0, "udp", NULL, 0, 65535, NULL, "ports",
 	    "Ports in the packet's order: source, destination; in: the peer's, 0 for any, and ours. Of a tunnel: ours, the peer's. What proves authentic may come from another address or port than the peer's: a key daemon is told."),
@@ -280,7 +280,8 @@ const struct conf_key conf_keys[] = {
 	POLICY(MASK, 0, dscp, "dscp", "any", 0, 63, any, "DSCP values", "Classes of traffic."),
 	POLICY(BOOL, 0, icmp, "icmp", "true", 0, 0, NULL, "", "RFC 4301 section 6: ICMP errors about matching packets match."),
 	POLICY(NUMBER, KEY_REQUIRED, action, "action", NULL, NO_NUMBERS, actions, "", "What is done with a packet that matches."),
-	POLICY(NAME, 0, sa_name, "sa", NULL, 0, 0, NULL, "", "protect: the SA it goes by (out), or must have come by (in)."),
+	POLICY(NAMES, 0, sa_names, "sa", NULL, 0, 0, NULL, "",
+	       "protect: the SA it goes by (out), or must have come by (in); or a bundle, which means its members, or a list of both. Of several each packet goes by that of its class and its worker."),
 };
 /* clang-format on */
 const uint32_t conf_n_keys = sizeof(conf_keys) / sizeof(conf_keys[0]);

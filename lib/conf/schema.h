@@ -46,6 +46,7 @@ enum conf_type {
 	TYPE_TIME,    /* uint64_t, microseconds */
 	TYPE_MASK,    /* uint64_t: a list of numbers below 64; a word means all */
 	TYPE_NAME,    /* char[]: letters, digits, '_', '-', '.' */
+	TYPE_NAMES,   /* struct conf_names: a name or a list of them */
 	TYPE_TEXT,    /* char[] */
 	TYPE_ADDR,    /* struct addr */
 	TYPE_PREFIX,  /* struct conf_net, no host bits */

@@ -207,6 +207,36 @@ name_read(struct load *l, const struct conf_key *k, const struct node *n, void *
 	return text_read(l, k, n, field);
 }
 
+/* A name alone, or each of a list once. */
+static bool
+names_read(struct load *l, const struct conf_key *k, const struct node *n, void *field)
+{
+	const struct conf_key one = { .size = CONF_NAME_SIZE, .type = TYPE_NAME };
+	struct conf_names names = { .n_more = 0 };
+	const struct node *at = n->kind == NODE_LIST ? n->child : n;
+	bool ok = true;
+
+	if (at == NULL)
+		return value_error(l, k, n, "an empty list");
+	if (n->kind == NODE_LIST && n->n > 1) {
+		names.more = calloc(n->n - 1, sizeof(names.more[0]));
+		l->no_memory |= names.more == NULL;
+		ok = names.more != NULL;
+	}
+	for (uint32_t i = 0; ok && at != NULL; at = n->kind == NODE_LIST ? at->next : NULL, i++) {
+		char *to = i == 0 ? names.first : names.more[i - 1];
+
+		ok = at->kind == NODE_SCALAR ? name_read(l, &one, at, to) :
+					       value_error(l, k, at, "no name");
+		names.n_more = i;
+	}
+	if (ok)
+		memcpy(field, &names, sizeof(names));
+	else
+		free(names.more);
+	return ok;
+}
+
 static bool
 mac_read(struct load *l, const struct conf_key *k, const struct node *n, void *field)
 {
@@ -369,6 +399,7 @@ static const struct {
 	[TYPE_TIME] = { time_read, true },
 	[TYPE_MASK] = { mask_read, false },
 	[TYPE_NAME] = { name_read, true },
+	[TYPE_NAMES] = { names_read, false },
 	[TYPE_TEXT] = { text_read, true },
 	[TYPE_ADDR] = { addr_read, true },
 	[TYPE_PREFIX] = { prefix_read, true },

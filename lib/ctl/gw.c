@@ -19,6 +19,7 @@
 #include "ctl/policies.h"
 #include "ctl/ports.h"
 #include "ctl/sas.h"
+#include "ctl/sets.h"
 #include "ctl/timers.h"
 #include "ctl/view.h"
 #include "esp/esp.h"
@@ -244,17 +245,20 @@ policy_init(struct gw *gw, struct err *err)
 	if (gw->sa_books == NULL || gw->policy_books == NULL)
 		return err_set(err, -ENOMEM, "no memory for %u SAs and %u policies", c->n_sas,
 			       c->n_policies);
+	rc = sets_check(gw, c, err);
+	if (rc == 0)
+		rc = sets_group(gw, c, NULL, gw->sa_books, err);
 	for (uint32_t i = 0; i < c->n_sas && rc == 0; i++) {
-		uint32_t group = ++gw->next_group;
-
-		gw->sa_books[i].group = group;
-		rc = sa_make(gw, &c->sas[i], &(struct sa_origin) { SA_FROM_FILE, i, group },
+		rc = sa_make(gw, &c->sas[i],
+			     &(struct sa_origin) { SA_FROM_FILE, i, gw->sa_books[i].group },
 			     SA_NONE, &gw->sa_books[i].index, err);
 		if (rc == 0)
 			rc = sa_publish(gw, gw->sa_books[i].index, SA_NONE, err);
 	}
 	if (rc == 0)
-		rc = policies_add_all(gw, c, gw->sa_books, gw->policy_books, err);
+		rc = sets_make(gw, c, gw->sa_books, &gw->choices, err);
+	if (rc == 0)
+		rc = policies_add_all(gw, c, gw->sa_books, gw->choices, gw->policy_books, err);
 	if (rc < 0)
 		return rc;
 	spd_commit(gw->spd);
@@ -270,6 +274,8 @@ policy_fini(struct gw *gw)
 	for (uint32_t i = 0; gw->sa_books != NULL && i < gw->conf->n_sas; i++)
 		if (gw->sa_books[i].index != SA_NONE)
 			sa_unmake(gw, gw->sa_books[i].index);
+	sets_end(gw, gw->choices, gw->conf->n_sets);
+	gw->choices = NULL;
 	defer_poll(&gw->defer, 0, true);
 	timers_free(gw);
 	free(gw->sa_books);

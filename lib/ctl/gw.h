@@ -65,6 +65,9 @@ struct sa_owner_text {
 	char origin[96]; /* "daemon charon, uid 0, pid 812" */
 	uint32_t reqid;
 	uint64_t orphan_seconds; /* since its daemon went; 0: it is there */
+	bool of_worker;		 /* for the packets of one worker */
+	uint32_t worker;
+	uint64_t dscp; /* bit n: class n; 0: it has no list */
 };
 
 /* The same of a policy. */
@@ -128,6 +131,7 @@ struct gw {
 	struct view *view;
 	struct sa_book *sa_books;
 	struct policy_book *policy_books;
+	uint32_t *choices; /* of conf->sets: see sets.h */
 	uint32_t n_dummies;
 	uint32_t *dummies;  /* SAs that send some */
 	uint32_t late_jobs; /* changes of numbers that no worker has made yet: see sas.c */

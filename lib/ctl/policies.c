@@ -42,15 +42,28 @@ addrs_fill(struct spd_addrs *a, struct spd_range **ranges, const struct conf_net
 	return 0;
 }
 
+/* Where its packets go: an SA, or a choice of several. */
+static uint64_t
+word_of(const struct gw *gw, const struct conf_policy *c, const struct sa_book *sas,
+	const uint32_t *choices)
+{
+	uint32_t sa = sas[c->sa].index;
+
+	if (c->direction == CONF_OUT && c->set != CONF_NONE)
+		return spd_sa_word(choices[c->set], CHOICE_MARK);
+	return spd_sa_word(sa, sa_at(&gw->sas, sa)->generation);
+}
+
 static void
 params_fill(struct policy_params *p, const struct gw *gw, const struct conf_policy *c,
-	    uint32_t name, const struct sa_book *sas)
+	    uint32_t name, const struct sa_book *sas, const uint32_t *choices)
 {
 	static const enum policy_action actions[] = {
 		[CONF_PROTECT] = POLICY_PROTECT,
 		[CONF_BYPASS] = POLICY_BYPASS,
 		[CONF_DISCARD] = POLICY_DISCARD,
 	};
+	uint64_t word;
 
 	*p = (struct policy_params) {
 		.direction = c->direction == CONF_IN ? SPD_IN : SPD_OUT,
@@ -67,8 +80,9 @@ params_fill(struct policy_params *p, const struct gw *gw, const struct conf_poli
 	if (c->action != CONF_PROTECT)
 		return;
 	p->group = sas[c->sa].group;
-	p->sa = sas[c->sa].index;
-	p->sa_generation = sa_at(&gw->sas, p->sa)->generation;
+	word = word_of(gw, c, sas, choices);
+	p->sa = spd_sa_index(word);
+	p->sa_generation = spd_sa_generation(word);
 }
 
 /* "icmp" in the file is ICMP for one family and ICMPv6 for the other: a policy of the SPD for each.
@@ -95,14 +109,14 @@ icmp_add(struct gw *gw, const struct policy_params *both, struct policy_book *bo
 
 static int
 policy_add(struct gw *gw, const struct conf *conf, uint32_t i, const struct sa_book *sas,
-	   struct policy_book *book, struct err *err)
+	   const uint32_t *choices, struct policy_book *book, struct err *err)
 {
 	const struct conf_policy *c = &conf->policies[i];
 	struct spd_range *src = NULL, *dst = NULL;
 	struct policy_params p;
 	int rc;
 
-	params_fill(&p, gw, c, i, sas);
+	params_fill(&p, gw, c, i, sas, choices);
 	p.order = book->order;
 	book->index[0] = book->index[1] = POLICY_NONE;
 	rc = addrs_fill(&p.src, &src, &c->src);
@@ -163,23 +177,35 @@ policy_stage(struct gw *gw, const struct policy_spec *spec, uint32_t *index, str
 
 int
 policies_add_all(struct gw *gw, const struct conf *conf, const struct sa_book *sas,
-		 struct policy_book *books, struct err *err)
+		 const uint32_t *choices, struct policy_book *books, struct err *err)
 {
 	for (uint32_t i = 0; i < conf->n_policies; i++) {
 		int rc;
 
 		books[i].order = (i + 1) * order_step(conf->n_policies);
-		rc = policy_add(gw, conf, i, sas, &books[i], err);
+		rc = policy_add(gw, conf, i, sas, choices, &books[i], err);
 		if (rc < 0)
 			return rc;
 	}
 	return 0;
 }
 
+/* Is the SA of another group than the policy lets pass? Then what it names changed, though not by
+ * name.
+ */
+static bool
+is_regrouped(const struct gw *gw, const struct policy_book *book, uint32_t group)
+{
+	uint32_t index = book->index[book->index[0] == POLICY_NONE];
+	const struct policy *p = index != POLICY_NONE ? spd_policy(gw->spd, index) : NULL;
+
+	return p != NULL && p->direction == SPD_IN && p->group != group;
+}
+
 /* Which policies of the new configuration stay as they are, by index; and their old books. */
 static bool *
 kept_find(const struct gw *gw, const struct conf *conf, const struct conf_diff *diff,
-	  struct policy_book *books)
+	  const struct sa_book *sas, struct policy_book *books)
 {
 	bool *kept = calloc(conf->n_policies + 1, sizeof(*kept));
 
@@ -191,6 +217,8 @@ kept_find(const struct gw *gw, const struct conf *conf, const struct conf_diff *
 		kept[i] = was != CONF_NONE;
 		if (kept[i])
 			books[i] = gw->policy_books[was];
+		if (kept[i] && conf->policies[i].action == CONF_PROTECT)
+			kept[i] = !is_regrouped(gw, &books[i], sas[conf->policies[i].sa].group);
 	}
 	for (uint32_t i = 0; i < diff->n; i++)
 		if (diff->changes[i].kind == CONF_POLICY && diff->changes[i].now != CONF_NONE)
@@ -243,9 +271,10 @@ removed_del(struct gw *gw, const struct conf *conf, const struct conf_diff *diff
 
 int
 policies_change(struct gw *gw, const struct conf *conf, const struct conf_diff *diff,
-		const struct sa_book *sas, struct policy_book *books, struct err *err)
+		const struct sa_book *sas, const uint32_t *choices, struct policy_book *books,
+		struct err *err)
 {
-	bool *kept = kept_find(gw, conf, diff, books);
+	bool *kept = kept_find(gw, conf, diff, sas, books);
 	int rc;
 
 	if (kept == NULL)
@@ -260,23 +289,26 @@ policies_change(struct gw *gw, const struct conf *conf, const struct conf_diff *
 	rc = removed_del(gw, conf, diff, kept, err);
 	for (uint32_t i = 0; i < conf->n_policies && rc == 0; i++)
 		if (!kept[i])
-			rc = policy_add(gw, conf, i, sas, &books[i], err);
+			rc = policy_add(gw, conf, i, sas, choices, &books[i], err);
 	free(kept);
 	return rc;
 }
 
 void
 policies_point(struct gw *gw, const struct conf *conf, const struct sa_book *sas,
-	       const struct policy_book *books)
+	       const uint32_t *choices, const struct policy_book *books)
 {
 	for (uint32_t i = 0; i < conf->n_policies; i++) {
 		const struct conf_policy *c = &conf->policies[i];
 
+		uint64_t word;
+
 		if (c->action != CONF_PROTECT || c->direction == CONF_IN)
 			continue;
+		word = word_of(gw, c, sas, choices);
 		for (int k = 0; k < 2; k++)
 			if (books[i].index[k] != POLICY_NONE)
-				spd_sa_set(gw->spd, books[i].index[k], sas[c->sa].index,
-					   sa_at(&gw->sas, sas[c->sa].index)->generation);
+				spd_sa_set(gw->spd, books[i].index[k], spd_sa_index(word),
+					   spd_sa_generation(word));
 	}
 }

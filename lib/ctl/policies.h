@@ -10,15 +10,16 @@
 
 /* Stages all policies of a configuration that is the first, or that nothing is kept of. */
 int policies_add_all(struct gw *gw, const struct conf *conf, const struct sa_book *sas,
-		     struct policy_book *books, struct err *err);
+		     const uint32_t *choices, struct policy_book *books, struct err *err);
 
 /* Stages the difference: books are those of the new configuration, filled here. */
 int policies_change(struct gw *gw, const struct conf *conf, const struct conf_diff *diff,
-		    const struct sa_book *sas, struct policy_book *books, struct err *err);
+		    const struct sa_book *sas, const uint32_t *choices, struct policy_book *books,
+		    struct err *err);
 
-/* After the commit: points every outbound policy at its SA of now. */
+/* After the commit: points every outbound policy at its SA, or choice, of now. */
 void policies_point(struct gw *gw, const struct conf *conf, const struct sa_book *sas,
-		    const struct policy_book *books);
+		    const uint32_t *choices, const struct policy_book *books);
 
 /* ---- Policies that are not the file's. ----
  *

@@ -9,6 +9,7 @@
 #include "ctl/ports.h"
 #include "ctl/report.h"
 #include "ctl/sas.h"
+#include "ctl/sets.h"
 #include "ctl/timers.h"
 #include "ctl/view.h"
 #include "numbers/numbers.h"
@@ -20,6 +21,7 @@ struct next {
 	struct conf_diff diff;
 	struct sa_book *sas;
 	struct policy_book *policies;
+	uint32_t *choices;
 	bool *made; /* by SA: a new one, not what runs already */
 };
 
@@ -60,7 +62,7 @@ leaving_set(struct gw *gw, const struct next *n, bool leaving)
 static int
 sas_make(struct gw *gw, struct next *n, struct err *err)
 {
-	int rc = 0;
+	int rc;
 
 	for (uint32_t i = 0; i < n->conf->n_sas; i++) {
 		uint32_t was = n->diff.from[CONF_SA][i];
@@ -68,9 +70,8 @@ sas_make(struct gw *gw, struct next *n, struct err *err)
 		n->sas[i] = (struct sa_book) { .index = SA_NONE };
 		if (was != CONF_NONE)
 			n->sas[i] = gw->sa_books[was];
-		else
-			n->sas[i].group = ++gw->next_group;
 	}
+	rc = sets_group(gw, n->conf, &n->diff, n->sas, err);
 	for (uint32_t i = 0; i < n->diff.n; i++)
 		if (n->diff.changes[i].kind == CONF_SA && n->diff.changes[i].now != CONF_NONE)
 			n->made[n->diff.changes[i].now] = true;
@@ -89,6 +90,8 @@ static void
 next_throw_away(struct gw *gw, struct next *n)
 {
 	spd_abort(gw->spd);
+	sets_end(gw, n->choices, n->conf->n_sets);
+	n->choices = NULL;
 	for (uint32_t i = 0; n->made != NULL && i < n->conf->n_sas; i++)
 		if (n->made[i] && n->sas[i].index != SA_NONE)
 			sa_unmake(gw, n->sas[i].index);
@@ -136,7 +139,10 @@ publish(struct gw *gw, struct next *n)
 			complain(n->conf->sas[i].name,
 				 sa_publish(gw, n->sas[i].index, place_of(gw, n, i), &err), &err);
 	spd_commit(gw->spd);
-	policies_point(gw, n->conf, n->sas, n->policies);
+	sets_regroup(gw, n->conf, n->sas, n->made);
+	policies_point(gw, n->conf, n->sas, n->choices, n->policies);
+	sets_end(gw, gw->choices, gw->conf->n_sets);
+	gw->choices = n->choices;
 	complain("routes", routes_change(gw, n->conf, &n->diff, &err), &err);
 	for (uint32_t i = 0; i < n->diff.n; i++) {
 		const struct conf_change *c = &n->diff.changes[i];
@@ -185,13 +191,17 @@ apply(struct gw *gw, struct next *n, struct err *err)
 		return err_set(err, -ENOBUFS,
 			       "a worker stands still, and %u things wait for it to be freed",
 			       gw->defer.backlog);
-	rc = next_alloc(n, err);
+	rc = sets_check(gw, n->conf, err);
+	if (rc == 0)
+		rc = next_alloc(n, err);
 	if (rc < 0)
 		return rc;
 	leaving_set(gw, n, true);
 	rc = sas_make(gw, n, err);
 	if (rc == 0)
-		rc = policies_change(gw, n->conf, &n->diff, n->sas, n->policies, err);
+		rc = sets_make(gw, n->conf, n->sas, &n->choices, err);
+	if (rc == 0)
+		rc = policies_change(gw, n->conf, &n->diff, n->sas, n->choices, n->policies, err);
 	if (rc < 0) {
 		next_throw_away(gw, n);
 		return rc;

@@ -326,6 +326,7 @@ sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin, 
 {
 	struct numbers_ask ask;
 	struct sa_params p;
+	bool pinned;
 	int rc;
 
 	*index = SA_NONE;
@@ -340,13 +341,16 @@ sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin, 
 	if (rc < 0)
 		return rc;
 	ask_fill(&ask, gw, c, &p);
-	ask.worker = gw->next_owner;
+	/* A bundle's member is its worker's, in both directions: no packet of it changes hands. */
+	pinned = c->bundle.on && c->bundle.worker < gw->n_workers;
+	ask.worker = pinned ? (uint16_t)c->bundle.worker : gw->next_owner;
 	if (replaces != SA_NONE)
 		ask.replaces = sa_cold(&gw->sas, replaces)->numbers;
 	rc = numbers_take(gw, &ask, &p.numbers, err);
 	if (rc < 0)
 		return rc;
-	gw->next_owner = (gw->next_owner + 1) % gw->n_workers;
+	if (!pinned)
+		gw->next_owner = (gw->next_owner + 1) % gw->n_workers;
 	p.owner = p.numbers->worker;
 	p.subspaces = p.numbers->subspaces;
 	p.lanes = p.numbers->n;

@@ -43,9 +43,8 @@ is_lower(const struct choice_member *a, const struct choice_member *b)
 	return a->rank != b->rank ? a->rank < b->rank : a->dscp < b->dscp;
 }
 
-/* The list that a class goes by. */
-static uint64_t
-list_of(const struct choice_params *p, uint8_t dscp)
+uint64_t
+choice_list(const struct choice_params *p, uint8_t dscp)
 {
 	const struct choice_member *best = NULL, *lowest = &p->members[0];
 	bool rest = false;
@@ -67,7 +66,7 @@ lists_find(const struct choice_params *p, struct lists *l, uint8_t row_of[CHOICE
 {
 	l->n = 0;
 	for (uint8_t dscp = 0; dscp < CHOICE_DSCPS; dscp++) {
-		uint64_t list = list_of(p, dscp);
+		uint64_t list = choice_list(p, dscp);
 
 		row_of[dscp] = (uint8_t)find(l, list);
 		if (row_of[dscp] == l->n)

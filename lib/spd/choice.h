@@ -60,6 +60,9 @@ void choice_repoint(struct spd *spd, uint32_t index, uint64_t from, uint64_t to)
 /* No policy points at it any more; workers may still. */
 void choice_del(struct spd *spd, uint32_t index);
 
+/* The list that a class goes by: one of the members'. */
+uint64_t choice_list(const struct choice_params *p, uint8_t dscp);
+
 /* Is the word of a policy that of a choice? */
 static inline bool
 choice_is(uint64_t word)

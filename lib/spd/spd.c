@@ -168,12 +168,6 @@ rules_enter(struct spd *spd, uint32_t first)
 		rule_enter(t, i, born);
 }
 
-static uint64_t
-sa_word(const struct policy_params *p)
-{
-	return (uint64_t)p->sa_generation << 32 | p->sa;
-}
-
 int
 spd_add(struct spd *spd, const struct policy_params *p, uint32_t *index, struct err *err)
 {
@@ -191,7 +185,7 @@ spd_add(struct spd *spd, const struct policy_params *p, uint32_t *index, struct 
 		return rc;
 	pol = slab_at(&spd->policies, *index);
 	pol->precedence = p->order << SERIAL_BITS | (t->serial & ((1u << SERIAL_BITS) - 1));
-	pol->sa = sa_word(p);
+	pol->sa = spd_sa_word(p->sa, p->sa_generation);
 	pol->group = p->group;
 	pol->name = p->name;
 	pol->action = p->action;
@@ -364,7 +358,7 @@ spd_sa_set(struct spd *spd, uint32_t index, uint32_t sa, uint32_t sa_generation)
 {
 	struct policy *pol = slab_at(&spd->policies, index);
 
-	__atomic_store_n(&pol->sa, (uint64_t)sa_generation << 32 | sa, __ATOMIC_RELAXED);
+	__atomic_store_n(&pol->sa, spd_sa_word(sa, sa_generation), __ATOMIC_RELEASE);
 	/* Released: who sees it counted sees the SA. */
 	__atomic_store_n(&spd->pointed, spd->pointed + 1, __ATOMIC_RELEASE);
 }

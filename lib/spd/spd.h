@@ -202,6 +202,12 @@ spd_out_sa(const struct spd *spd, uint32_t index)
 	return __atomic_load_n(&spd_policy(spd, index)->sa, __ATOMIC_RELAXED);
 }
 
+static inline uint64_t
+spd_sa_word(uint32_t sa, uint32_t sa_generation)
+{
+	return (uint64_t)sa_generation << 32 | sa;
+}
+
 static inline uint32_t
 spd_sa_index(uint64_t sa)
 {

@@ -187,8 +187,6 @@ static const struct {
 	{ "its block", SA("iptfs: {rate: 100M}"), "6:13: sas[0].iptfs: ", "not supported by this version: leave it out" },
 	{ "subspaces", SA("subspaces: true"), "6:17: sas[0].subspaces: ", "true: not supported by this version: false" },
 	{ "lanes", SA("lanes: auto"), "6:13: sas[0].lanes: ", "auto: not supported by this version: 1" },
-	{ "a bundle", SA("bundle: {name: b, worker: 3}"), "6:14: sas[0].bundle: ", "not supported by this version" },
-	{ "classes", SA("dscp_set: [46]"), "6:16: sas[0].dscp_set: ", "not supported by this version" },
 	{ "IPComp", SA("ipcomp: {cpi: 0x1234}"), "6:14: sas[0].ipcomp: ", "not supported by this version" },
 	{ "following a peer", SA("encap: {udp: [1, 2], follow: true}"), "6:35: sas[0].encap.follow: ", "not supported" },
 	{ "fragments after ESP", SA("frag: post"), "6:12: sas[0].frag: ", "post: not supported by this version: pre or none" },
