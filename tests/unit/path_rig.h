@@ -66,6 +66,7 @@ struct path_rig {
 
 /* What is 0 or NULL is a small laboratory's. */
 struct rig_params {
+	uint16_t worker; /* index of the worker */
 	const struct engine *const *engines;
 	uint16_t n_engines;
 	uint16_t burst;
@@ -84,6 +85,7 @@ struct rig_suite {
 	uint32_t window;
 	uint16_t pad_to;
 	bool dummies; /* out: may be sent */
+	uint8_t owner;
 };
 
 static inline void
@@ -122,7 +124,8 @@ rig_worker_make(struct path_rig *r, const struct rig_params *p)
 
 	rig_must(w != NULL, "no memory");
 	r->w = w;
-	w->n_workers = 1;
+	w->index = p->worker;
+	w->n_workers = p->worker + 1;
 	w->burst = p->burst != 0 ? p->burst : 32;
 	w->socket = SOCKET_ID_ANY;
 	w->pool = r->pool;
@@ -136,7 +139,7 @@ rig_worker_make(struct path_rig *r, const struct rig_params *p)
 	rig_must(crypto_worker_init(p->engines, p->n_engines, key_cache, w->socket, &w->crypto,
 				    &err) == 0,
 		 err.text);
-	rig_must(esp_worker_init(0, w->socket, &w->esp, &err) == 0, err.text);
+	rig_must(esp_worker_init(w->index, w->socket, &w->esp, &err) == 0, err.text);
 	rig_must(spd_worker_init(flows, flows, w->socket, &w->spd, &err) == 0, err.text);
 	rig_must(icmp_worker_init(NULL, w->socket, &w->icmp, &err) == 0, err.text);
 }
@@ -305,6 +308,7 @@ rig_sa_make(struct path_rig *r, const struct rig_suite *s, uint32_t n, bool inbo
 		.path_mtu = RIG_PATH_MTU,
 		.pad_to = inbound ? 0 : s->pad_to,
 		.dummy_rate = !inbound && s->dummies,
+		.owner = s->owner,
 	};
 	struct err err = { "" };
 	uint32_t index;
