@@ -132,7 +132,8 @@ job_unlink(struct numbers_job *job)
 	*link = job->next;
 }
 
-static bool
+/* Asked by an assertion only. */
+static bool __rte_unused
 has_run(const struct numbers_job *job)
 {
 	for (uint16_t w = 0; w < job->n_workers; w++) {
