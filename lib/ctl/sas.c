@@ -12,8 +12,9 @@
 #include "sad/sad.h"
 #include "worker/mailbox.h"
 
-#define DRAIN_NS     (50 * UINT64_C(1000000)) /* what waits in rings for an SA is through by then */
-#define MAIL_WAIT_US 1000000
+#define DRAIN_NS      (50 * UINT64_C(1000000)) /* what waits in rings for an SA is through by then */
+#define LANES_IN_AUTO 64
+#define MAIL_WAIT_US  1000000
 
 /* What only the owner of a live key may change: mailed, and waited for, since it takes one loop. */
 static void
@@ -22,25 +23,31 @@ job_run(struct worker *w, void *arg)
 	numbers_job_run(arg, w->index);
 }
 
-/* -ENOBUFS: nobody has got it. */
+/* To the workers from *from on, which is where to go on after -ENOBUFS. */
 static int
-job_post(struct gw *gw, struct numbers_job *job, struct err *err)
+job_post(struct gw *gw, struct numbers_job *job, uint16_t *from, struct err *err)
 {
-	bool posted = false;
+	for (; *from < gw->n_workers; ++*from) {
+		struct worker *w = gw->workers[*from];
 
-	for (uint16_t i = 0; i < gw->n_workers; i++) {
-		struct worker *w = gw->workers[i];
-
-		if (!numbers_job_wants(job, i))
+		if (!numbers_job_wants(job, *from))
 			continue;
 		if (!gw->running)
 			job_run(w, job);
 		else if (mailbox_post(w, (struct mail) { job_run, job }) < 0)
-			return err_set(err, posted ? -ETIMEDOUT : -ENOBUFS,
-				       "worker %u does not read its mail", i);
-		posted = true;
+			return err_set(err, -ENOBUFS, "worker %u does not read its mail", *from);
 	}
 	return 0;
+}
+
+/* Whether somebody has it already. */
+static bool
+job_posted(const struct numbers_job *job, uint16_t from)
+{
+	while (from-- > 0)
+		if (numbers_job_wants(job, from))
+			return true;
+	return false;
 }
 
 static int
@@ -152,6 +159,15 @@ params_fill(struct sa_params *p, const struct conf_sa *c)
 	outer_fill(&p->outer, c);
 }
 
+/* Out: as many as there are workers; in: what a peer may well ask for. */
+static uint16_t
+lanes_of(const struct gw *gw, const struct conf_sa *c)
+{
+	if (c->lanes != CONF_AUTO)
+		return (uint16_t)c->lanes;
+	return c->direction == CONF_IN ? LANES_IN_AUTO : gw->n_workers;
+}
+
 static void
 ask_fill(struct numbers_ask *ask, const struct gw *gw, const struct conf_sa *c,
 	 const struct sa_params *p)
@@ -172,7 +188,9 @@ ask_fill(struct numbers_ask *ask, const struct gw *gw, const struct conf_sa *c,
 		},
 		.inbound = p->inbound,
 		.forever = p->origin.from == SA_FROM_FILE,
-		.esn = c->suite.esn,
+		.esn = c->suite.esn || c->subspaces,
+		.subspaces = c->subspaces,
+		.lanes = lanes_of(gw, c),
 		.window = c->replay_window == 0 ? 0 :
 						  RTE_MAX(c->replay_window, gw->conf->gateway.replay_window_min),
 		.start = p->inbound ? c->replay_top : c->oseq,
@@ -196,6 +214,7 @@ later(struct gw *gw, uint64_t not_before, void (*step)(void *ctx, void *obj), vo
 struct late_job {
 	struct numbers_job *job;
 	struct numbers *numbers;
+	uint16_t from; /* the first worker that has not got it yet */
 };
 
 static void
@@ -211,11 +230,23 @@ late_job_end(void *ctx, void *obj)
 	free(late);
 }
 
-/* Once the worker has run its mail nothing stays of it; until then no key gets another user, who
- * might find a window that is not filled yet.
+/* To those who had no room for it, until all have got it. */
+static void
+late_job_go(void *ctx, void *obj)
+{
+	struct late_job *late = obj;
+	struct gw *gw = ctx;
+	struct err err;
+	int rc = job_post(gw, late->job, &late->from, &err);
+
+	later(gw, 0, rc < 0 ? late_job_go : late_job_end, late);
+}
+
+/* Once the workers have run their mail nothing stays of it; until then no key gets another user,
+ * who might find a window that is not filled yet.
  */
 static void
-job_leave(struct gw *gw, struct numbers_job *job, struct numbers *numbers)
+job_leave(struct gw *gw, struct numbers_job *job, uint16_t from, struct numbers *numbers)
 {
 	struct late_job *late = malloc(sizeof(*late));
 
@@ -225,8 +256,8 @@ job_leave(struct gw *gw, struct numbers_job *job, struct numbers *numbers)
 		GW_LOG(ERR, "no memory to end a change of numbers: it stays until the end\n");
 		return;
 	}
-	*late = (struct late_job) { job, numbers };
-	later(gw, 0, late_job_end, late);
+	*late = (struct late_job) { job, numbers, from };
+	late_job_go(gw, late);
 }
 
 /* The numbers of the SA's key; what their owner has to do first is done on return. */
@@ -234,6 +265,7 @@ static int
 numbers_take(struct gw *gw, const struct numbers_ask *ask, struct numbers **out, struct err *err)
 {
 	struct numbers_job *job;
+	uint16_t from = 0;
 	int rc;
 
 	if (gw->late_jobs > 0)
@@ -241,16 +273,16 @@ numbers_take(struct gw *gw, const struct numbers_ask *ask, struct numbers **out,
 	rc = numbers_attach(gw->numbers, ask, out, &job, err);
 	if (rc < 0 || job == NULL)
 		return rc;
-	rc = job_post(gw, job, err);
+	rc = job_post(gw, job, &from, err);
 	if (rc == 0)
 		rc = job_wait(gw, job, err);
 	if (rc == 0) {
 		numbers_job_done(gw->numbers, job, clock_now(&gw->clock));
-	} else if (rc == -ENOBUFS) {
+	} else if (!job_posted(job, from)) {
 		numbers_job_cancel(gw->numbers, job);
 		numbers_release(gw->numbers, *out, clock_now(&gw->clock));
 	} else {
-		job_leave(gw, job, *out);
+		job_leave(gw, job, from, *out);
 	}
 	return rc;
 }

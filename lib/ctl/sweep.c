@@ -4,7 +4,6 @@
 #include "ctl/report.h"
 #include "ctl/timers.h"
 #include "numbers/numbers.h"
-#include "seq/seq.h"
 
 #define SWEEP_FEW 8192 /* as many are looked at ten times a second */
 
@@ -62,7 +61,6 @@ limits_check(struct gw *gw, uint32_t index, const struct numbers_counts *c, uint
 	const struct sa_cold *cold = sa_cold(&gw->sas, index);
 	const struct sa_lifetime *life = &cold->lifetime;
 	uint64_t age = (now - cold->created) / NS_PER_SECOND;
-	uint64_t last = seq_last(sa->suite.esn);
 	bool expired = is_over(life->hard_seconds, age) ||
 		       seconds_over(life->hard_use_seconds, cold->first_used_s, now);
 
@@ -74,9 +72,7 @@ limits_check(struct gw *gw, uint32_t index, const struct numbers_counts *c, uint
 		   is_over(life->soft_seconds, age) ||
 			   seconds_over(life->soft_use_seconds, cold->first_used_s, now),
 		   LIMIT_SOFT_SECONDS, "soft lifetime in seconds reached");
-	limit_tell(gw, index,
-		   (sa->flags & SA_INBOUND) == 0 &&
-			   numbers_used(cold->numbers, 0) > last - last / 16,
+	limit_tell(gw, index, (sa->flags & SA_INBOUND) == 0 && numbers_low(cold->numbers),
 		   LIMIT_SOFT_NUMBERS, "sequence numbers are running out");
 	if (expired)
 		__atomic_store_n(&sa->state, SA_EXPIRED, __ATOMIC_RELAXED);

@@ -1,7 +1,9 @@
 /* Where a lane ends: number space, hard lifetime, reservation. */
 #include "numbers/live.h"
 
-#include <stdlib.h>
+#include <errno.h>
+
+#include <rte_common.h>
 
 static uint64_t
 or_none(uint64_t limit)
@@ -9,67 +11,123 @@ or_none(uint64_t limit)
 	return limit == 0 ? UINT64_MAX : limit;
 }
 
-int
-ends_room(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_ask *ask,
-	  struct err *err)
+/* One of each lane: from the slab, or for several an array. */
+static void *
+room_take(struct numbers_reg *reg, struct numbers_live *l, size_t size, struct err *err)
 {
-	bool limited = ask->hard_packets != 0 || ask->hard_bytes != 0;
 	uint32_t unused;
-	int rc;
+	void *at;
 
-	if (l->grants != NULL || (!limited && (l->inbound || !reg->reserved)))
-		return 0;
-	rc = slab_take(&reg->store.ends, &l->ends, &unused, err);
-	if (rc < 0)
-		return rc;
-	if (l->inbound) {
-		l->limits = slab_at(&reg->store.ends, l->ends);
-		*l->limits = (struct replay_limits) {
+	if (!l->laned)
+		return slab_take(&reg->store.ends, &l->ends, &unused, err) < 0 ?
+			       NULL :
+			       slab_at(&reg->store.ends, l->ends);
+	at = store_take(&reg->store, l->n * size);
+	if (at == NULL)
+		err_set(err, -ENOMEM, "no memory for the limits of %u lanes", l->n);
+	return at;
+}
+
+static int
+limits_room(struct numbers_reg *reg, struct numbers_live *l, struct err *err)
+{
+	struct replay_limits *limits = room_take(reg, l, sizeof(*limits), err);
+
+	if (limits == NULL)
+		return -ENOMEM;
+	for (uint32_t lane = 0; lane < l->n; lane++)
+		limits[lane] = (struct replay_limits) {
 			.packets_end = UINT64_MAX,
 			.bytes_end = UINT64_MAX,
 			.packets_why = DROP_EXPIRED,
 			.bytes_why = DROP_EXPIRED,
 		};
-		return 0;
-	}
-	l->grants = slab_at(&reg->store.ends, l->ends);
-	*l->grants = (struct grant) {
-		.reserved = reg->reserved ? 0 : UINT64_MAX,
-		.packets_end = UINT64_MAX,
-		.bytes_end = UINT64_MAX,
-	};
-	ends_rebase(l, 0);
+	l->limits = limits;
 	return 0;
+}
+
+static int
+grants_room(struct numbers_reg *reg, struct numbers_live *l, struct err *err)
+{
+	struct grant *grants = room_take(reg, l, sizeof(*grants), err);
+
+	if (grants == NULL)
+		return -ENOMEM;
+	l->grants = grants;
+	for (uint32_t lane = 0; lane < l->n; lane++) {
+		grants[lane] = (struct grant) {
+			.reserved = reg->reserved ? lane_used(&l->lanes[lane]) : UINT64_MAX,
+			.packets_end = UINT64_MAX,
+			.bytes_end = UINT64_MAX,
+		};
+		ends_rebase(l, (uint16_t)lane);
+	}
+	return 0;
+}
+
+int
+ends_room(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_ask *ask,
+	  struct err *err)
+{
+	bool limited = ask->hard_packets != 0 || ask->hard_bytes != 0;
+
+	if (l->grants != NULL || (!limited && (l->inbound || !reg->reserved)))
+		return 0;
+	return l->inbound ? limits_room(reg, l, err) : grants_room(reg, l, err);
 }
 
 void
 ends_free(struct numbers_reg *reg, struct numbers_live *l)
 {
-	if (l->grants != NULL)
+	if (l->grants == NULL)
+		return;
+	if (l->laned)
+		store_give(&reg->store, l->grants);
+	else
 		slab_give(&reg->store.ends, l->ends);
+}
+
+static void
+limits_put(struct numbers_live *l, uint16_t lane, uint64_t packets, uint64_t bytes)
+{
+	struct replay_limits *to = &l->limits[lane];
+	struct replay *w = live_window(l, lane);
+
+	__atomic_store_n(&to->packets_end, packets, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->bytes_end, bytes, __ATOMIC_RELAXED);
+	if (w != NULL)
+		__atomic_store_n(&w->limits, to, __ATOMIC_RELEASE);
 }
 
 void
 ends_limit(struct numbers_live *l, uint64_t hard_packets, uint64_t hard_bytes)
 {
+	uint64_t packets = or_none(hard_packets), bytes = or_none(hard_bytes);
+
 	l->hard_packets = hard_packets;
 	l->hard_bytes = hard_bytes;
 	if (l->grants == NULL)
 		return;
-	if (l->inbound) {
-		__atomic_store_n(&l->limits->packets_end, or_none(hard_packets), __ATOMIC_RELAXED);
-		__atomic_store_n(&l->limits->bytes_end, or_none(hard_bytes), __ATOMIC_RELAXED);
-		__atomic_store_n(&l->window->limits, l->limits, __ATOMIC_RELEASE);
-	} else {
-		l->grants->packets_end = or_none(hard_packets);
-		l->grants->bytes_end = or_none(hard_bytes);
+	if (packets != UINT64_MAX)
+		packets /= l->n;
+	if (bytes != UINT64_MAX)
+		bytes /= l->n;
+	if (l->inbound && l->laned)
+		__atomic_store_n(&l->set->limits, l->limits, __ATOMIC_RELEASE);
+	for (uint32_t lane = 0; lane < l->n; lane++) {
+		if (l->inbound) {
+			limits_put(l, (uint16_t)lane, packets, bytes);
+			continue;
+		}
+		l->grants[lane].packets_end = packets;
+		l->grants[lane].bytes_end = bytes;
 	}
 }
 
 void
 ends_rebase(struct numbers_live *l, uint16_t lane)
 {
-	if (l->inbound || l->grants == NULL)
+	if (l->grants == NULL)
 		return;
 	l->grants[lane].base_number = lane_used(&l->lanes[lane]);
 	l->grants[lane].base_packets = cell_get(&l->lanes[lane].packets);
@@ -89,11 +147,11 @@ ends_put(struct numbers_live *l, uint16_t lane)
 {
 	struct lane *at = &l->lanes[lane];
 	const struct grant *g = &l->grants[lane];
-	uint64_t end = seq_last(l->esn);
+	uint64_t end = l->laned ? lane_last(lane) : UINT64_MAX;
 	uint8_t why = LANE_END_SPACE;
 
-	if (l->inbound)
-		return;
+	if (!l->laned || lane == 0)
+		end = RTE_MIN(end, seq_last(l->esn));
 	if (l->grants != NULL) {
 		if (g->packets_end != UINT64_MAX && number_at(g, g->packets_end) < end) {
 			end = number_at(g, g->packets_end);
@@ -113,8 +171,10 @@ ends_put(struct numbers_live *l, uint16_t lane)
 void
 ends_put_all(struct numbers_live *l)
 {
-	for (uint16_t lane = 0; lane < l->n && l->jobs == NULL; lane++)
-		ends_put(l, lane);
+	if (l->inbound || l->jobs != NULL)
+		return;
+	for (uint32_t lane = 0; lane < l->n; lane++)
+		ends_put(l, (uint16_t)lane);
 }
 
 /* How long before the end more is asked for: when half of what is left now is used, or a little
@@ -127,6 +187,21 @@ ask_shift(uint64_t used, uint64_t end)
 	return half == 0 ? 0 : (uint8_t)(63 - __builtin_clzll(half));
 }
 
+static void
+ceiling_put(struct numbers_live *l, uint16_t lane, uint8_t shift, uint64_t end)
+{
+	struct replay *w;
+
+	if (l->laned && l->set->ceilings != NULL)
+		__atomic_store_n(&l->set->ceilings[lane], end, __ATOMIC_RELAXED);
+	/* If the window comes just now without it, its owner asks again. */
+	w = live_window(l, lane);
+	if (w == NULL)
+		return;
+	__atomic_store_n(&w->ask_shift, shift, __ATOMIC_RELAXED);
+	__atomic_store_n(&w->ceiling, end, __ATOMIC_RELEASE);
+}
+
 void
 numbers_reserve(struct numbers *n, uint16_t lane, uint64_t end)
 {
@@ -136,23 +211,27 @@ numbers_reserve(struct numbers *n, uint16_t lane, uint64_t end)
 	if (end <= numbers_reserved(n, lane))
 		return;
 	if (l->inbound) {
-		__atomic_store_n(&l->window->ask_shift, shift, __ATOMIC_RELAXED);
-		__atomic_store_n(&l->window->ceiling, end, __ATOMIC_RELEASE);
+		ceiling_put(l, lane, shift, end);
 		return;
 	}
 	l->grants[lane].reserved = end;
 	__atomic_store_n(&l->lanes[lane].ask_shift, shift, __ATOMIC_RELAXED);
-	ends_put_all(l);
+	if (l->jobs == NULL)
+		ends_put(l, lane);
 }
 
 uint64_t
 numbers_reserved(const struct numbers *n, uint16_t lane)
 {
 	const struct numbers_live *l = n->live;
+	const struct replay *w;
 
-	if (l->inbound)
-		return cell_get(&l->window->ceiling);
-	return l->grants == NULL ? UINT64_MAX : l->grants[lane].reserved;
+	if (!l->inbound)
+		return l->grants == NULL ? UINT64_MAX : l->grants[lane].reserved;
+	w = live_window(l, lane);
+	if (w != NULL)
+		return cell_get(&w->ceiling);
+	return l->set->ceilings == NULL ? UINT64_MAX : l->set->ceilings[lane];
 }
 
 void
@@ -161,13 +240,25 @@ numbers_count(const struct numbers *n, struct numbers_counts *c)
 	const struct numbers_live *l = n->live;
 
 	*c = (struct numbers_counts) { 0, 0 };
-	if (l->inbound) {
-		c->packets = cell_get(&l->window->packets);
-		c->bytes = cell_get(&l->window->bytes);
-		return;
+	for (uint32_t lane = 0; lane < l->n; lane++) {
+		struct numbers_counts one;
+
+		numbers_count_lane(n, (uint16_t)lane, &one);
+		c->packets += one.packets;
+		c->bytes += one.bytes;
 	}
-	for (uint16_t lane = 0; lane < l->n; lane++) {
-		c->packets += cell_get(&l->lanes[lane].packets);
-		c->bytes += cell_get(&l->lanes[lane].bytes);
-	}
+}
+
+void
+numbers_count_lane(const struct numbers *n, uint16_t lane, struct numbers_counts *c)
+{
+	const struct numbers_live *l = n->live;
+	const struct replay *w = l->inbound ? live_window(l, lane) : NULL;
+
+	*c = (struct numbers_counts) { 0, 0 };
+	if (!l->inbound)
+		*c = (struct numbers_counts) { cell_get(&l->lanes[lane].packets),
+					       cell_get(&l->lanes[lane].bytes) };
+	else if (w != NULL)
+		*c = (struct numbers_counts) { cell_get(&w->packets), cell_get(&w->bytes) };
 }

@@ -22,14 +22,59 @@ lowers_end(const struct numbers_live *l, const struct numbers_ask *ask)
 			       is_lower(ask->hard_bytes, l->hard_bytes) || (l->esn && !ask->esn));
 }
 
+/* A number or a count. */
 static bool
-raises(const struct numbers_live *l, const struct numbers_ask *ask)
+raises(const struct numbers_live *l, const struct numbers_ask *ask,
+       const struct numbers_counts *counts)
 {
-	struct numbers_counts counts;
+	if (ask->packets > counts->packets || ask->bytes > counts->bytes)
+		return true;
+	for (uint32_t lane = 0; lane < l->n; lane++)
+		if (ask_floor(ask, l->laned, lane) > live_used(l, (uint16_t)lane))
+			return true;
+	return false;
+}
 
-	numbers_count(l->users, &counts);
-	return ask->start > live_used(l, 0) || ask->packets > counts.packets ||
-	       ask->bytes > counts.bytes;
+/* What lane 0 must have counted for the key to have so many. */
+static uint64_t
+first_count(uint64_t asked, uint64_t counted, uint64_t first)
+{
+	return asked > counted ? first + (asked - counted) : 0;
+}
+
+static struct numbers_job *
+job_new(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_ask *ask,
+	const struct numbers_counts *counts)
+{
+	bool resize = l->inbound && (l->size != ask->window || l->esn != ask->esn);
+	struct numbers_job *j = calloc(1, sizeof(*j) + l->n * sizeof(j->floors[0]));
+	struct numbers_counts first;
+
+	if (j == NULL)
+		return NULL;
+	numbers_count_lane(l->users, 0, &first);
+	*j = (struct numbers_job) {
+		.live = l,
+		.n_workers = reg->n_workers,
+		.resize = resize,
+		.size = ask->window,
+		.size_before = l->size,
+		.esn = ask->esn,
+		.esn_before = l->esn,
+		.packets = first_count(ask->packets, counts->packets, first.packets),
+		.bytes = first_count(ask->bytes, counts->bytes, first.bytes),
+		.hard_packets_before = l->hard_packets,
+		.hard_bytes_before = l->hard_bytes,
+	};
+	for (uint32_t lane = 0; lane < l->n; lane++)
+		j->floors[lane] = ask_floor(ask, l->laned, lane);
+	if (!resize || ask->window == 0)
+		return j;
+	j->bits = store_take(&reg->store, replay_bits_size(ask->window));
+	if (j->bits != NULL)
+		return j;
+	free(j);
+	return NULL;
 }
 
 int
@@ -37,35 +82,16 @@ job_make(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_a
 	 struct numbers_job **job, struct err *err)
 {
 	bool resize = l->inbound && (l->size != ask->window || l->esn != ask->esn);
+	struct numbers_counts counts;
 	struct numbers_job *j = NULL;
 
 	*job = NULL;
-	if (resize || raises(l, ask) || lowers_end(l, ask)) {
-		j = calloc(1, sizeof(*j));
+	numbers_count(l->users, &counts);
+	if (resize || raises(l, ask, &counts) || lowers_end(l, ask)) {
+		j = job_new(reg, l, ask, &counts);
 		if (j == NULL)
-			return ask_fail(err, -ENOMEM, ask, "no memory");
-		*j = (struct numbers_job) {
-			.live = l,
-			.n_workers = reg->n_workers,
-			.resize = resize,
-			.size = ask->window,
-			.size_before = l->size,
-			.esn = ask->esn,
-			.esn_before = l->esn,
-			.start = ask->start,
-			.packets = ask->packets,
-			.bytes = ask->bytes,
-			.hard_packets_before = l->hard_packets,
-			.hard_bytes_before = l->hard_bytes,
-			.next = l->jobs,
-		};
-		if (resize && ask->window != 0) {
-			j->bits = store_bits(&reg->store, ask->window);
-			if (j->bits == NULL) {
-				free(j);
-				return ask_fail(err, -ENOMEM, ask, "no memory for its window");
-			}
-		}
+			return ask_fail(err, -ENOMEM, ask, "no memory to change what is in use");
+		j->next = l->jobs;
 		l->jobs = j;
 	}
 	l->size = ask->window;
@@ -79,7 +105,7 @@ job_make(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_a
 bool
 numbers_job_wants(const struct numbers_job *job, uint16_t worker)
 {
-	return live_owner(job->live, 0, job->n_workers) == worker;
+	return live_first(job->live, worker, job->n_workers) < job->live->n;
 }
 
 static void
@@ -92,33 +118,53 @@ cell_raise(uint64_t *cell, uint64_t n)
 }
 
 static void
-window_run(struct numbers_job *job, struct replay *w)
+window_run(struct numbers_job *job, uint16_t lane)
 {
-	cell_raise(&w->packets, job->packets);
-	cell_raise(&w->bytes, job->bytes);
+	struct numbers_live *l = job->live;
+	struct replay *w = live_window(l, lane);
+	uint64_t floor = job->floors[lane];
+
+	if (w == NULL) {
+		if (floor > l->set->starts[lane])
+			__atomic_store_n(&l->set->starts[lane], floor, __ATOMIC_RELAXED);
+		return;
+	}
+	if (lane == 0) {
+		cell_raise(&w->packets, job->packets);
+		cell_raise(&w->bytes, job->bytes);
+	}
 	if (job->resize)
 		replay_resize(w, job->size, job->esn, &job->bits);
-	replay_raise(w, job->start);
+	replay_raise(w, floor);
 }
 
 static void
-lane_run(struct numbers_job *job, struct lane *lane)
+lane_run(struct numbers_job *job, uint16_t lane)
 {
-	cell_raise(&lane->packets, job->packets);
-	cell_raise(&lane->bytes, job->bytes);
-	lane_raise(lane, job->start);
-	ends_rebase(job->live, 0);
-	ends_put(job->live, 0);
-	lane_recheck(lane);
+	struct lane *at = &job->live->lanes[lane];
+
+	if (lane == 0) {
+		cell_raise(&at->packets, job->packets);
+		cell_raise(&at->bytes, job->bytes);
+	}
+	lane_raise(at, job->floors[lane]);
+	ends_rebase(job->live, lane);
+	ends_put(job->live, lane);
+	lane_recheck(at);
 }
 
 void
 numbers_job_run(struct numbers_job *job, uint16_t worker)
 {
-	if (job->live->inbound)
-		window_run(job, job->live->window);
-	else
-		lane_run(job, job->live->lanes);
+	struct numbers_live *l = job->live;
+
+	for (uint32_t lane = live_first(l, worker, job->n_workers); lane < l->n;
+	     lane += job->n_workers) {
+		if (l->inbound)
+			window_run(job, (uint16_t)lane);
+		else
+			lane_run(job, (uint16_t)lane);
+	}
 	__atomic_store_n(&job->ran[worker], true, __ATOMIC_RELEASE);
 }
 
@@ -150,7 +196,7 @@ numbers_job_done(struct numbers_reg *reg, struct numbers_job *job, uint64_t now)
 
 	assert(has_run(job));
 	job_unlink(job);
-	store_bits_free(&reg->store, job->bits);
+	store_give(&reg->store, job->bits);
 	free(job);
 	ends_put_all(l);
 	live_bury(reg, l, now);
@@ -167,6 +213,6 @@ numbers_job_cancel(struct numbers_reg *reg, struct numbers_job *job)
 	l->esn = job->esn_before;
 	ends_limit(l, job->hard_packets_before, job->hard_bytes_before);
 	ends_put_all(l);
-	store_bits_free(&reg->store, job->bits);
+	store_give(&reg->store, job->bits);
 	free(job);
 }

@@ -9,6 +9,8 @@
 #include "seq/seq.h"
 #include "worker/worker.h"
 
+#define LANES_ROOM 8 /* a key with lanes has room for so many at least */
+
 struct numbers_reg {
 	struct records records;
 	struct store store;
@@ -28,23 +30,27 @@ struct grant {
 
 struct numbers_live {
 	union {
-		struct lane *lanes;    /* out */
-		struct replay *window; /* in */
+		struct lane *lanes;	/* out: n */
+		struct replay *window;	/* in, not laned */
+		struct replay_set *set; /* in, laned: n; windows[0] is always there */
 	};
-	struct numbers *users;	  /* the youngest first */
-	struct numbers_job *jobs; /* likewise */
+	struct numbers *users;	   /* the youngest first */
+	struct numbers_job *jobs;  /* likewise */
+	struct lane_numbers *kept; /* laned: for the record */
 	union {
-		struct grant *grants;	      /* out; NULL: the number space alone is the end */
-		struct replay_limits *limits; /* in; NULL: no hard lifetime */
+		struct grant *grants;	      /* out: n; NULL: the number space alone is the end */
+		struct replay_limits *limits; /* in: n; NULL: no hard lifetime */
 	};
 	uint64_t hard_packets, hard_bytes; /* 0 = none */
 	uint32_t self, record;
-	uint32_t place; /* of lane or window in its slab */
-	uint32_t ends;	/* of grants or limits in theirs */
+	uint32_t place; /* not laned: of lane or window in its slab */
+	uint32_t ends;	/* likewise: of grants or limits in theirs */
 	uint32_t size;	/* in: of the window, once all jobs are done */
 	uint16_t worker;
-	uint16_t n; /* lanes */
-	bool inbound, esn, reserved;
+	uint16_t n; /* lanes there is room for */
+	bool inbound, esn;
+	bool laned; /* its numbers have the lane's id in them, and lane 0 ends where lane 1 begins
+		     */
 };
 
 struct numbers_job {
@@ -53,28 +59,46 @@ struct numbers_job {
 	uint16_t n_workers;
 	bool resize, esn, esn_before;
 	uint32_t size, size_before;
-	uint64_t *bits; /* for the new size; then what the window had */
-	uint64_t start;
-	uint64_t packets, bytes;
+	uint64_t *bits;		 /* for the new size; then what the window had */
+	uint64_t packets, bytes; /* that lane 0 is to have counted */
 	uint64_t hard_packets_before, hard_bytes_before;
 	bool ran[WORKERS_MAX];
+	uint64_t floors[]; /* of each lane */
 };
 
 /* A sentence about the SA that asks. Returns rc. */
 int ask_fail(struct err *err, int rc, const struct numbers_ask *ask, const char *format, ...)
 	__rte_format_printf(4, 5);
 
+/* What the ask says of a lane: a number at or below which nothing is new. */
+uint64_t ask_floor(const struct numbers_ask *ask, bool laned, uint32_t lane);
+
+/* live.c. A key that is not in use comes to life above all that is known of it: by its own record,
+ * and by that of the other direction, or NULL.
+ */
+int live_open(struct numbers_reg *reg, uint32_t index, const struct record *other,
+	      const struct numbers_ask *ask, struct numbers_live **live, struct err *err);
+/* -EBUSY: what a key in use cannot change. */
+int live_check(const struct numbers_live *l, const struct numbers_ask *ask, struct err *err);
+/* Once the last user is gone and nothing is under way: a record stays. now: ns. */
+void live_bury(struct numbers_reg *reg, struct numbers_live *l, uint64_t now);
+
 /* The last number used or the highest accepted, at least: what a job has yet to bring about counts
  * as done. */
 uint64_t live_used(const struct numbers_live *l, uint16_t lane);
 
-/* Once the last user is gone and nothing is under way: a record stays. now: ns. */
-void live_bury(struct numbers_reg *reg, struct numbers_live *l, uint64_t now);
-
-static inline uint16_t
-live_owner(const struct numbers_live *l, uint16_t lane, uint16_t n_workers)
+/* NULL: there is none of that lane yet. */
+static inline struct replay *
+live_window(const struct numbers_live *l, uint16_t lane)
 {
-	return (uint16_t)((l->worker + (uint32_t)lane) % n_workers);
+	return l->laned ? __atomic_load_n(&l->set->windows[lane], __ATOMIC_ACQUIRE) : l->window;
+}
+
+/* The first lane that a worker owns; the next ones are n_workers apart. May be beyond the last. */
+static inline uint32_t
+live_first(const struct numbers_live *l, uint16_t worker, uint16_t n_workers)
+{
+	return (uint32_t)(worker + n_workers - l->worker % n_workers) % n_workers;
 }
 
 /* jobs.c. What only owners may do for the new hold; *job is NULL where there is nothing. From here

@@ -69,22 +69,6 @@ numbers_leaving(struct numbers *n, bool leaving)
 	n->leaving = leaving;
 }
 
-uint64_t
-live_used(const struct numbers_live *l, uint16_t lane)
-{
-	uint64_t used = l->inbound ? replay_top(l->window) : lane_used(&l->lanes[lane]);
-
-	for (const struct numbers_job *j = l->jobs; j != NULL; j = j->next)
-		used = RTE_MAX(used, j->start);
-	return used;
-}
-
-uint64_t
-numbers_used(const struct numbers *n, uint16_t lane)
-{
-	return live_used(n->live, lane);
-}
-
 static bool
 stays(const struct numbers *user, const struct numbers_ask *ask)
 {
@@ -178,7 +162,7 @@ pick_shared(const struct records *rs, const struct numbers_ask *ask, const struc
 /* What was sent to us under a counter mode's key must not be sent by us: a key that changes its
  * direction goes on above. The two ends of a loop have numbers of their own.
  */
-static uint64_t
+static const struct record *
 other_direction(const struct numbers_reg *reg, const struct numbers_ask *ask,
 		const struct record_hash *hash)
 {
@@ -186,26 +170,30 @@ other_direction(const struct numbers_reg *reg, const struct numbers_ask *ask,
 	const struct record *r;
 
 	if (!ask->key.counter_mode || ask->inbound)
-		return 0;
+		return NULL;
 	i = record_find(&reg->records, hash, true, RECORD_NONE);
 	if (i == RECORD_NONE)
-		return 0;
+		return NULL;
 	r = record_at(&reg->records, i);
-	if (!r->in_use)
-		return r->number;
-	for (const struct numbers *u = r->live->users; u != NULL; u = u->next) {
+	for (const struct numbers *u = r->in_use ? r->live->users : NULL; u != NULL; u = u->next) {
 		if (stays(u, ask))
-			return 0;
+			return NULL;
 	}
-	return live_used(r->live, 0);
+	return r;
 }
 
 static void
 hold_add(struct numbers_live *l, const struct numbers_ask *ask, struct numbers *n)
 {
-	n->lane = l->lanes; /* or window */
-	n->n = 1;
+	n->n = ask->subspaces ? ask->lanes : 1;
 	n->inbound = l->inbound;
+	n->subspaces = ask->subspaces;
+	if (!l->inbound)
+		n->lane = l->lanes;
+	else if (n->subspaces)
+		n->windows = l->set->windows;
+	else
+		n->window = live_window(l, 0);
 	n->worker = l->worker;
 	n->id = ask->id;
 	n->hard_packets = ask->hard_packets;
@@ -215,87 +203,12 @@ hold_add(struct numbers_live *l, const struct numbers_ask *ask, struct numbers *
 	l->users = n;
 }
 
-/* The lane or the window, above used. */
-static int
-live_fill(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_ask *ask,
-	  uint64_t used, struct err *err)
-{
-	int rc;
-
-	if (ask->inbound) {
-		rc = store_window(&reg->store, ask->window, ask->esn, used, &l->window, &l->place,
-				  err);
-		if (rc < 0)
-			return rc;
-		l->window->packets = ask->packets;
-		l->window->bytes = ask->bytes;
-		if (reg->reserved) {
-			l->window->ceiling = used;
-			l->window->mark = used;
-		}
-		return 0;
-	}
-	rc = store_lane(&reg->store, &l->lanes, &l->place, err);
-	if (rc < 0)
-		return rc;
-	lane_init(l->lanes, used, seq_last(ask->esn));
-	l->lanes->packets = ask->packets;
-	l->lanes->bytes = ask->bytes;
-	return 0;
-}
-
-static void
-live_empty(struct numbers_reg *reg, struct numbers_live *l)
-{
-	ends_free(reg, l);
-	if (l->inbound)
-		store_window_free(&reg->store, l->window, l->place);
-	else
-		store_lane_free(&reg->store, l->place);
-}
-
-/* A key that is not in use comes to life above all that is known of it. */
-static int
-live_open(struct numbers_reg *reg, uint32_t index, const struct numbers_ask *ask, uint64_t used,
-	  struct numbers_live **live, struct err *err)
-{
-	struct numbers_live *l;
-	int rc;
-
-	rc = store_live(&reg->store, &l, err);
-	if (rc < 0)
-		return rc;
-	l->inbound = ask->inbound;
-	l->esn = ask->esn;
-	l->n = 1;
-	l->size = ask->window;
-	l->worker = ask->worker;
-	l->record = index;
-	rc = live_fill(reg, l, ask, used, err);
-	if (rc < 0)
-		goto free_live;
-	rc = ends_room(reg, l, ask, err);
-	if (rc < 0)
-		goto empty;
-	ends_limit(l, ask->hard_packets, ask->hard_bytes);
-	ends_put_all(l);
-	if (!l->inbound)
-		lane_recheck(l->lanes);
-	*live = l;
-	return 0;
-empty:
-	live_empty(reg, l);
-free_live:
-	store_live_free(&reg->store, l);
-	return rc;
-}
-
 static int
 attach_dead(struct numbers_reg *reg, uint32_t index, const struct record_hash *hash,
 	    const struct numbers_ask *ask, struct numbers *n, struct err *err)
 {
 	struct records *rs = &reg->records;
-	uint64_t used = RTE_MAX(ask->start, other_direction(reg, ask, hash));
+	const struct record *other = other_direction(reg, ask, hash);
 	struct numbers_live *l;
 	struct record *r;
 	bool known = index != RECORD_NONE;
@@ -304,7 +217,7 @@ attach_dead(struct numbers_reg *reg, uint32_t index, const struct record_hash *h
 	if (rc < 0)
 		return rc;
 	r = record_at(rs, index);
-	rc = live_open(reg, index, ask, RTE_MAX(used, r->number), &l, err);
+	rc = live_open(reg, index, other, ask, &l, err);
 	if (rc < 0) {
 		if (!known)
 			record_remove(rs, index);
@@ -312,6 +225,9 @@ attach_dead(struct numbers_reg *reg, uint32_t index, const struct record_hash *h
 	}
 	if (known)
 		record_unkeep(rs, index);
+	if (r->laned)
+		lane_numbers_free(rs, r->lanes);
+	r->laned = false;
 	r->in_use = true;
 	r->live = l;
 	r->tag = id_tag(&ask->id);
@@ -324,8 +240,10 @@ static int
 attach_live(struct numbers_reg *reg, struct record *r, const struct numbers_ask *ask,
 	    struct numbers *n, struct numbers_job **job, struct err *err)
 {
-	int rc = ends_room(reg, r->live, ask, err);
+	int rc = live_check(r->live, ask, err);
 
+	if (rc == 0)
+		rc = ends_room(reg, r->live, ask, err);
 	if (rc == 0)
 		rc = job_make(reg, r->live, ask, job, err);
 	if (rc < 0)
@@ -342,6 +260,13 @@ ask_check(const struct numbers_ask *ask, struct err *err)
 	if (ask->inbound && !replay_window_valid(ask->window))
 		return ask_fail(err, -EINVAL, ask, "replay window %u: 0 or %u to %u", ask->window,
 				REPLAY_WINDOW_MIN, REPLAY_WINDOW_MAX);
+	if (ask->subspaces &&
+	    (!ask->esn || ask->lanes == 0 || (!ask->inbound && ask->lanes > LANES_OUT_MAX)))
+		return ask_fail(err, -EINVAL, ask, "%u lanes: 1 to %u out, 1 to 65535 in, and ESN",
+				ask->lanes, LANES_OUT_MAX);
+	if (ask->subspaces && ask->start > LANE_SN_MAX)
+		return ask_fail(err, -ERANGE, ask, "number %ju is beyond 48 bits, with subspaces",
+				(uintmax_t)ask->start);
 	if (!ask->esn && ask->start > UINT32_MAX)
 		return ask_fail(err, -ERANGE, ask, "number %ju is beyond 32 bits, and esn is off",
 				(uintmax_t)ask->start);
@@ -403,25 +328,6 @@ numbers_attach(struct numbers_reg *reg, const struct numbers_ask *ask, struct nu
 }
 
 void
-live_bury(struct numbers_reg *reg, struct numbers_live *l, uint64_t now)
-{
-	struct record *r = record_at(&reg->records, l->record);
-	uint64_t used = live_used(l, 0);
-	uint32_t index = l->record;
-
-	if (l->users != NULL || l->jobs != NULL)
-		return;
-	live_empty(reg, l);
-	store_live_free(&reg->store, l);
-	r->in_use = false;
-	r->number = used;
-	if (used == 0)
-		record_remove(&reg->records, index);
-	else
-		record_keep(&reg->records, index, now / NS_PER_SECOND + NUMBERS_KEPT_SECONDS);
-}
-
-void
 numbers_release(struct numbers_reg *reg, struct numbers *n, uint64_t now)
 {
 	struct numbers_live *l;
@@ -456,5 +362,5 @@ numbers_totals(const struct numbers_reg *reg, struct numbers_totals *t)
 	t->kept = reg->records.n_kept;
 	t->forever = reg->records.n_forever;
 	t->bytes = reg->records.items.bytes + store_bytes(&reg->store) +
-		   reg->records.n_buckets * sizeof(uint32_t);
+		   reg->records.n_buckets * sizeof(uint32_t) + reg->records.lanes_bytes;
 }

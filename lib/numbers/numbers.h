@@ -169,12 +169,13 @@ void numbers_expire(struct numbers_reg *reg, uint64_t now);
 uint64_t numbers_used(const struct numbers *n, uint16_t lane);
 
 /* A lane's numbers up to end, the whole number, are durably reserved (out), or may be accepted
- * (in). Never lowers. With params.reserved: nothing passes before. Any end that the lane has
- * numbers below is fine.
+ * (in). Never lowers. With params.reserved nothing passes before. EVENT_LANE_LOW asks for more in
+ * time, but the first block is the caller's to think of.
  */
 void numbers_reserve(struct numbers *n, uint16_t lane, uint64_t end);
 
-/* What was said last, 0 = nothing yet; UINT64_MAX without params.reserved. */
+/* What was said last; before that, what the lane begins above. UINT64_MAX without params.reserved.
+ */
 uint64_t numbers_reserved(const struct numbers *n, uint16_t lane);
 
 struct numbers_counts {
@@ -183,6 +184,18 @@ struct numbers_counts {
 
 /* The key's, over all its lanes. */
 void numbers_count(const struct numbers *n, struct numbers_counts *c);
+/* One lane's. */
+void numbers_count_lane(const struct numbers *n, uint16_t lane, struct numbers_counts *c);
+
+/* Whether one of the SA's lanes has only a sixteenth of its numbers left. */
+bool numbers_low(const struct numbers *n);
+
+/* A window for an id that has none yet, to be given to replay_publish(): from then on it is the
+ * key's, before that it goes back by numbers_window_free(). NULL: no memory.
+ */
+struct replay *numbers_window(struct numbers_reg *reg, uint32_t window);
+/* NULL is fine. */
+void numbers_window_free(struct numbers_reg *reg, struct replay *window);
 
 struct numbers_totals {
 	uint32_t in_use; /* keys */

@@ -1,6 +1,7 @@
 #include "numbers/record.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/core_names.h>
@@ -88,6 +89,10 @@ records_init(struct records *rs, uint32_t max, uint32_t max_kept, int socket, co
 void
 records_fini(struct records *rs)
 {
+	for (uint32_t i = slab_next(&rs->items, 0); i != RECORD_NONE;
+	     i = slab_next(&rs->items, i + 1))
+		if (record_at(rs, i)->laned && !record_at(rs, i)->in_use)
+			lane_numbers_free(rs, record_at(rs, i)->lanes);
 	EVP_MAC_CTX_free(rs->mac);
 	rte_free(rs->buckets);
 	slab_fini(&rs->items);
@@ -164,7 +169,48 @@ record_remove(struct records *rs, uint32_t index)
 	while (*link != index)
 		link = &record_at(rs, *link)->next;
 	*link = r->next;
+	if (r->laned && !r->in_use)
+		lane_numbers_free(rs, r->lanes);
 	slab_give(&rs->items, index);
+}
+
+static size_t
+lane_numbers_size(uint32_t n)
+{
+	return sizeof(struct lane_numbers) + n * sizeof(uint64_t);
+}
+
+struct lane_numbers *
+lane_numbers_new(struct records *rs, uint32_t n)
+{
+	struct lane_numbers *l = calloc(1, lane_numbers_size(n));
+
+	if (l == NULL)
+		return NULL;
+	l->n = n;
+	rs->lanes_bytes += lane_numbers_size(n);
+	return l;
+}
+
+struct lane_numbers *
+lane_numbers_cut(struct records *rs, struct lane_numbers *l, uint32_t n)
+{
+	struct lane_numbers *shorter = realloc(l, lane_numbers_size(n));
+
+	if (shorter == NULL)
+		return l;
+	rs->lanes_bytes -= lane_numbers_size(shorter->n) - lane_numbers_size(n);
+	shorter->n = n;
+	return shorter;
+}
+
+void
+lane_numbers_free(struct records *rs, struct lane_numbers *l)
+{
+	if (l == NULL)
+		return;
+	rs->lanes_bytes -= lane_numbers_size(l->n);
+	free(l);
 }
 
 void

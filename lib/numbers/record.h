@@ -13,6 +13,12 @@
 
 struct numbers_live;
 
+/* What is left of a key that used more lanes than the first. */
+struct lane_numbers {
+	uint32_t n;
+	uint64_t at[]; /* whole numbers, 0 = never used */
+};
+
 struct record_hash {
 	uint64_t half[2];
 };
@@ -22,12 +28,14 @@ struct record {
 	union {
 		struct numbers_live *live;
 		uint64_t number; /* the last one used, or the highest accepted */
+		struct lane_numbers *lanes;
 	};
 	uint32_t tag;	       /* which SA had it, where more than one may */
 	uint32_t expiry_s;     /* dead: when to forget it */
 	uint32_t next;	       /* in its bucket */
 	uint32_t older, newer; /* among the kept ones */
 	bool in_use, inbound, forever;
+	bool laned; /* dead: it is lanes, not number */
 };
 _Static_assert(sizeof(struct record) == 48, "the budget of a dead key");
 
@@ -37,6 +45,7 @@ struct records {
 	uint32_t n_buckets; /* a power of two */
 	uint32_t oldest, newest;
 	uint32_t n_kept, max_kept, n_forever;
+	uint64_t lanes_bytes;
 	void *mac; /* EVP_MAC_CTX, holding the random key */
 };
 
@@ -63,6 +72,13 @@ uint32_t record_find(const struct records *rs, const struct record_hash *hash, b
 int record_add(struct records *rs, const struct record_hash *hash, bool inbound, uint32_t *index,
 	       struct err *err);
 void record_remove(struct records *rs, uint32_t index);
+
+/* All zero; NULL: no memory. */
+struct lane_numbers *lane_numbers_new(struct records *rs, uint32_t n);
+/* Leaves the first n. */
+struct lane_numbers *lane_numbers_cut(struct records *rs, struct lane_numbers *l, uint32_t n);
+/* NULL is fine. */
+void lane_numbers_free(struct records *rs, struct lane_numbers *l);
 
 /* A key dies or comes back: its place among those that expire, or among those that do not. */
 void record_keep(struct records *rs, uint32_t index, uint32_t expiry_s);

@@ -113,8 +113,8 @@ large_size(void *at)
 	return size;
 }
 
-static void *
-large_take(struct store *s, size_t size)
+void *
+store_take(struct store *s, size_t size)
 {
 	void *at = rte_zmalloc_socket("numbers", size, RTE_CACHE_LINE_SIZE, s->socket);
 
@@ -123,8 +123,8 @@ large_take(struct store *s, size_t size)
 	return at;
 }
 
-static void
-large_give(struct store *s, void *at)
+void
+store_give(struct store *s, void *at)
 {
 	if (at == NULL)
 		return;
@@ -141,7 +141,7 @@ store_window(struct store *s, uint32_t window, bool esn, uint64_t top, struct re
 	int rc;
 
 	if (class == CLASS_LARGE) {
-		*r = large_take(s, size);
+		*r = store_take(s, size);
 		if (*r == NULL)
 			return err_set(err, -ENOMEM, "replay window of %u: no memory on socket %d",
 				       window, s->socket);
@@ -160,23 +160,11 @@ void
 store_window_free(struct store *s, struct replay *r, uint32_t place)
 {
 	if (r->bits != (uint64_t *)(r + 1))
-		large_give(s, r->bits);
+		store_give(s, r->bits);
 	if ((place & CLASS_MASK) == CLASS_LARGE)
-		large_give(s, r);
+		store_give(s, r);
 	else
 		slab_give(&s->windows[place & CLASS_MASK], place >> CLASS_BITS);
-}
-
-uint64_t *
-store_bits(struct store *s, uint32_t window)
-{
-	return large_take(s, replay_bits_size(window));
-}
-
-void
-store_bits_free(struct store *s, uint64_t *bits)
-{
-	large_give(s, bits);
 }
 
 int

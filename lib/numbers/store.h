@@ -39,10 +39,10 @@ int store_window(struct store *s, uint32_t window, bool esn, uint64_t top, struc
 		 uint32_t *place, struct err *err);
 void store_window_free(struct store *s, struct replay *r, uint32_t place);
 
-/* Bits for another size, not 0, of a window that there is; NULL: no memory. */
-uint64_t *store_bits(struct store *s, uint32_t window);
+/* Whatever has no slab: on a cache line of its own, all zero; NULL: no memory. */
+void *store_take(struct store *s, size_t size);
 /* NULL is fine. */
-void store_bits_free(struct store *s, uint64_t *bits);
+void store_give(struct store *s, void *at);
 
 /* With a copy of name, unless it is NULL. */
 int store_hold(struct store *s, const char *name, struct numbers **hold, struct err *err);

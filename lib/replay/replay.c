@@ -105,6 +105,23 @@ replay_ask_again(struct replay *r)
 }
 
 void
+replay_publish(struct replay **windows, uint16_t id, struct replay *fresh)
+{
+	const struct replay_set *s = replay_set_of(windows);
+
+	fresh->top = (uint64_t)id << REPLAY_ID_SHIFT;
+	if (s->starts != NULL)
+		fresh->top = RTE_MAX(fresh->top, s->starts[id]);
+	if (s->ceilings != NULL) {
+		fresh->ceiling = cell_get(&s->ceilings[id]);
+		fresh->mark = 0;
+	}
+	if (s->limits != NULL)
+		fresh->limits = &s->limits[id];
+	__atomic_store_n(&windows[id], fresh, __ATOMIC_RELEASE);
+}
+
+void
 replay_raise(struct replay *r, uint64_t top)
 {
 	if (top <= r->top)

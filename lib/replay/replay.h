@@ -28,6 +28,7 @@
 #include "stats/cell.h"
 #include "stats/drops.h"
 
+#define REPLAY_ID_SHIFT	  48 /* of a subspace id in a whole number */
 #define REPLAY_WINDOW_MIN 32
 #define REPLAY_WINDOW_MAX 65536
 
@@ -64,9 +65,13 @@ _Static_assert(sizeof(struct replay) == 64, "one line a head");
  * SA has the address of windows[0].
  */
 struct replay_set {
-	struct replay_limits *limits; /* one for each id; NULL: no hard lifetime */
-	uint64_t *ceilings;	      /* of windows to come, one for each id; NULL: none */
-	uint32_t window;	      /* W of each */
+	/* Of windows to come, one for each id, or NULL: their parts of the hard lifetime; their
+	 * ceilings; the highest numbers accepted already, whole ones, 0 = none.
+	 */
+	struct replay_limits *limits;
+	uint64_t *ceilings;
+	uint64_t *starts;
+	uint32_t window; /* W of each */
 	uint32_t n;
 	struct replay *windows[];
 };
@@ -105,6 +110,12 @@ void replay_init(struct replay *r, uint32_t window, bool esn, uint64_t top);
  * 1,025 words of work.
  */
 void replay_resize(struct replay *r, uint32_t window, bool esn, uint64_t **bits);
+
+/* windows[id] is fresh from now on: a window of replay_init() with the set's size, ESN and top 0.
+ * For its first packet, once its ICV held; replay_accept() is what judges that next. By the owner
+ * of id.
+ */
+void replay_publish(struct replay **windows, uint16_t id, struct replay *fresh);
 
 /* From now on every number up to top counts as seen. Never lowers. By the owner. */
 void replay_raise(struct replay *r, uint64_t top);
@@ -166,7 +177,7 @@ replay_check_whole(const struct replay *r, uint64_t seq)
 		return DROP_NONE;
 	if (likely(seq > top))
 		return DROP_NONE;
-	if (unlikely(seq << 16 == 0))
+	if (unlikely(seq << (64 - REPLAY_ID_SHIFT) == 0))
 		return DROP_REPLAY_ZERO;
 	if (unlikely(top - seq >= r->window))
 		return DROP_REPLAY_OLD;

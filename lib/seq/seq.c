@@ -38,7 +38,7 @@ lane_stopped(struct lane *l, uint32_t bytes, bool *ask)
 void
 lane_ask_again(struct lane *l)
 {
-	l->asked = 0;
+	l->asked = UINT64_MAX;
 	l->mark = RTE_MIN(l->mark, lane_used(l) + ASK_AGAIN_AFTER);
 }
 

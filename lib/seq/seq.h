@@ -77,6 +77,7 @@ lane_init(struct lane *l, uint64_t used, uint64_t last)
 	*l = (struct lane) {
 		.next = used + 1,
 		.mark = last,
+		.asked = UINT64_MAX,
 		.end = last,
 		.bytes_end = UINT64_MAX,
 	};
