@@ -25,10 +25,17 @@ too_big(struct worker *w, struct rte_mbuf *m, const struct sa *sa)
 	pipe_push(w, STAGE_ICMP_REPLY, m);
 }
 
+/* Control may say so at any time. */
+static inline bool
+is_expired(const struct sa *sa)
+{
+	return __atomic_load_n(&sa->state, __ATOMIC_RELAXED) == SA_EXPIRED;
+}
+
 static enum drop_reason
 unusable(const struct sa *sa, const struct pkt *p)
 {
-	if (sa->state == SA_EXPIRED)
+	if (is_expired(sa))
 		return DROP_EXPIRED;
 	/* RFC 4301 section 7: transport mode carries whole datagrams only. */
 	if ((sa->flags & SA_TRANSPORT) != 0 && (p->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) != 0)
@@ -92,9 +99,9 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 			drop(w, m, why);
 			continue;
 		}
-		p->next_hop = sa[i]->next_hop;
+		p->next_hop = __atomic_load_n(&sa[i]->next_hop, __ATOMIC_RELAXED);
 		p->hot = sa[i];
-		if (unlikely(m->pkt_len > sa[i]->mtu)) {
+		if (unlikely(m->pkt_len > __atomic_load_n(&sa[i]->mtu, __ATOMIC_RELAXED))) {
 			too_big(w, m, sa[i]);
 			continue;
 		}
@@ -123,7 +130,7 @@ out_stopped(struct worker *w, struct pkt *p, struct lane *lane, uint32_t bytes)
 	enum drop_reason why;
 	bool ask;
 
-	if (p->hot->state == SA_EXPIRED)
+	if (is_expired(p->hot))
 		return DROP_EXPIRED;
 	why = lane_stopped(lane, bytes, &ask);
 	if (ask && !lane_low(w, p))
@@ -143,8 +150,7 @@ life_count_out(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		struct pkt *p = pkt_of(m);
 		const struct sa *sa = p->hot;
 
-		if (unlikely(sa->state == SA_EXPIRED ||
-			     !lane_take(sa->lane, m->pkt_len, &p->seq))) {
+		if (unlikely(is_expired(sa) || !lane_take(sa->lane, m->pkt_len, &p->seq))) {
 			enum drop_reason why = out_stopped(w, p, sa->lane, m->pkt_len);
 
 			if (why != DROP_NONE) {
@@ -165,9 +171,8 @@ life_count_in(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		const struct sa *sa = pkt_of(m)->hot;
-		enum drop_reason why = sa->state == SA_EXPIRED ?
-					       DROP_EXPIRED :
-					       replay_count(sa->window, m->pkt_len);
+		enum drop_reason why =
+			is_expired(sa) ? DROP_EXPIRED : replay_count(sa->window, m->pkt_len);
 
 		if (unlikely(why != DROP_NONE)) {
 			drop(w, m, why);

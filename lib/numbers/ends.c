@@ -161,7 +161,7 @@ ends_put(struct numbers_live *l, uint16_t lane)
 			end = g->reserved;
 			why = LANE_END_RESERVE;
 		}
-		at->bytes_why = LANE_END_LIMIT;
+		__atomic_store_n(&at->bytes_why, LANE_END_LIMIT, __ATOMIC_RELAXED);
 		__atomic_store_n(&at->bytes_end, g->bytes_end, __ATOMIC_RELAXED);
 	}
 	__atomic_store_n(&at->why, why, __ATOMIC_RELAXED);

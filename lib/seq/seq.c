@@ -19,11 +19,13 @@ enum drop_reason
 lane_stopped(struct lane *l, uint32_t bytes, bool *ask)
 {
 	uint64_t used = lane_used(l), end = cell_get(&l->end);
-	uint64_t before = UINT64_C(1) << l->ask_shift, ask_at = end > before ? end - before : 0;
+	uint8_t why = __atomic_load_n(&l->why, __ATOMIC_RELAXED);
+	uint64_t before = UINT64_C(1) << __atomic_load_n(&l->ask_shift, __ATOMIC_RELAXED);
+	uint64_t ask_at = end > before ? end - before : 0;
 
 	*ask = false;
 	l->mark = end;
-	if (l->why == LANE_END_RESERVE && l->asked != end) {
+	if (why == LANE_END_RESERVE && l->asked != end) {
 		*ask = used >= ask_at;
 		if (*ask)
 			l->asked = end;
@@ -31,8 +33,10 @@ lane_stopped(struct lane *l, uint32_t bytes, bool *ask)
 			l->mark = ask_at;
 	}
 	if (used >= end)
-		return reason(l->why);
-	return l->bytes + bytes > cell_get(&l->bytes_end) ? reason(l->bytes_why) : DROP_NONE;
+		return reason(why);
+	if (l->bytes + bytes <= cell_get(&l->bytes_end))
+		return DROP_NONE;
+	return reason(__atomic_load_n(&l->bytes_why, __ATOMIC_RELAXED));
 }
 
 void

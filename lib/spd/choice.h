@@ -83,10 +83,10 @@ static inline uint64_t
 choice_sa(const struct choice *c, uint8_t dscp, uint16_t worker, bool *own)
 {
 	const uint64_t *row = &c->words[c->row_of[dscp % CHOICE_DSCPS] * c->width];
-	uint64_t sa = __atomic_load_n(&row[worker], __ATOMIC_RELAXED);
+	uint64_t sa = __atomic_load_n(&row[worker], __ATOMIC_ACQUIRE);
 
 	*own = sa != CHOICE_NONE;
-	return *own ? sa : __atomic_load_n(&row[c->width - 1], __ATOMIC_RELAXED);
+	return *own ? sa : __atomic_load_n(&row[c->width - 1], __ATOMIC_ACQUIRE);
 }
 
 #endif

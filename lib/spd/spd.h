@@ -199,7 +199,7 @@ spd_policy(const struct spd *spd, uint32_t index)
 static inline uint64_t
 spd_out_sa(const struct spd *spd, uint32_t index)
 {
-	return __atomic_load_n(&spd_policy(spd, index)->sa, __ATOMIC_RELAXED);
+	return __atomic_load_n(&spd_policy(spd, index)->sa, __ATOMIC_ACQUIRE);
 }
 
 static inline uint64_t
