@@ -61,12 +61,29 @@ acquire_fill(struct dpolicies *dp, struct xfrm_acquire *a, const struct dpolicy 
 	a->mark = a->policy.mark;
 	a->if_id = a->policy.if_id;
 	a->has = a->policy.has & (XFRM_HAS_MARK | XFRM_HAS_IF_ID);
-	if ((p->flags & XFRM_POLICY_F_CPU_ACQUIRE) != 0)
+	/* As Linux does it: the first SA is for all, and only then one for each worker. */
+	if (e->own)
 		a->has |= XFRM_HAS_PCPU;
 	/* 0 would mean that nobody asked. */
 	if (++dp->acquires == 0)
 		dp->acquires = 1;
 	a->seq = dp->acquires;
+}
+
+/* Not where an SA has come meanwhile. */
+static bool
+wants_first(const struct dpolicy *p, uint32_t now_ms)
+{
+	return tie_sa_of(p->node.tie, p->node.spi) == NULL &&
+	       (p->asked_ms == 0 || now_ms - p->asked_ms >= AGAIN_MS);
+}
+
+/* Policies that share their SAs share the time of asking. */
+static bool
+wants_own(const struct dpolicies *dp, const struct dpolicy *p, uint16_t worker, uint32_t now_ms)
+{
+	return dpolicy_asks(p->flags) && p->node.spi == 0 &&
+	       tie_worker_asks(dp->env.ties, p->node.tie, worker, now_ms);
 }
 
 void
@@ -79,16 +96,17 @@ dpolicies_acquire(struct dpolicies *dp, const struct acquire_event *e, uint64_t 
 	struct xfrm_out out = { message, message + sizeof(message) };
 	struct xfrm_acquire a;
 
-	/* Of before a change; or an SA has come meanwhile. */
+	/* Of before a change. */
 	if (p == NULL || p->node.index != e->policy || p->node.tie == NULL ||
-	    p->id.dir != XFRM_DIR_OUT || tie_sa_of(p->node.tie, p->node.spi) != NULL)
+	    p->id.dir != XFRM_DIR_OUT)
 		return;
-	if (p->asked_ms != 0 && now_ms - p->asked_ms < AGAIN_MS)
+	if (!(e->own ? wants_own(dp, p, e->worker, now_ms) : wants_first(p, now_ms)))
 		return;
 	acquire_fill(dp, &a, p, e);
 	if (xfrm_put_acquire(&out, &head, &a) < 0)
 		return;
-	p->asked_ms = now_ms;
+	if (!e->own)
+		p->asked_ms = now_ms;
 	dp->env.event(dp->env.ctx, XFRM_GROUP_ACQUIRE, message, out.at - message);
 }
 

@@ -15,7 +15,7 @@ struct draft {
 	struct policy_spec spec;
 	struct tie *tie; /* with a reference; NULL: no template */
 	uint32_t spi;
-	bool apart;
+	bool apart, asks;
 	struct dpolicy_more *more;
 };
 
@@ -133,13 +133,13 @@ enter(struct dpolicies *dp, struct dpolicy *p, const struct draft *d, uint32_t i
 	struct tie *old = p->node.tie;
 
 	if (p->id.dir == XFRM_DIR_OUT)
-		tie_policy_del(&p->node);
+		tie_policy_del(dp->env.ties, &p->node, dpolicy_asks(p->flags));
 	p->action = d->spec.action;
 	p->node.tie = d->tie;
 	p->node.index = index;
 	p->node.spi = d->spi;
 	if (p->id.dir == XFRM_DIR_OUT && d->tie != NULL && index != POLICY_NONE)
-		tie_policy_add(dp->env.ties, d->tie, &p->node);
+		tie_policy_add(dp->env.ties, d->tie, &p->node, d->asks);
 	if (old != NULL)
 		tie_put(dp->env.ties, old);
 	dp->changes++;
@@ -161,6 +161,7 @@ draft_make(struct dpolicies *dp, const struct xfrm_policy *x, const struct tie *
 	if (rc < 0)
 		return rc;
 	dpolicy_id_of(&x->sel, x->dir, &x->mark, x->if_id, &d->id);
+	d->asks = dpolicy_asks(x->flags);
 	if (x->n_tmpls > 0)
 		d->spi = x->tmpls[x->n_tmpls - 1].id.spi;
 	if (tied == 1)
@@ -284,7 +285,7 @@ forget(struct dpolicies *dp, struct dpolicy *p)
 	struct tie *tie = p->node.tie;
 
 	if (p->id.dir == XFRM_DIR_OUT)
-		tie_policy_del(&p->node);
+		tie_policy_del(dp->env.ties, &p->node, dpolicy_asks(p->flags));
 	if (tie != NULL)
 		tie_put(dp->env.ties, tie);
 	owner_set(dp, p, NULL);

@@ -102,7 +102,8 @@ int dpolicies_migrate(struct dpolicies *dp, const struct xfrm_migrate *m,
 		      const struct dpolicies_cause *cause, struct err *err);
 
 /* For gw_hooks.acquire: asks the daemons for an SA (event ACQUIRE), of one policy at most once a
- * second. now: ns of the gateway's clock.
+ * second; or for a worker's own, where a policy has the flag CPU_ACQUIRE and there is one for any:
+ * of one tie and worker at most once a second. now: ns of the gateway's clock.
  */
 void dpolicies_acquire(struct dpolicies *dp, const struct acquire_event *e, uint64_t now);
 

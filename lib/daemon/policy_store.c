@@ -345,9 +345,17 @@ tmpl_read(const struct dpolicy *p, struct xfrm_tmpl *t)
 uint64_t
 dpolicy_last_use(const struct dpolicies *dp, const struct dpolicy *p)
 {
-	const struct tie_sa *sa = p->node.tie == NULL ? NULL : tie_sa_of(p->node.tie, p->node.spi);
+	const struct tie *tie = p->node.tie;
+	const struct tie_sa *sa = tie == NULL ? NULL : tie_sa_of(tie, p->node.spi);
+	uint64_t last = 0;
 
-	return sa == NULL || dp->env.sa_used == NULL ? 0 : dp->env.sa_used(dp->env.ctx, sa);
+	/* Of a choice, any of its SAs. */
+	for (; sa != NULL && dp->env.sa_used != NULL; sa = sa->older) {
+		last = RTE_MAX(last, dp->env.sa_used(dp->env.ctx, sa));
+		if (tie->choice == NULL || p->node.spi != 0)
+			break;
+	}
+	return last;
 }
 
 void

@@ -80,6 +80,13 @@ int dpolicy_take(struct dpolicies *dp, const struct dpolicy_id *id, uint32_t wan
 		 struct dpolicy **out, struct err *err);
 void dpolicy_give(struct dpolicies *dp, struct dpolicy *p);
 
+/* Does a policy with these flags want an SA for each worker? */
+static inline bool
+dpolicy_asks(uint8_t flags)
+{
+	return (flags & XFRM_POLICY_F_CPU_ACQUIRE) != 0;
+}
+
 /* A template that leaves its ends to the selector. */
 bool dpolicy_names_no_ends(const struct xfrm_tmpl *t);
 

@@ -161,6 +161,8 @@ describe(void *ctx, uint32_t sa, struct sa_owner_text *text)
 	if (s == NULL)
 		return;
 	text->reqid = s->reqid;
+	text->of_worker = s->node.worker != 0;
+	text->worker = s->node.worker - 1u;
 	snprintf(text->origin, sizeof(text->origin), "%s", owner_text(s->owner));
 	if (owner_is_orphan(s->owner))
 		text->orphan_seconds =

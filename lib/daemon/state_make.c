@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "ctl/sas.h"
+#include "ctl/sets.h"
 #include "ctl/view.h"
 #include "daemon/state.h"
 #include "numbers/numbers.h"
@@ -219,6 +220,9 @@ conf_fill(struct daemons *d, struct conf_sa *c, const struct state *s, const str
 		c->oseq = x->replay.oseq;
 		c->replay_top = x->replay.seq;
 	}
+	/* The worker that it is for owns it. */
+	c->bundle.on = (x->has & XFRM_HAS_PCPU) != 0;
+	c->bundle.worker = x->pcpu;
 	c->tfc.pad_to = x->tfcpad;
 	outer_fill(c, x);
 	encap_fill(&c->encap, x);
@@ -340,6 +344,50 @@ esp_open(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct tie 
 	return 0;
 }
 
+/* Where it stands among the SAs of its tie. */
+static void
+node_place(struct tie_sa *node, const struct xfrm_sa *x)
+{
+	node->worker = (x->has & XFRM_HAS_PCPU) != 0 ? (uint16_t)(x->pcpu + 1) : 0;
+}
+
+static int
+full_check(const struct daemons *d, const struct tie *tie, struct err *err)
+{
+	uint32_t n = 0;
+
+	for (const struct tie_sa *sa = tie->newest; sa != NULL; sa = sa->older)
+		n++;
+	if (n < bundle_max(d->gw))
+		return 0;
+	return err_set(err, -ENOBUFS,
+		       "the bundle is full: %u SAs with this reqid and these ends, with %u workers "
+		       "at most %u (no more for these selectors: TS_MAX_QUEUE)",
+		       n, d->gw->n_workers, bundle_max(d->gw));
+}
+
+/* An SA of one worker stands beside one for all, and is like it but for SPI and keys (RFC 9611
+ * section 3).
+ */
+static int
+member_check(const struct daemons *d, const struct state *s, const struct xfrm_sa *x,
+	     const struct tie *tie, struct err *err)
+{
+	const struct tie_sa *all = tie_member_of(d->ties, tie, 0, &s->node);
+	const struct suite *suite;
+
+	if (s->node.worker == 0)
+		return 0;
+	suite = all != NULL && all->index != SA_NONE ? &sa_at(&d->gw->sas, all->index)->suite :
+						       NULL;
+	if (suite != NULL && memcmp(suite, &x->suite, sizeof(*suite)) != 0)
+		return err_set(err, -EINVAL,
+			       "XFRMA_SA_PCPU: the SA for all workers with this reqid and these "
+			       "ends (SPI 0x%08x) has other algorithms: a bundle's are alike",
+			       all->spi);
+	return full_check(d, tie, err);
+}
+
 void
 state_tie_key(const struct xfrm_sa *x, bool inbound, struct tie_key *key)
 {
@@ -364,7 +412,10 @@ state_open(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct er
 	rc = tie_get(d->ties, &key, &tie, err);
 	if (rc < 0)
 		return rc;
+	node_place(&s->node, x);
 	if (x->id.proto == XFRM_PROTO_ESP)
+		rc = member_check(d, s, x, tie, err);
+	if (rc == 0 && x->id.proto == XFRM_PROTO_ESP)
 		rc = esp_open(d, index, x, tie, err);
 	if (rc < 0) {
 		tie_put(d->ties, tie);

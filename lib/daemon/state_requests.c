@@ -110,6 +110,11 @@ same_check(const struct xfrm_sa *old, const struct xfrm_sa *x, struct err *err)
 			       old->mode, old->reqid);
 	if (x->dir != XFRM_SA_DIR_NONE && old->dir != XFRM_SA_DIR_NONE && x->dir != old->dir)
 		return err_set(err, -EINVAL, "an SA in use keeps its direction");
+	if ((x->has & XFRM_HAS_PCPU) != 0 &&
+	    ((old->has & XFRM_HAS_PCPU) == 0 || x->pcpu != old->pcpu))
+		return err_set(
+			err, -EINVAL,
+			"XFRMA_SA_PCPU: an SA in use stays with its worker: delete it first");
 	if (memcmp(&x->suite, &old->suite, sizeof(x->suite)) != 0)
 		return err_set(err, -EINVAL, "an SA in use keeps its algorithms: delete it first");
 	if (x->key.len != old->key.len || x->auth_key.len != old->auth_key.len ||
@@ -129,6 +134,10 @@ change(const struct cause *c, uint32_t index, struct xfrm_sa *x, struct err *err
 	state_read(c->d, index, &old);
 	if (s->kind == STATE_ESP)
 		rc = same_check(&old, x, err);
+	if (rc == 0 && (x->has & XFRM_HAS_PCPU) == 0) {
+		x->pcpu = old.pcpu;
+		x->has |= old.has & XFRM_HAS_PCPU;
+	}
 	/* A window goes on as it is unless another is asked for. */
 	if (rc == 0 && (x->has & XFRM_HAS_REPLAY_ESN) == 0 && x->window == 0) {
 		x->window = old.window;

@@ -7,15 +7,23 @@
 #include <rte_hash_crc.h>
 
 #include "ctl/gw.h"
-#include "spd/spd.h"
+#include "spd/choice.h"
 #include "xfrm/xfrm.h"
 
 #define BUCKETS_MIN 256
+#define AGAIN_MS    1000
 
 _Static_assert(sizeof(struct tie_key) == 44, "no octet of chance in a key");
 
+struct tie_choice {
+	uint32_t index;	     /* in the SPD */
+	uint32_t asked_ms[]; /* by worker, when an SA was last asked for; 0: never */
+};
+
 struct ties {
 	struct gw *gw;
+	tie_list_fn *list_of;
+	const void *ctx; /* of list_of */
 	struct tie **buckets;
 	uint32_t n_buckets; /* a power of two */
 	uint32_t n;
@@ -145,6 +153,13 @@ ties_create(struct gw *gw, struct ties **out, struct err *err)
 }
 
 void
+ties_lists(struct ties *ties, tie_list_fn *list_of, const void *ctx)
+{
+	ties->list_of = list_of;
+	ties->ctx = ctx;
+}
+
+void
 ties_free(struct ties *ties)
 {
 	if (ties == NULL)
@@ -241,13 +256,39 @@ tie_sa_of(const struct tie *tie, uint32_t spi)
 	return sa;
 }
 
+static uint64_t
+list_of(const struct ties *ties, const struct tie_sa *sa)
+{
+	return sa != NULL && sa->listed && ties->list_of != NULL ? ties->list_of(ties->ctx, sa) : 0;
+}
+
+const struct tie_sa *
+tie_member_of(const struct ties *ties, const struct tie *tie, uint16_t worker,
+	      const struct tie_sa *like)
+{
+	const struct tie_sa *sa = tie->newest;
+
+	while (sa != NULL && (sa->worker != worker || list_of(ties, sa) != list_of(ties, like)))
+		sa = sa->older;
+	return sa;
+}
+
+static uint64_t
+word_of(const struct tie_sa *sa)
+{
+	return sa != NULL ? spd_sa_word(sa->index, sa->generation) : SA_NONE;
+}
+
 void
 tie_policy_point(struct ties *ties, struct tie_policy *p)
 {
-	const struct tie_sa *sa = tie_sa_of(p->tie, p->spi);
+	const struct tie_choice *choice = p->spi == 0 ? p->tie->choice : NULL;
+	uint64_t word = word_of(tie_sa_of(p->tie, p->spi));
 
-	spd_sa_set(ties->gw->spd, p->index, sa != NULL ? sa->index : SA_NONE,
-		   sa != NULL ? sa->generation : 0);
+	if (choice != NULL)
+		word = spd_sa_word(choice->index, CHOICE_MARK);
+	if (spd_out_sa(ties->gw->spd, p->index) != word)
+		spd_sa_set(ties->gw->spd, p->index, spd_sa_index(word), spd_sa_generation(word));
 }
 
 static void
@@ -255,6 +296,112 @@ point_all(struct ties *ties, const struct tie *tie)
 {
 	for (struct tie_policy *p = tie->policies; p != NULL; p = p->next)
 		tie_policy_point(ties, p);
+}
+
+/* ---- Choices. ---- */
+
+static bool
+wants_choice(const struct tie *tie)
+{
+	return tie->key.proto == XFRM_PROTO_ESP && !tie->key.inbound && tie->newest != NULL &&
+	       (tie->n_apart > 0 || tie->n_asking > 0);
+}
+
+/* The SAs as members, the oldest first; NULL: no memory. */
+static struct choice_member *
+members_of(const struct ties *ties, const struct tie *tie, uint32_t *n)
+{
+	struct choice_member *members;
+	uint32_t i = 0;
+
+	for (const struct tie_sa *sa = tie->newest; sa != NULL; sa = sa->older)
+		i++;
+	*n = i;
+	members = calloc(i, sizeof(*members));
+	for (const struct tie_sa *sa = tie->newest; sa != NULL && members != NULL; sa = sa->older)
+		members[--i] = (struct choice_member) {
+			.sa = word_of(sa),
+			.dscp = list_of(ties, sa),
+			.worker = sa->worker == 0 ? CHOICE_ANY_WORKER : sa->worker - 1,
+			.rank = sa->rank,
+		};
+	return members;
+}
+
+static int
+choice_open(struct ties *ties, struct tie *tie, const struct choice_params *p)
+{
+	struct tie_choice *choice =
+		calloc(1, sizeof(*choice) + p->n_workers * sizeof(choice->asked_ms[0]));
+	struct err err;
+
+	if (choice == NULL || choice_add(ties->gw->spd, p, &choice->index, &err) < 0) {
+		free(choice);
+		return -ENOMEM;
+	}
+	tie->choice = choice;
+	return 0;
+}
+
+/* A choice as the SAs are now. */
+static int
+choice_renew(struct ties *ties, struct tie *tie)
+{
+	struct choice_params p = { .n_workers = ties->gw->n_workers, .asks = tie->n_asking > 0 };
+	struct choice_member *members = members_of(ties, tie, &p.n);
+	struct err err;
+	int rc = -ENOMEM;
+
+	p.members = members;
+	if (members != NULL && tie->choice == NULL)
+		rc = choice_open(ties, tie, &p);
+	else if (members != NULL)
+		rc = choice_change(ties->gw->spd, tie->choice->index, &p, &err);
+	free(members);
+	return rc;
+}
+
+/* Policies and choice to what the SAs are now. Without memory for a choice all go by the newest SA:
+ * none goes by one that is about to end.
+ */
+static void
+renew(struct ties *ties, struct tie *tie)
+{
+	struct tie_choice *old = tie->choice;
+
+	if (wants_choice(tie) && choice_renew(ties, tie) == 0)
+		old = NULL;
+	else
+		tie->choice = NULL;
+	point_all(ties, tie);
+	if (old != NULL) {
+		choice_del(ties->gw->spd, old->index);
+		free(old);
+	}
+}
+
+bool
+tie_worker_asks(const struct ties *ties, struct tie *tie, uint16_t worker, uint32_t now_ms)
+{
+	uint32_t *asked;
+
+	if (tie->choice == NULL || worker >= ties->gw->n_workers ||
+	    tie_member_of(ties, tie, 0, NULL) == NULL ||
+	    tie_member_of(ties, tie, worker + 1, NULL) != NULL)
+		return false;
+	asked = &tie->choice->asked_ms[worker];
+	if (*asked != 0 && now_ms - *asked < AGAIN_MS)
+		return false;
+	*asked = now_ms;
+	return true;
+}
+
+/* ---- SAs and policies come and go. ---- */
+
+static bool
+is_apart(const struct tie_sa *sa)
+{
+	return sa->worker != 0 || sa->listed;
 }
 
 void
@@ -266,16 +413,22 @@ tie_sa_add(struct ties *ties, struct tie *tie, struct tie_sa *sa)
 	if (sa->older != NULL)
 		sa->older->newer = sa;
 	tie->newest = sa;
-	point_all(ties, tie);
+	tie->n_apart += is_apart(sa);
+	renew(ties, tie);
 }
 
 void
 tie_sa_point(struct ties *ties, struct tie_sa *sa, uint32_t index, uint32_t generation)
 {
+	uint64_t from = word_of(sa);
+
 	sa->index = index;
 	sa->generation = generation;
-	if (sa->tie != NULL)
-		point_all(ties, sa->tie);
+	if (sa->tie == NULL)
+		return;
+	if (sa->tie->choice != NULL)
+		choice_repoint(ties->gw->spd, sa->tie->choice->index, from, word_of(sa));
+	point_all(ties, sa->tie);
 }
 
 void
@@ -292,11 +445,12 @@ tie_sa_del(struct ties *ties, struct tie_sa *sa)
 	if (sa->older != NULL)
 		sa->older->newer = sa->newer;
 	sa->tie = NULL;
-	point_all(ties, tie);
+	tie->n_apart -= is_apart(sa);
+	renew(ties, tie);
 }
 
 void
-tie_policy_add(struct ties *ties, struct tie *tie, struct tie_policy *p)
+tie_policy_add(struct ties *ties, struct tie *tie, struct tie_policy *p, bool asks)
 {
 	p->tie = tie;
 	p->prev = NULL;
@@ -304,19 +458,26 @@ tie_policy_add(struct ties *ties, struct tie *tie, struct tie_policy *p)
 	if (p->next != NULL)
 		p->next->prev = p;
 	tie->policies = p;
-	tie_policy_point(ties, p);
+	if (asks && tie->n_asking++ == 0)
+		renew(ties, tie);
+	else
+		tie_policy_point(ties, p);
 }
 
 void
-tie_policy_del(struct tie_policy *p)
+tie_policy_del(struct ties *ties, struct tie_policy *p, bool asks)
 {
-	if (p->tie == NULL)
+	struct tie *tie = p->tie;
+
+	if (tie == NULL)
 		return;
 	if (p->prev != NULL)
 		p->prev->next = p->next;
 	else
-		p->tie->policies = p->next;
+		tie->policies = p->next;
 	if (p->next != NULL)
 		p->next->prev = p->prev;
 	p->tie = NULL;
+	if (asks && --tie->n_asking == 0)
+		renew(ties, tie);
 }

@@ -6,6 +6,10 @@
  * its tie, or at the one with its template's SPI; it is pointed at another one, or at none, as soon
  * as the SAs change.
  *
+ * Where an outbound SA is for one worker (RFC 9611) or lists classes, or a policy wants SAs for
+ * workers, the tie has a choice of all its SAs (spd/choice.h), which its policies point at unless
+ * their template has an SPI.
+ *
  * Control's thread only. SAs and policies lend their nodes, which stay where they are until they
  * are taken out.
  */
@@ -39,6 +43,9 @@ struct tie_sa {
 	struct tie_sa *older, *newer;
 	uint32_t index, generation; /* in the SA table */
 	uint32_t spi;
+	uint16_t worker; /* that it is for, from 1; 0: for any */
+	uint8_t rank;	 /* as choice_member.rank */
+	bool listed;	 /* it has a list of classes: ties_lists() says which */
 };
 
 struct tie_policy {
@@ -55,6 +62,9 @@ struct tie {
 	struct tie *next; /* of its hash */
 	struct tie_sa *newest;
 	struct tie_policy *policies; /* outbound ones */
+	uint32_t n_apart;	     /* SAs of one worker, or with a list */
+	uint32_t n_asking;	     /* policies that want an SA for each worker */
+	struct tie_choice *choice;   /* NULL: it has none */
 };
 
 /* The key of a valid SA, and that of a policy's ESP template.
@@ -78,6 +88,10 @@ int tie_get_heir(struct ties *ties, const struct tie_key *key, const struct tie 
 		 struct tie **out, struct err *err);
 void tie_put(struct ties *ties, struct tie *tie);
 
+/* How a list of classes is found: bit n is class n. Before SAs have any. */
+typedef uint64_t tie_list_fn(const void *ctx, const struct tie_sa *sa);
+void ties_lists(struct ties *ties, tie_list_fn *list_of, const void *ctx);
+
 /* A valid SA; sa->index, generation and spi are set. The tie's policies are pointed at it. */
 void tie_sa_add(struct ties *ties, struct tie *tie, struct tie_sa *sa);
 /* The SA is another one now: the same node, the same age. */
@@ -85,13 +99,25 @@ void tie_sa_point(struct ties *ties, struct tie_sa *sa, uint32_t index, uint32_t
 /* Before the SA ends. A node that is in no tie is fine. */
 void tie_sa_del(struct ties *ties, struct tie_sa *sa);
 
-/* The SA that a policy with this SPI in its template goes by; NULL: there is none. */
+/* The SA that a policy with this SPI in its template goes by, of several the newest; NULL: there is
+ * none. */
 const struct tie_sa *tie_sa_of(const struct tie *tie, uint32_t spi);
+/* The newest SA for a worker, from 1, or for any, 0; of the same list as `like`, or without one
+ * where that is NULL. NULL: there is none. */
+const struct tie_sa *tie_member_of(const struct ties *ties, const struct tie *tie, uint16_t worker,
+				   const struct tie_sa *like);
+/* May an SA be asked for, for that worker, from 0? Not within a second of the last time, and not
+ * where it has one. now_ms: never 0.
+ */
+bool tie_worker_asks(const struct ties *ties, struct tie *tie, uint16_t worker, uint32_t now_ms);
 
-/* An outbound policy; p->index and spi are set. It is pointed at its SA. */
-void tie_policy_add(struct ties *ties, struct tie *tie, struct tie_policy *p);
+/* An outbound policy; p->index and spi are set. It is pointed at its SA. asks: it wants an SA for
+ * each worker; as given, tie_policy_del() is to be given it.
+ */
+void tie_policy_add(struct ties *ties, struct tie *tie, struct tie_policy *p, bool asks);
 /* Its SPI, or its index, is another one now. */
 void tie_policy_point(struct ties *ties, struct tie_policy *p);
-void tie_policy_del(struct tie_policy *p);
+/* A node that is in no tie is fine. */
+void tie_policy_del(struct ties *ties, struct tie_policy *p, bool asks);
 
 #endif

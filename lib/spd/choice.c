@@ -185,10 +185,19 @@ gone(void *arg)
 	rte_free(c);
 }
 
+/* Policies that led to it are gone; who found them before may stand on it for one grace more. */
+static void
+leave(void *arg)
+{
+	struct choice *c = arg;
+
+	spd_later(c->spd->tables, gone, c);
+}
+
 void
 choice_del(struct spd *spd, uint32_t index)
 {
-	spd_later(spd->tables, gone, *(struct choice **)slab_at(&spd->choices, index));
+	spd_later(spd->tables, leave, *(struct choice **)slab_at(&spd->choices, index));
 }
 
 void

@@ -57,7 +57,8 @@ int choice_add(struct spd *spd, const struct choice_params *p, uint32_t *index, 
 int choice_change(struct spd *spd, uint32_t index, const struct choice_params *p, struct err *err);
 /* An SA in the place of another, by single stores; cannot fail. */
 void choice_repoint(struct spd *spd, uint32_t index, uint64_t from, uint64_t to);
-/* No policy points at it any more; workers may still. */
+/* No policy points at it any more, or none will after the commit that follows; workers may still.
+ */
 void choice_del(struct spd *spd, uint32_t index);
 
 /* The list that a class goes by: one of the members'. */

@@ -116,27 +116,6 @@ a_trap_asks_for_the_packets_own_ends(void **state)
 }
 
 static void
-a_policy_of_a_cpu_says_which(void **state)
-{
-	struct xfrm_policy p = rig_policy(XFRM_DIR_OUT);
-	struct acquire_event e;
-	size_t size;
-
-	assert_int_equal(put(&p, false), 0);
-	rig.n_events = 0;
-	e = wanted();
-	dpolicies_acquire(rig.dp, &e, 5000000000);
-	size = rig.events[0].size;
-	p.flags = XFRM_POLICY_F_CPU_ACQUIRE;
-	assert_int_equal(put(&p, true), 0);
-	rig.n_events = 0;
-	dpolicies_acquire(rig.dp, &e, 7000000000);
-	assert_int_equal(rig.events[0].size, size + 8);
-	assert_int_equal(rig.events[0].message[size + 2], XFRM_A_SA_PCPU);
-	assert_int_equal(rig.events[0].message[size + 4], 3);
-}
-
-static void
 policies_end_when_their_time_is_over(void **state)
 {
 	struct xfrm_policy p = rig_policy(XFRM_DIR_OUT);
@@ -199,7 +178,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		RIG(daemons_are_asked_for_sas),
 		RIG(a_trap_asks_for_the_packets_own_ends),
-		RIG(a_policy_of_a_cpu_says_which),
 		RIG(policies_end_when_their_time_is_over),
 		RIG(policies_end_some_time_after_their_first_use),
 	};
