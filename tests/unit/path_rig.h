@@ -72,6 +72,7 @@ struct rig_params {
 	uint16_t burst;
 	uint32_t flows; /* of each family, in the flow cache */
 	size_t key_cache;
+	uint32_t max_sas, max_policies;
 	struct rte_mempool *pool;
 	stage_fn *sink; /* in the place of both rows that would send */
 };
@@ -234,16 +235,17 @@ path_rig_sink(struct path_rig *r, stage_fn *sink)
 static inline void
 path_rig_make(struct path_rig *r, const struct rig_params *p)
 {
-	const struct spd_params spd = { .max_policies = 256, .socket = SOCKET_ID_ANY };
+	const struct spd_params spd = { .max_policies = p->max_policies != 0 ? p->max_policies : 256,
+					.socket = SOCKET_ID_ANY };
+	uint32_t max_sas = p->max_sas != 0 ? p->max_sas : 2 * RIG_SAS_MAX;
 	struct err err = { "" };
 
 	*r = (struct path_rig) { .pool = p->pool };
 	clock_init(&r->clock, CLOCK_MANUAL);
 	rig_worker_make(r, p);
 	rig_routes_make(r);
-	rig_must(sa_table_init(&r->sas, 2 * RIG_SAS_MAX, SOCKET_ID_ANY, &err) == 0, err.text);
-	rig_must(sad_create(&r->sas, 2 * RIG_SAS_MAX, SOCKET_ID_ANY, NULL, &r->sad, &err) == 0,
-		 err.text);
+	rig_must(sa_table_init(&r->sas, max_sas, SOCKET_ID_ANY, &err) == 0, err.text);
+	rig_must(sad_create(&r->sas, max_sas, SOCKET_ID_ANY, NULL, &r->sad, &err) == 0, err.text);
 	rig_must(spd_create(&spd, &r->spd, &err) == 0, err.text);
 	rig_view_make(r);
 	path_rig_sink(r, p->sink);
