@@ -90,6 +90,15 @@ another_generation_is_another_key(void **state)
 	key_cache_forget(&cache, id_of(0));
 }
 
+/* Of a full set. */
+static bool
+is_beside(const void *entry)
+{
+	const uint8_t *at = entry;
+
+	return at >= cache.beside && at < cache.beside + CRYPTO_BURST_MAX * KEY_CACHE_ENTRY;
+}
+
 static void
 the_least_recently_used_goes_first(void **state)
 {
@@ -98,6 +107,7 @@ the_least_recently_used_goes_first(void **state)
 
 	for (unsigned int k = 0; k < KEY_CACHE_WAYS; k++) {
 		key_cache_round(&cache);
+		get(id_of(k), 1, &is);
 		get(id_of(k), 1, &is);
 	}
 	key_cache_round(&cache);
@@ -108,21 +118,51 @@ the_least_recently_used_goes_first(void **state)
 	get(id_of(0), 1, &is);
 	get(id_of(2), 1, &is);
 	get(id_of(3), 1, &is);
+	get(id_of(4), 1, &is);
 	assert_ptr_equal(get(id_of(4), 1, &is), second);
 	assert_int_equal(is, KEY_FRESH);
 }
 
 static void
+a_key_that_is_missed_once_takes_nobodys_place(void **state)
+{
+	enum key_state is;
+	void *held[KEY_CACHE_WAYS];
+
+	key_cache_round(&cache);
+	for (unsigned int k = 0; k < KEY_CACHE_WAYS; k++) {
+		get(id_of(40 + k), 1, &is);
+		held[k] = get(id_of(40 + k), 1, &is);
+		assert_false(is_beside(held[k]));
+	}
+	/* More keys than places, by turns: none is missed twice in a row. */
+	for (unsigned int turn = 0; turn < 3; turn++) {
+		key_cache_round(&cache);
+		for (unsigned int k = 50; k < 60; k++) {
+			assert_true(is_beside(get(id_of(k), 1, &is)));
+			assert_int_equal(is, KEY_FRESH);
+		}
+	}
+	for (unsigned int k = 0; k < KEY_CACHE_WAYS; k++)
+		assert_ptr_equal(get(id_of(40 + k), 1, &is), held[k]);
+	key_cache_round(&cache);
+	get(id_of(50), 1, &is);
+	assert_false(is_beside(get(id_of(50), 1, &is)));
+}
+
+static void
 a_round_never_loses_a_key_of_its_own(void **state)
 {
+	void *entries[CRYPTO_BURST_MAX];
 	enum key_state is;
 
 	key_cache_round(&cache);
-	for (unsigned int k = 0; k < KEY_CACHE_WAYS; k++)
-		assert_non_null(get(id_of(10 + k), 1, &is));
-	assert_null(get(id_of(20), 1, &is));
-	key_cache_round(&cache);
-	assert_non_null(get(id_of(20), 1, &is));
+	for (unsigned int k = 0; k < CRYPTO_BURST_MAX; k++) {
+		entries[k] = get(id_of(100 + k / 2), 1, &is);
+		memset(entries[k], (int)(k / 2), KEY_CACHE_ENTRY);
+	}
+	for (unsigned int k = 0; k < CRYPTO_BURST_MAX; k++)
+		assert_int_equal(*(const uint8_t *)entries[k], k / 2);
 }
 
 static void
@@ -135,9 +175,12 @@ a_key_that_had_to_go_leaves_nothing(void **state)
 		uint8_t *entry;
 
 		key_cache_round(&cache);
-		entry = get(id_of(k), 1, &is);
-		assert_memory_equal(entry, zeros, sizeof(zeros));
-		memset(entry, 0x5a, KEY_CACHE_ENTRY);
+		for (int time = 0; time < 2; time++) {
+			entry = get(id_of(k), 1, &is);
+			if (is == KEY_FRESH)
+				assert_memory_equal(entry, zeros, sizeof(zeros));
+			memset(entry, 0x5a, KEY_CACHE_ENTRY);
+		}
 	}
 }
 
@@ -146,16 +189,22 @@ a_forgotten_key_leaves_nothing(void **state)
 {
 	static const uint8_t zeros[KEY_CACHE_ENTRY];
 	enum key_state is;
-	uint8_t *entry;
+	uint8_t *entries[2];
 
 	key_cache_round(&cache);
-	entry = get(id_of(1), 9, &is);
-	memset(entry, 0xa5, KEY_CACHE_ENTRY);
-	key_cache_forget(&cache, id_of(2));
-	assert_int_equal(entry[0], 0xa5);
-	key_cache_forget(&cache, id_of(1));
-	assert_memory_equal(entry, zeros, sizeof(zeros));
-	get(id_of(1), 9, &is);
+	for (int i = 0; i < 2; i++) {
+		entries[i] = get(id_of(200), 9, &is);
+		assert_int_equal(is, KEY_FRESH);
+		memset(entries[i], 0xa5, KEY_CACHE_ENTRY);
+	}
+	/* Once beside the cache, then in it. */
+	assert_true(is_beside(entries[0]) && !is_beside(entries[1]));
+	key_cache_forget(&cache, id_of(201));
+	assert_int_equal(entries[1][0], 0xa5);
+	key_cache_forget(&cache, id_of(200));
+	assert_memory_equal(entries[0], zeros, sizeof(zeros));
+	assert_memory_equal(entries[1], zeros, sizeof(zeros));
+	get(id_of(200), 9, &is);
 	assert_int_equal(is, KEY_FRESH);
 }
 
@@ -168,6 +217,7 @@ main(void)
 		cmocka_unit_test(a_key_is_fresh_once_then_hot_then_cold),
 		cmocka_unit_test(another_generation_is_another_key),
 		cmocka_unit_test(the_least_recently_used_goes_first),
+		cmocka_unit_test(a_key_that_is_missed_once_takes_nobodys_place),
 		cmocka_unit_test(a_round_never_loses_a_key_of_its_own),
 		cmocka_unit_test(a_key_that_had_to_go_leaves_nothing),
 		cmocka_unit_test(a_forgotten_key_leaves_nothing),

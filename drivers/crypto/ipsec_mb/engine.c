@@ -163,8 +163,7 @@ key_prefetch(const uint8_t *key, const struct crypto_op *op)
 		rte_prefetch0(key + i);
 }
 
-/* The expanded key for an operation, made if it is not there; NULL when this round has no room for
- * it. */
+/* The expanded key for a run, made if it is not there. */
 static inline const void *
 key_of(struct engine_worker *ew, const struct crypto_op *op)
 {
@@ -175,40 +174,45 @@ key_of(struct engine_worker *ew, const struct crypto_op *op)
 	if (s->suite.cipher == ALG_CHACHA20_POLY1305)
 		return s->key;
 	key = key_cache_get(&ew->keys, s, &state);
-	if (unlikely(state == KEY_FRESH && key != NULL))
+	if (unlikely(state == KEY_FRESH))
 		keys_expand(ew, s, key);
 	else if (state == KEY_COLD)
 		key_prefetch(key, op);
 	return key;
 }
 
-/* Splits the burst into runs of one session, as far as the keys of all of them fit into the cache
- * together. Returns how many operations that are; at least one.
- */
-static uint16_t
-runs_find(struct engine_worker *ew, const struct crypto_op *ops, uint16_t n, uint16_t *n_runs)
+/* Splits the burst into runs of one session. Returns how many. */
+static inline uint16_t
+runs_find(struct engine_worker *ew, const struct crypto_op *ops, uint16_t n)
 {
 	const struct session *last = NULL;
 	struct run *run = ew->runs - 1;
-	uint16_t i;
 
-	key_cache_round(&ew->keys);
-	for (i = 0; i < n; i++) {
+	for (uint16_t i = 0; i < n; i++) {
 		const struct session *s = ops[i].session;
 
 		if (likely(s == last)) {
 			run->n++;
 			continue;
 		}
-		const void *key = key_of(ew, &ops[i]);
-
-		if (unlikely(key == NULL))
-			break;
-		*++run = (struct run) { .key = key, .first = i, .n = 1 };
+		rte_prefetch0(s);
+		*++run = (struct run) { .first = i, .n = 1 };
 		last = s;
 	}
-	*n_runs = (uint16_t)(run + 1 - ew->runs);
-	return i;
+	return (uint16_t)(run + 1 - ew->runs);
+}
+
+/* The keys of all runs. With very many sessions all of this is far memory: one pass for what leads
+ * to the next, so that a burst waits once for all and not for each.
+ */
+static inline void
+keys_find(struct engine_worker *ew, const struct crypto_op *ops, uint16_t n_runs)
+{
+	key_cache_round(&ew->keys);
+	for (uint16_t i = 0; i < n_runs && n_runs > 1; i++)
+		key_cache_prefetch(&ew->keys, ops[ew->runs[i].first].session->id);
+	for (uint16_t i = 0; i < n_runs; i++)
+		ew->runs[i].key = key_of(ew, &ops[ew->runs[i].first]);
 }
 
 static inline void
@@ -229,17 +233,14 @@ run_crypt(struct engine_worker *ew, const struct run *run, struct crypto_op *ops
 static inline void
 ipsec_mb_crypt(struct engine_worker *ew, struct crypto_op *ops, uint16_t n, enum dir dir)
 {
-	while (n > 0) {
-		uint16_t n_runs, done = runs_find(ew, ops, n, &n_runs);
+	uint16_t n_runs = runs_find(ew, ops, n);
 
-		for (uint16_t i = 0; i < n_runs; i++)
-			run_crypt(ew, &ew->runs[i], &ops[ew->runs[i].first], dir);
-		/* Before the next round overwrites keys. */
-		if (ew->batch.n != 0)
-			batch_run(ew, dir);
-		ops += done;
-		n -= done;
-	}
+	keys_find(ew, ops, n_runs);
+	for (uint16_t i = 0; i < n_runs; i++)
+		run_crypt(ew, &ew->runs[i], &ops[ew->runs[i].first], dir);
+	/* Before the next round overwrites keys. */
+	if (ew->batch.n != 0)
+		batch_run(ew, dir);
 }
 
 static void
