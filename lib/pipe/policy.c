@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <rte_prefetch.h>
+
 #include "pipe/ours.h"
 #include "punt/punt_stage.h"
 #include "route/route_stage.h"
@@ -21,32 +23,45 @@ no_match(struct worker *w, struct rte_mbuf *m)
 	pipe_push(w, STAGE_BYPASS, m);
 }
 
+/* What is not simply protected. Returns whether the packet is, after all. */
+static __rte_noinline bool
+out_one(struct worker *w, struct rte_mbuf *m, uint32_t policy)
+{
+	if (policy == SPD_NO_MATCH) {
+		no_match(w, m);
+		return false;
+	}
+	if (policy == SPD_FRAG_PORTS) {
+		drop(w, m, DROP_FRAG_PORTS);
+		return false;
+	}
+	pkt_of(m)->policy = policy;
+	if (spd_policy(w->view->spd, policy)->action == POLICY_PROTECT)
+		return true;
+	if (spd_policy(w->view->spd, policy)->action == POLICY_BYPASS)
+		pipe_push(w, STAGE_BYPASS, m);
+	else
+		drop(w, m, DROP_POLICY_DISCARD);
+	return false;
+}
+
 uint16_t
 spd_match(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	const struct spd *spd = w->view->spd;
-	uint32_t policy[BURST_MAX];
+	uint32_t policy[BURST_MAX], group[BURST_MAX];
 	uint16_t kept = 0;
 
-	spd_lookup(w, spd, SPD_OUT, pkts, n, policy);
+	spd_lookup(w, spd, SPD_OUT, pkts, n, policy, group);
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
-		struct pkt *p = pkt_of(m);
 
-		if (unlikely(policy[i] >= SPD_FRAG_PORTS)) {
-			if (policy[i] == SPD_NO_MATCH)
-				no_match(w, m);
-			else
-				drop(w, m, DROP_FRAG_PORTS);
+		if (unlikely(group[i] == 0) && !out_one(w, m, policy[i]))
 			continue;
-		}
-		p->policy = policy[i];
-		if (likely(spd_policy(spd, policy[i])->action == POLICY_PROTECT))
-			pkts[kept++] = m;
-		else if (spd_policy(spd, policy[i])->action == POLICY_BYPASS)
-			pipe_push(w, STAGE_BYPASS, m);
-		else
-			drop(w, m, DROP_POLICY_DISCARD);
+		pkt_of(m)->policy = policy[i];
+		/* What sa_pick reads first. */
+		rte_prefetch0(spd_policy(spd, policy[i]));
+		pkts[kept++] = m;
 	}
 	return kept;
 }
@@ -74,22 +89,20 @@ uint16_t
 selector_check(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	const struct spd *spd = w->view->spd;
-	uint32_t policy[BURST_MAX];
+	uint32_t policy[BURST_MAX], group[BURST_MAX];
 	uint16_t kept = 0;
 
-	spd_lookup(w, spd, SPD_IN, pkts, n, policy);
+	spd_lookup(w, spd, SPD_IN, pkts, n, policy, group);
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		const struct pkt *p = pkt_of(m);
 		enum drop_reason why = DROP_POLICY_SELECTOR;
 
-		if (unlikely(policy[i] == SPD_FRAG_PORTS))
-			why = DROP_FRAG_PORTS;
-		else if (likely(policy[i] != SPD_NO_MATCH) &&
-			 likely(spd_policy(spd, policy[i])->action == POLICY_PROTECT) &&
-			 likely(spd_policy(spd, policy[i])->group == p->hot->in.group) &&
-			 likely(!source_is_forged(w, m, (p->flags & PKT_V6) != 0)))
+		if (likely(group[i] == p->hot->in.group && group[i] != 0) &&
+		    likely(!source_is_forged(w, m, (p->flags & PKT_V6) != 0)))
 			why = DROP_NONE;
+		else if (policy[i] == SPD_FRAG_PORTS)
+			why = DROP_FRAG_PORTS;
 		if (unlikely(why != DROP_NONE)) {
 			drop(w, m, why);
 			continue;
@@ -125,10 +138,10 @@ uint16_t
 clear_check(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	const struct spd *spd = w->view->spd;
-	uint32_t policy[BURST_MAX];
+	uint32_t policy[BURST_MAX], group[BURST_MAX];
 	uint16_t kept = 0;
 
-	spd_lookup(w, spd, SPD_IN, pkts, n, policy);
+	spd_lookup(w, spd, SPD_IN, pkts, n, policy, group);
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		bool ours = is_for_host(w, m);

@@ -47,7 +47,7 @@ struct flow4 {
 	uint64_t addrs; /* source, destination as on the wire */
 	uint64_t rest;
 	uint32_t generation; /* 0 = empty */
-	uint32_t spare;
+	uint32_t group;	     /* of the policy, as lookups give it */
 };
 _Static_assert(sizeof(struct flow4) == 32, "a set of two is one line");
 
@@ -57,7 +57,8 @@ struct flow6 {
 	uint64_t addrs[V6_WORDS];
 	uint64_t rest;
 	uint32_t generation;
-	uint32_t spare[3];
+	uint32_t group;
+	uint32_t spare[2];
 };
 _Static_assert(sizeof(struct flow6) == 64, "one a line");
 
@@ -203,18 +204,19 @@ key6_set(const struct spd_worker *sw, struct keys *k, uint16_t i, const uint8_t 
 }
 
 static inline bool
-flow4_find(const struct keys *k, uint16_t i, uint32_t generation, uint32_t *policy)
+flow4_find(const struct keys *k, uint16_t i, uint32_t generation, uint32_t *policy, uint32_t *group)
 {
 	const struct flow4 *f = k->set[i];
 
 	f += f->tag != k->tag[i];
 	*policy = f->policy;
+	*group = f->group;
 	return ((f->addrs ^ k->addrs4[i]) | (f->rest ^ k->rest[i]) |
 		(f->generation ^ generation)) == 0;
 }
 
 static inline bool
-flow6_find(const struct keys *k, uint16_t i, uint32_t generation, uint32_t *policy)
+flow6_find(const struct keys *k, uint16_t i, uint32_t generation, uint32_t *policy, uint32_t *group)
 {
 	const struct flow6 *f = k->set[i];
 	uint64_t differ;
@@ -224,19 +226,20 @@ flow6_find(const struct keys *k, uint16_t i, uint32_t generation, uint32_t *poli
 	for (int w = 0; w < V6_WORDS; w++)
 		differ |= f->addrs[w] ^ k->addrs6[i][w];
 	*policy = f->policy;
+	*group = f->group;
 	return differ == 0;
 }
 
 /* What of a burst the cache does not know goes to missed; returns how many. */
 static inline uint16_t
 keys_find(const struct keys *k, uint16_t n, uint64_t v6, uint32_t generation, uint32_t *policy,
-	  uint8_t *missed)
+	  uint32_t *group, uint8_t *missed)
 {
 	uint16_t n_missed = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
-		bool known = v6 >> i & 1 ? flow6_find(k, i, generation, &policy[i]) :
-					   flow4_find(k, i, generation, &policy[i]);
+		bool known = v6 >> i & 1 ? flow6_find(k, i, generation, &policy[i], &group[i]) :
+					   flow4_find(k, i, generation, &policy[i], &group[i]);
 
 		if (unlikely(!known))
 			missed[n_missed++] = i;
@@ -281,7 +284,8 @@ way_pick(const uint32_t tags[WAYS], const uint32_t generations[WAYS], uint32_t t
 }
 
 static void
-flow4_learn(const struct keys *k, uint16_t i, uint32_t generation, uint32_t policy, uint64_t turn)
+flow4_learn(const struct keys *k, uint16_t i, uint32_t generation, uint32_t policy, uint32_t group,
+	    uint64_t turn)
 {
 	struct flow4 *f = k->set[i];
 	uint32_t tags[WAYS] = { f[0].tag, f[1].tag };
@@ -292,11 +296,13 @@ flow4_learn(const struct keys *k, uint16_t i, uint32_t generation, uint32_t poli
 				 .policy = policy,
 				 .addrs = k->addrs4[i],
 				 .rest = k->rest[i],
-				 .generation = generation };
+				 .generation = generation,
+				 .group = group };
 }
 
 static void
-flow6_learn(const struct keys *k, uint16_t i, uint32_t generation, uint32_t policy, uint64_t turn)
+flow6_learn(const struct keys *k, uint16_t i, uint32_t generation, uint32_t policy, uint32_t group,
+	    uint64_t turn)
 {
 	struct flow6 *f = k->set[i];
 	uint32_t tags[WAYS] = { f[0].tag, f[1].tag };
@@ -308,12 +314,23 @@ flow6_learn(const struct keys *k, uint16_t i, uint32_t generation, uint32_t poli
 	memcpy(f->addrs, k->addrs6[i], sizeof(f->addrs));
 	f->rest = k->rest[i];
 	f->generation = generation;
+	f->group = group;
+}
+
+/* What lookups say of a policy besides its index, so that nobody has to look at it. */
+static uint32_t
+group_of(const struct spd *spd, uint32_t policy)
+{
+	if (policy >= SPD_FRAG_PORTS || spd_policy(spd, policy)->action != POLICY_PROTECT)
+		return 0;
+	return spd_policy(spd, policy)->group;
 }
 
 /* Judges those of one family that were missed. */
 static void
 family_learn(const struct spd *spd, uint8_t side, uint32_t generation, const struct keys *k,
-	     const uint8_t *missed, uint16_t n_missed, uint64_t turn, uint32_t *policy)
+	     const uint8_t *missed, uint16_t n_missed, uint64_t turn, uint32_t *policy,
+	     uint32_t *group)
 {
 	struct spd_key keys[LOOKUP_MAX];
 	uint32_t found[LOOKUP_MAX];
@@ -331,11 +348,12 @@ family_learn(const struct spd *spd, uint8_t side, uint32_t generation, const str
 		return;
 	classify(spd, side, generation, keys, n, found);
 	for (uint16_t i = 0; i < n; i++) {
-		if (v6)
-			flow6_learn(k, at[i], generation, found[i], turn + i);
-		else
-			flow4_learn(k, at[i], generation, found[i], turn + i);
 		policy[at[i]] = found[i];
+		group[at[i]] = group_of(spd, found[i]);
+		if (v6)
+			flow6_learn(k, at[i], generation, found[i], group[at[i]], turn + i);
+		else
+			flow4_learn(k, at[i], generation, found[i], group[at[i]], turn + i);
 	}
 }
 
@@ -351,7 +369,7 @@ undecided(const struct spd *spd, uint32_t policy)
  */
 static void
 errors_find(const struct spd *spd, uint8_t direction, uint32_t generation, struct rte_mbuf **pkts,
-	    uint16_t n, uint32_t *policy)
+	    uint16_t n, uint32_t *policy, uint32_t *group)
 {
 	for (uint16_t i = 0; i < n; i++) {
 		struct spd_key key;
@@ -361,18 +379,21 @@ errors_find(const struct spd *spd, uint8_t direction, uint32_t generation, struc
 		    !quote_key(pkts[i], pkt_of(pkts[i]), &key))
 			continue;
 		classify(spd, SIDE(direction, key.v6), generation, &key, 1, &found);
-		if (found < SPD_FRAG_PORTS && spd_policy(spd, found)->icmp)
+		if (found < SPD_FRAG_PORTS && spd_policy(spd, found)->icmp) {
 			policy[i] = found;
+			group[i] = group_of(spd, found);
+		}
 	}
 }
 
 static void
 missed_find(struct spd_worker *sw, const struct spd *spd, uint8_t direction, uint32_t generation,
-	    const struct keys *k, const uint8_t *missed, uint16_t n_missed, uint32_t *policy)
+	    const struct keys *k, const uint8_t *missed, uint16_t n_missed, uint32_t *policy,
+	    uint32_t *group)
 {
 	for (int v6 = 0; v6 < 2; v6++)
 		family_learn(spd, SIDE(direction, v6), generation, k, missed, n_missed, sw->misses,
-			     policy);
+			     policy, group);
 	cell_add(&sw->misses, n_missed);
 }
 
@@ -398,7 +419,7 @@ keys_set(const struct spd_worker *sw, struct keys *k, enum spd_direction directi
 
 void
 spd_lookup(struct worker *w, const struct spd *spd, enum spd_direction direction,
-	   struct rte_mbuf **pkts, uint16_t n, uint32_t *policy)
+	   struct rte_mbuf **pkts, uint16_t n, uint32_t *policy, uint32_t *group)
 {
 	uint32_t generation = __atomic_load_n(&spd->generation, __ATOMIC_ACQUIRE);
 	struct spd_worker *sw = w->spd;
@@ -411,11 +432,11 @@ spd_lookup(struct worker *w, const struct spd *spd, enum spd_direction direction
 		forget_all(sw, spd->instance);
 	icmp = keys_set(sw, &keys, direction, pkts, n);
 	/* A loop for IPv4 alone asks nothing about the family. */
-	n_missed = keys.v6 == 0 ? keys_find(&keys, n, 0, generation, policy, missed) :
-				  keys_find(&keys, n, keys.v6, generation, policy, missed);
+	n_missed = keys.v6 == 0 ? keys_find(&keys, n, 0, generation, policy, group, missed) :
+				  keys_find(&keys, n, keys.v6, generation, policy, group, missed);
 	cell_add(&sw->hits, n - n_missed);
 	if (unlikely(n_missed != 0))
-		missed_find(sw, spd, direction, generation, &keys, missed, n_missed, policy);
+		missed_find(sw, spd, direction, generation, &keys, missed, n_missed, policy, group);
 	if (unlikely(icmp != 0))
-		errors_find(spd, direction, generation, pkts, n, policy);
+		errors_find(spd, direction, generation, pkts, n, policy, group);
 }

@@ -9,7 +9,9 @@
 struct rte_mbuf;
 struct worker;
 
-/* The policy of each of n packets (n <= BURST_MAX), by index, or SPD_NO_MATCH, or SPD_FRAG_PORTS.
+/* The policy of each of n packets (n <= BURST_MAX), by index, or SPD_NO_MATCH, or SPD_FRAG_PORTS;
+ * and what is asked of it most, so that it need not be touched: a group that is not 0 is that of a
+ * policy that protects.
  *
  * Data begins at the IP header; of struct pkt the flags V6 and FRAG_LATER, l4_off, proto and tos
  * are read. A packet whose upper-layer header is shorter than 4 octets, or is not in the first
@@ -18,6 +20,6 @@ struct worker;
  * 6); redirect and source quench are not errors here.
  */
 void spd_lookup(struct worker *w, const struct spd *spd, enum spd_direction direction,
-		struct rte_mbuf **pkts, uint16_t n, uint32_t *policy);
+		struct rte_mbuf **pkts, uint16_t n, uint32_t *policy, uint32_t *group);
 
 #endif

@@ -135,7 +135,7 @@ static double
 cycles(struct spd *spd, uint16_t burst, bool near, bool fresh)
 {
 	static struct perf perf;
-	uint32_t policy[BURST_MAX];
+	uint32_t policy[BURST_MAX], group[BURST_MAX];
 	uint64_t found = 0;
 
 	perf.n = 0;
@@ -146,7 +146,7 @@ cycles(struct spd *spd, uint16_t burst, bool near, bool fresh)
 			for (uint32_t at = 0; at + burst <= PACKETS; at += burst) {
 				spd->generation += fresh;
 				spd_lookup(&worker, spd, SPD_OUT, &pkts[near ? 0 : at], burst,
-					   policy);
+					   policy, group);
 				found += policy[0] != SPD_NO_MATCH;
 			}
 		}

@@ -249,14 +249,15 @@ compare_burst(struct spd *spd, enum spd_direction direction)
 {
 	struct rte_mbuf *pkts[BURST];
 	struct spd_key keys[BURST];
-	uint32_t first[BURST], second[BURST];
+	uint32_t first[BURST], second[BURST], group[2][BURST];
 
 	for (int i = 0; i < BURST; i++) {
 		keys[i] = i > 0 && pick(4) == 0 ? keys[pick(i)] : key_pick();
 		pkts[i] = packet_make(pool, &keys[i]);
 	}
-	spd_lookup(&worker, spd, direction, pkts, BURST, first);
-	spd_lookup(&worker, spd, direction, pkts, BURST, second);
+	spd_lookup(&worker, spd, direction, pkts, BURST, first, group[0]);
+	spd_lookup(&worker, spd, direction, pkts, BURST, second, group[1]);
+	assert_memory_equal(group[0], group[1], sizeof(group[0]));
 	for (int i = 0; i < BURST; i++) {
 		uint32_t want = model_find(direction, &keys[i]);
 

@@ -231,11 +231,16 @@ static struct worker worker;
 static inline uint32_t
 ask(struct spd *spd, enum spd_direction direction, struct rte_mbuf *m)
 {
-	uint32_t first, second;
+	uint32_t first, second, group[2];
 
-	spd_lookup(&worker, spd, direction, &m, 1, &first);
-	spd_lookup(&worker, spd, direction, &m, 1, &second);
+	spd_lookup(&worker, spd, direction, &m, 1, &first, &group[0]);
+	spd_lookup(&worker, spd, direction, &m, 1, &second, &group[1]);
 	assert_int_equal(first, second);
+	assert_int_equal(group[0], group[1]);
+	if (first >= SPD_FRAG_PORTS || spd_policy(spd, first)->action != POLICY_PROTECT)
+		assert_int_equal(group[0], 0);
+	else
+		assert_int_equal(group[0], spd_policy(spd, first)->group);
 	return first < SPD_FRAG_PORTS ? spd_policy(spd, first)->name : first;
 }
 
