@@ -108,6 +108,7 @@ replay_check_stage(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 				rte_pktmbuf_mtod_offset(m, const struct rte_esp_hdr *, p->esp_off);
 
 			why = replay_check(sa->window, rte_be_to_cpu_32(esp->seq), &p->seq);
+			replay_prefetch(sa->window, p->seq);
 		}
 		if (unlikely(why != DROP_NONE)) {
 			drop(w, m, why);

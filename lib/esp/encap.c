@@ -41,7 +41,8 @@ struct shape {
 static uint16_t
 growth(const struct sa *sa, uint16_t carried)
 {
-	uint16_t mtu = __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED), goal = RTE_MIN(sa->pad_to, mtu);
+	uint16_t mtu = __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED),
+		 goal = RTE_MIN(sa->out.pad_to, mtu);
 
 	return goal > carried ? goal - carried : 0;
 }

@@ -43,8 +43,8 @@ dummy_size(const struct sa *sa)
 {
 	uint16_t mtu = __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED);
 
-	if (sa->pad_to != 0)
-		return RTE_MIN(sa->pad_to, mtu);
+	if (sa->out.pad_to != 0)
+		return RTE_MIN(sa->out.pad_to, mtu);
 	return mtu <= DUMMY_MIN ? mtu : DUMMY_MIN + (uint16_t)rte_rand_max(mtu - DUMMY_MIN + 1);
 }
 

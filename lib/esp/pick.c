@@ -82,6 +82,7 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		p->sa = pick(w, pkts[i]);
 		sa[i] = p->sa != SA_NONE ? sa_at(v->sas, p->sa) : NULL;
 		rte_prefetch0(sa[i]);
+		rte_prefetch0(sa_session(sa[i]));
 	}
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
@@ -99,6 +100,7 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 			drop(w, m, why);
 			continue;
 		}
+		rte_prefetch0(sa[i]->lane);
 		p->next_hop = __atomic_load_n(&sa[i]->next_hop, __ATOMIC_RELAXED);
 		p->hot = sa[i];
 		if (unlikely(m->pkt_len > __atomic_load_n(&sa[i]->mtu, __ATOMIC_RELAXED))) {

@@ -24,6 +24,7 @@
 
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
+#include <rte_prefetch.h>
 
 #include "stats/cell.h"
 #include "stats/drops.h"
@@ -157,6 +158,13 @@ static inline uint64_t
 replay_top(const struct replay *r)
 {
 	return __atomic_load_n(&r->top, __ATOMIC_RELAXED);
+}
+
+/* What replay_accept() will touch of the bits. */
+static inline void
+replay_prefetch(const struct replay *r, uint64_t seq)
+{
+	rte_prefetch0(&r->bits[seq >> 6 & r->word_mask]);
 }
 
 static inline bool

@@ -96,7 +96,6 @@ hot_fill(struct sa *sa, const struct sa_params *p, uint32_t generation)
 		.flags = flags_of(p),
 		.owner = p->owner,
 		.engine = p->engine,
-		.pad_to = p->pad_to,
 	};
 	memcpy(sa->salt, p->salt, algs[p->suite.cipher].salt_len);
 }
@@ -106,6 +105,7 @@ direction_fill(struct sa *sa, struct sa_cold *cold, const struct sa_params *p, s
 {
 	struct tunnel_params outer = p->outer;
 	size_t addr_size = p->dst.family == 6 ? 16 : 4;
+	int rc;
 
 	if (!p->inbound) {
 		sa->lane = p->lane;
@@ -117,7 +117,9 @@ direction_fill(struct sa *sa, struct sa_cold *cold, const struct sa_params *p, s
 			outer.dscp_map =
 				memcpy(cold->dscp_map, p->outer.dscp_map, TUNNEL_DSCP_MAP_SIZE);
 		}
-		return tunnel_out_init(&sa->out, &outer, err);
+		rc = tunnel_out_init(&sa->out, &outer, err);
+		sa->out.pad_to = p->pad_to;
+		return rc;
 	}
 	sa->window = p->window; /* or windows */
 	memcpy(sa->in.local, p->dst.octets, addr_size);

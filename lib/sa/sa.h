@@ -2,8 +2,7 @@
  *
  * An SA is one direction (RFC 4301 section 4.1) and has an index, which is what packets, policies
  * and the SPI table carry; with it goes a generation that tells its users apart. Behind the index
- * stand `struct sa`, two lines that every packet reads, and the session, two lines of raw keys that
- * an engine reads; away from them the cold part, for control alone.
+ * stand `struct sa`, two lines, and the session, two lines of raw keys that an engine reads; away from them the cold part, for control alone.
  *
  * Control creates an SA whole, then publishes its index; ends it in the reverse order, with a grace
  * period before sa_destroy. Of a published SA control writes only next_hop, mtu and dead; the
@@ -14,6 +13,7 @@
 #define SA_SA_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "alg/alg.h"
@@ -48,11 +48,11 @@ enum sa_state {
 };
 
 struct sa_in {
-	uint8_t local[16]; /* our address, the packet's destination; v4 in the first 4 octets */
-	uint8_t remote[16];
+	uint32_t group; /* what an inbound policy names */
 	uint16_t udp_local_be;
 	uint16_t udp_remote_be; /* 0 = any */
-	uint32_t group;		/* what an inbound policy names */
+	uint8_t local[16]; /* our address, the packet's destination; v4 in the first 4 octets */
+	uint8_t remote[16];
 };
 
 struct sa {
@@ -70,17 +70,22 @@ struct sa {
 	uint16_t next_hop; /* out: of lib/route */
 	uint16_t mtu;	   /* out: the largest packet it takes, as IP total length */
 	uint16_t flags;	   /* enum sa_flag */
-	uint16_t pad_to;   /* out: TFC, grow the packet to this size */
 	uint8_t owner;	   /* index of the worker that numbers, checks and counts: of lane 0 */
 	uint8_t state;	   /* enum sa_state */
 	uint8_t engine;	   /* index in the crypto worker's list */
-	uint8_t spare[23];
+	uint8_t spare;
+	/* Both begin with what nearly every packet needs, so that most do not touch the second
+	 * line: inbound ones, and outbound ones of IPv4.
+	 */
 	union {
 		struct tunnel_out out;
 		struct sa_in in;
 	};
 } __rte_cache_aligned;
 _Static_assert(sizeof(struct sa) == 2 * RTE_CACHE_LINE_SIZE, "two lines");
+_Static_assert(offsetof(struct sa, out.header6) == RTE_CACHE_LINE_SIZE &&
+		       offsetof(struct sa, in.remote) == RTE_CACHE_LINE_SIZE,
+	       "what is seldom needed is behind the first line");
 
 #define SA_NAME_MAX 64
 

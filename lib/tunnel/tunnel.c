@@ -65,23 +65,26 @@ params_check(const struct tunnel_params *p, struct err *err)
 static void
 header4_make(struct tunnel_out *t, const struct tunnel_params *p)
 {
-	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)t->header;
+	struct rte_ipv4_hdr ip = {
+		.version_ihl = RTE_IPV4_VHL_DEF,
+		.time_to_live = p->ttl,
+		.next_proto_id = p->udp ? IPPROTO_UDP : p->proto,
+	};
+	const uint32_t from = offsetof(struct rte_ipv4_hdr, time_to_live);
 
-	ip->version_ihl = RTE_IPV4_VHL_DEF;
-	ip->time_to_live = p->ttl;
-	ip->next_proto_id = p->udp ? IPPROTO_UDP : p->proto;
-	memcpy(&ip->src_addr, p->src.octets, sizeof(ip->src_addr));
-	memcpy(&ip->dst_addr, p->dst.octets, sizeof(ip->dst_addr));
-	t->sum = wire_sum20(ip);
+	memcpy(&ip.src_addr, p->src.octets, sizeof(ip.src_addr));
+	memcpy(&ip.dst_addr, p->dst.octets, sizeof(ip.dst_addr));
+	memcpy(t->header4, (const uint8_t *)&ip + from, sizeof(ip) - from);
+	t->sum = wire_sum20(&ip);
 	t->df_set = p->df == TUNNEL_DF_SET ? DF : 0;
 	t->df_copy = p->df == TUNNEL_DF_COPY ? DF : 0;
-	t->size = sizeof(*ip);
+	t->size = sizeof(ip);
 }
 
 static void
 header6_make(struct tunnel_out *t, const struct tunnel_params *p)
 {
-	struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)t->header;
+	struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)t->header6;
 	uint32_t label = p->label == TUNNEL_LABEL_FIXED ? p->label_value : 0;
 
 	ip->vtc_flow = rte_cpu_to_be_32(UINT32_C(6) << 28 | label);
@@ -94,6 +97,15 @@ header6_make(struct tunnel_out *t, const struct tunnel_params *p)
 	t->size = sizeof(*ip);
 }
 
+static void
+ports_make(struct tunnel_out *t, const struct tunnel_params *p)
+{
+	rte_be16_t ports[2] = { rte_cpu_to_be_16(p->udp_src), rte_cpu_to_be_16(p->udp_dst) };
+
+	memcpy(p->src.family == 6 ? t->header6 + 40 : t->header4 + 12, ports, sizeof(ports));
+	t->size += sizeof(struct rte_udp_hdr);
+}
+
 static uint8_t
 flags_of(const struct tunnel_params *p)
 {
@@ -101,16 +113,15 @@ flags_of(const struct tunnel_params *p)
 
 	return (uint8_t)((p->udp ? TUNNEL_OUT_UDP : 0) | (v6 ? TUNNEL_OUT_V6 : 0) |
 			 (v6 && p->label == TUNNEL_LABEL_HASH ? TUNNEL_OUT_LABEL_HASH : 0) |
-			 (v6 && p->label == TUNNEL_LABEL_COPY ? TUNNEL_OUT_LABEL_COPY : 0));
+			 (v6 && p->label == TUNNEL_LABEL_COPY ? TUNNEL_OUT_LABEL_COPY : 0) |
+			 (p->dscp == TUNNEL_DSCP_MAP ? TUNNEL_OUT_DSCP_MAP : 0));
 }
 
 int
 tunnel_out_init(struct tunnel_out *t, const struct tunnel_params *p, struct err *err)
 {
-	struct rte_udp_hdr *udp;
-	int rc;
+	int rc = params_check(p, err);
 
-	rc = params_check(p, err);
 	if (rc < 0)
 		return rc;
 	*t = (struct tunnel_out) {
@@ -124,12 +135,8 @@ tunnel_out_init(struct tunnel_out *t, const struct tunnel_params *p, struct err 
 		header6_make(t, p);
 	else
 		header4_make(t, p);
-	if (p->udp) {
-		udp = (struct rte_udp_hdr *)(t->header + t->size);
-		udp->src_port = rte_cpu_to_be_16(p->udp_src);
-		udp->dst_port = rte_cpu_to_be_16(p->udp_dst);
-		t->size += sizeof(*udp);
-	}
+	if (p->udp)
+		ports_make(t, p);
 	return 0;
 }
 

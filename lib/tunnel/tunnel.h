@@ -1,14 +1,16 @@
 /* The outer header of a tunnel: made once per SA, patched once per packet (RFC 4301 section 5.1.2,
  * RFC 6040).
  *
- * This module knows no SA; lib/sa keeps a struct tunnel_out in the outbound SA's second line. In
+ * This module knows no SA; lib/sa keeps a struct tunnel_out across an outbound SA's two lines. In
  * transport mode only its UDP ports are used.
  */
 #ifndef TUNNEL_TUNNEL_H
 #define TUNNEL_TUNNEL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <rte_byteorder.h>
 #include <rte_common.h>
@@ -63,27 +65,29 @@ enum tunnel_out_flag {
 	TUNNEL_OUT_V6 = 1 << 1,
 	TUNNEL_OUT_LABEL_HASH = 1 << 2,
 	TUNNEL_OUT_LABEL_COPY = 1 << 3,
+	TUNNEL_OUT_DSCP_MAP = 1 << 4,
 };
 
-/* One line. The header stands ready to be copied, without what differs from packet to packet. */
+/* The header stands ready to be copied, without what differs from packet to packet. First what
+ * IPv4 takes, which is all of it: the rest is not touched then.
+ */
 struct tunnel_out {
-	uint8_t header[48]; /* IPv4 or IPv6, and UDP */
-	uint8_t flags;	    /* enum tunnel_out_flag */
-	uint8_t size;	    /* octets before the ESP header: 20, 28, 40 or 48 */
-	uint8_t tos;	    /* fixed bits */
-	uint8_t tos_mask;   /* bits taken from the inner packet */
-	union {
-		uint32_t label_key; /* IPv6: mixes the flow label, not the same for two peers */
-		struct {
-			/* IPv4: of all fields that stand ready, as the checksum sums them. */
-			uint16_t sum;
-			/* The flag as it lies in the header's seventh octet, or 0. */
-			uint8_t df_set, df_copy;
-		};
-	};
-	const uint8_t *dscp_map; /* or NULL */
+	uint8_t flags;	  /* enum tunnel_out_flag */
+	uint8_t size;	  /* octets before the ESP header: 20, 28, 40 or 48 */
+	uint8_t tos;	  /* fixed bits */
+	uint8_t tos_mask; /* bits taken from the inner packet */
+	uint16_t sum;	  /* of all fields that stand ready, as the checksum sums them */
+	/* The flag as it lies in the header's seventh octet, or 0. */
+	uint8_t df_set, df_copy;
+	uint8_t header4[16]; /* from TTL on, and the UDP ports */
+	uint8_t header6[48]; /* and UDP */
+	uint32_t label_key;  /* mixes the flow label, not the same for two peers */
+	uint16_t pad_to;     /* lib/sa's: TFC, grow the packet to this size */
+	const uint8_t *dscp_map;
 };
-_Static_assert(sizeof(struct tunnel_out) == 64, "the second line of an outbound SA");
+#define TUNNEL_OUT_FIRST 24 /* octets for IPv4 */
+_Static_assert(offsetof(struct tunnel_out, header6) == TUNNEL_OUT_FIRST, "the first part");
+_Static_assert(sizeof(struct tunnel_out) == TUNNEL_OUT_FIRST + 64, "and a line");
 
 /* -EINVAL: addresses of two families or none, a port, TTL, DSCP or label out of range. */
 int tunnel_out_init(struct tunnel_out *t, const struct tunnel_params *p, struct err *err);
@@ -98,11 +102,10 @@ tunnel_out_size(const struct tunnel_out *t)
 static inline void
 tunnel_udp_ports(const struct tunnel_out *t, rte_be16_t *src, rte_be16_t *dst)
 {
-	const struct rte_udp_hdr *udp =
-		(const struct rte_udp_hdr *)(t->header + t->size - sizeof(struct rte_udp_hdr));
+	const uint8_t *ports = (t->flags & TUNNEL_OUT_V6) != 0 ? t->header6 + 40 : t->header4 + 12;
 
-	*src = udp->src_port;
-	*dst = udp->dst_port;
+	memcpy(src, ports, 2);
+	memcpy(dst, ports + 2, 2);
 }
 
 /* The flow label, 20 bits, of an inner packet; reads its header and 4 octets of ports, no more. */
@@ -113,7 +116,7 @@ tunnel_outer_tos(const struct tunnel_out *t, uint8_t inner_tos)
 {
 	uint8_t tos = t->tos | (inner_tos & t->tos_mask);
 
-	if (unlikely(t->dscp_map != NULL))
+	if (unlikely((t->flags & TUNNEL_OUT_DSCP_MAP) != 0))
 		tos |= (uint8_t)(t->dscp_map[inner_tos >> 2] << 2);
 	return tos;
 }
@@ -124,8 +127,8 @@ tunnel_outer_write4(const struct tunnel_out *t, uint8_t *at, uint8_t tos, bool i
 {
 	uint32_t df = t->df_set | (t->df_copy & -(uint32_t)inner_df);
 	uint32_t tos_high = (uint32_t)tos << 8, total_be = wire_swap16(total);
-	uint32_t w3 = wire_load32(t->header + 24), own_id, sum;
-	uint64_t w0, w1 = wire_load64(t->header + 8);
+	uint64_t w0, w1 = wire_load64(t->header4);
+	uint32_t w3, own_id, sum;
 
 	/* An atomic datagram needs no id (RFC 6864); the others count. */
 	own_id = df / RTE_BE16(RTE_IPV4_HDR_DF_FLAG) - 1;
@@ -135,11 +138,11 @@ tunnel_outer_write4(const struct tunnel_out *t, uint8_t *at, uint8_t tos, bool i
 	w0 = RTE_IPV4_VHL_DEF | tos_high | total_be << 16 | (uint64_t)(own_id | df << 16) << 32;
 	w1 |= (uint64_t)(uint16_t)~wire_sum_fold32(sum) << 16;
 	/* UDP length; without UDP this is where the ESP header comes. */
-	w3 |= (uint32_t)wire_swap16((uint16_t)(total - sizeof(struct rte_ipv4_hdr))) *
-	      (t->flags & TUNNEL_OUT_UDP);
+	w3 = (uint32_t)wire_swap16((uint16_t)(total - sizeof(struct rte_ipv4_hdr))) *
+	     (t->flags & TUNNEL_OUT_UDP);
 	memcpy(at, &w0, 8);
 	memcpy(at + 8, &w1, 8);
-	memcpy(at + 16, t->header + 16, 8);
+	memcpy(at + 16, t->header4 + 8, 8);
 	memcpy(at + 24, &w3, 4);
 }
 
@@ -147,7 +150,7 @@ static inline void
 tunnel_outer_write6(const struct tunnel_out *t, uint8_t *at, const uint8_t *inner, bool inner_v6,
 		    uint8_t tos, uint16_t payload)
 {
-	uint64_t w0 = wire_load64(t->header), w5 = wire_load64(t->header + 40);
+	uint64_t w0 = wire_load64(t->header6), w5 = wire_load64(t->header6 + 40);
 	uint64_t payload_be = (uint64_t)wire_swap16(payload) << 32;
 	uint32_t label = 0;
 
@@ -158,7 +161,7 @@ tunnel_outer_write6(const struct tunnel_out *t, uint8_t *at, const uint8_t *inne
 	w0 |= wire_swap32((uint32_t)tos << RTE_IPV6_HDR_TC_SHIFT | label) | payload_be;
 	w5 |= payload_be * (t->flags & TUNNEL_OUT_UDP);
 	memcpy(at, &w0, 8);
-	memcpy(at + 8, t->header + 8, 32);
+	memcpy(at + 8, t->header6 + 8, 32);
 	memcpy(at + 40, &w5, 8);
 }
 
