@@ -2,7 +2,8 @@
  *
  * An SA is one direction (RFC 4301 section 4.1) and has an index, which is what packets, policies
  * and the SPI table carry; with it goes a generation that tells its users apart. Behind the index
- * stand `struct sa`, two lines, and the session, two lines of raw keys that an engine reads; away from them the cold part, for control alone.
+ * stand `struct sa`, two lines, and the session, two lines of raw keys that an engine reads; away
+ * from them the cold part, for control alone.
  *
  * Control creates an SA whole, then publishes its index; ends it in the reverse order, with a grace
  * period before sa_destroy. Of a published SA control writes only next_hop, mtu and dead; the

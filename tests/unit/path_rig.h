@@ -235,7 +235,8 @@ path_rig_sink(struct path_rig *r, stage_fn *sink)
 static inline void
 path_rig_make(struct path_rig *r, const struct rig_params *p)
 {
-	const struct spd_params spd = { .max_policies = p->max_policies != 0 ? p->max_policies : 256,
+	const struct spd_params spd = { .max_policies =
+						p->max_policies != 0 ? p->max_policies : 256,
 					.socket = SOCKET_ID_ANY };
 	uint32_t max_sas = p->max_sas != 0 ? p->max_sas : 2 * RIG_SAS_MAX;
 	struct err err = { "" };

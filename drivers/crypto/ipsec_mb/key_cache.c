@@ -79,8 +79,8 @@ key_cache_forget(struct key_cache *c, uint32_t id)
 	}
 }
 
-/* The way to give up, KEY_CACHE_WAYS: none. The age is a difference modulo 2^32: a way untouched for exactly that many rounds looks used just
- * now, which at worst ends a round early.
+/* The way to give up, KEY_CACHE_WAYS: none. The age is a difference modulo 2^32: a way untouched
+ * for exactly that many rounds looks used just now, which at worst ends a round early.
  */
 static uint32_t
 way_pick(const struct key_cache *c, const struct key_set *at, uint64_t tag)
