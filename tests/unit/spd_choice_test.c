@@ -28,15 +28,23 @@ static struct {
 } waiting[64];
 static uint32_t n_waiting;
 
-/* As control does it, but it waits where it would look again later. */
+/* Frees the oldest, and waits where control would look again later; that may defer more. */
+static void
+reclaim_one(void)
+{
+	void (*free_fn)(void *) = waiting[0].free_fn;
+	void *obj = waiting[0].obj;
+
+	rte_rcu_qsbr_check(rcu, waiting[0].token, true);
+	memmove(waiting, waiting + 1, --n_waiting * sizeof(waiting[0]));
+	free_fn(obj);
+}
+
 static void
 defer(void *ctx, void (*free_fn)(void *), void *obj)
 {
-	if (n_waiting == RTE_DIM(waiting)) {
-		rte_rcu_qsbr_check(rcu, waiting[0].token, true);
-		waiting[0].free_fn(waiting[0].obj);
-		memmove(waiting, waiting + 1, --n_waiting * sizeof(waiting[0]));
-	}
+	while (n_waiting == RTE_DIM(waiting))
+		reclaim_one();
 	waiting[n_waiting].token = rte_rcu_qsbr_start(rcu);
 	waiting[n_waiting].free_fn = free_fn;
 	waiting[n_waiting++].obj = obj;
@@ -45,11 +53,8 @@ defer(void *ctx, void (*free_fn)(void *), void *obj)
 static void
 reclaim(void)
 {
-	for (uint32_t i = 0; i < n_waiting; i++) {
-		rte_rcu_qsbr_check(rcu, waiting[i].token, true);
-		waiting[i].free_fn(waiting[i].obj);
-	}
-	n_waiting = 0;
+	while (n_waiting > 0)
+		reclaim_one();
 }
 
 static int
