@@ -48,9 +48,9 @@ def template(src, dst, reqid, spi=0, mode=TUNNEL):
             struct.pack("=IBBB1xIII", reqid, mode, 0, 0, *[0xffffffff] * 3))
 
 
-def policy(direction, sel, tmpl=None, priority=1000, action=0):
+def policy(direction, sel, tmpl=None, priority=1000, action=0, flags=0):
     """The body of NEWPOLICY and UPDPOLICY."""
-    body = sel + NO_LIMITS + bytes(32) + struct.pack("=IIBBBB4x", priority, 0, direction, action, 0, 0)
+    body = sel + NO_LIMITS + bytes(32) + struct.pack("=IIBBBB4x", priority, 0, direction, action, flags, 0)
     return body + (attribute(5, tmpl) if tmpl else b"")
 
 
@@ -58,17 +58,29 @@ def policy_id(direction, sel):
     return sel + struct.pack("=IB3x", 0, direction)
 
 
-def sa(src, dst, spi, reqid, key, direction=None, mode=TUNNEL, window=32, encap=None):
+def sa(src, dst, spi, reqid, key, direction=None, mode=TUNNEL, window=32, encap=None, pcpu=None, icv=128):
     """The body of NEWSA: AES-GCM with a tag of 16, numbers of 32 bits."""
     body = (bytes(40) + struct.pack("=H", family(src)) + bytes(14) + address(dst) + struct.pack("!I", spi) +
             struct.pack("=B3x", ESP) + address(src) + NO_LIMITS + bytes(32) + bytes(12) +
             struct.pack("=IIHBBB7x", 0, reqid, family(src), mode, window, 0))
-    body += attribute(18, b"rfc4106(gcm(aes))".ljust(64, b"\0") + struct.pack("=II", 8 * len(key), 128) + key)
+    body += attribute(18, b"rfc4106(gcm(aes))".ljust(64, b"\0") + struct.pack("=II", 8 * len(key), icv) + key)
     if encap:
         body += attribute(4, struct.pack("=H", 2) + struct.pack("!HH", *encap) + bytes(2) + bytes(16))
     if direction is not None:
         body += attribute(33, bytes([direction]))
+    if pcpu is not None:
+        body += attribute(35, struct.pack("=I", pcpu))
     return body
+
+
+def attributes(octets):
+    """By type, of what stands behind a message's fixed part."""
+    found, at = {}, 0
+    while at + 4 <= len(octets):
+        length, kind = struct.unpack_from("=HH", octets, at)
+        found[kind] = octets[at + 4:at + length]
+        at += -(-length // 4) * 4
+    return found
 
 
 def sa_id(dst, spi):
