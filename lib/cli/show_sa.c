@@ -78,7 +78,7 @@ static const char *
 state_of(const struct shown *s)
 {
 	if (__atomic_load_n(&s->sa->state, __ATOMIC_RELAXED) == SA_EXPIRED ||
-	    is_over(s->cold->lifetime.hard_packets, s->counts.packets) ||
+	    is_over(sa_hard_packets(&s->sa->suite, &s->cold->lifetime), s->counts.packets) ||
 	    is_over(s->cold->lifetime.hard_bytes, s->counts.bytes))
 		return "expired";
 	if (!s->inbound && number_of(s) >= seq_last(s->sa->suite.esn))

@@ -198,6 +198,7 @@ ask_fill(struct numbers_ask *ask, const struct gw *gw, const struct conf_sa *c,
 		.bytes = c->lifetime.used_bytes,
 		.hard_packets = c->lifetime.hard_packets,
 		.hard_bytes = c->lifetime.hard_bytes,
+		.own_packets = c->suite.aead ? SA_AEAD_HARD_PACKETS : 0,
 	};
 	memcpy(ask->id.src, c->src.octets, 16);
 	memcpy(ask->id.dst, c->dst.octets, 16);
@@ -210,7 +211,7 @@ later(struct gw *gw, uint64_t not_before, void (*step)(void *ctx, void *obj), vo
 		GW_LOG(ERR, "no memory to free an SA: it stays until the end\n");
 }
 
-/* A job that nobody waited for to the end, and the hold that came with it. */
+/* A job that nobody waits for, and the hold that came with it, or NULL. */
 struct late_job {
 	struct numbers_job *job;
 	struct numbers *numbers;
@@ -224,9 +225,14 @@ late_job_end(void *ctx, void *obj)
 	struct gw *gw = ctx;
 	uint64_t now = clock_now(&gw->clock);
 
+	/* Mail that workers did not come to before they ended. */
+	for (uint16_t i = 0; !gw->running && i < gw->n_workers; i++)
+		numbers_job_run(late->job, i);
 	numbers_job_done(gw->numbers, late->job, now);
-	numbers_release(gw->numbers, late->numbers, now);
-	gw->late_jobs--;
+	if (late->numbers != NULL) {
+		numbers_release(gw->numbers, late->numbers, now);
+		gw->late_jobs--;
+	}
 	free(late);
 }
 
@@ -258,6 +264,24 @@ job_leave(struct gw *gw, struct numbers_job *job, uint16_t from, struct numbers 
 	}
 	*late = (struct late_job) { job, numbers, from };
 	late_job_go(gw, late);
+}
+
+void
+sas_limits_tick(struct gw *gw)
+{
+	struct numbers_job *job;
+
+	numbers_tick(gw->numbers);
+	while ((job = numbers_due(gw->numbers)) != NULL) {
+		struct late_job *late = malloc(sizeof(*late));
+
+		if (late == NULL) {
+			numbers_job_cancel(gw->numbers, job);
+			return;
+		}
+		*late = (struct late_job) { job, NULL, 0 };
+		late_job_go(gw, late);
+	}
 }
 
 /* The numbers of the SA's key; what their owner has to do first is done on return. */

@@ -45,10 +45,15 @@ traffic_over(const struct gw *gw, uint32_t index, const struct numbers_counts *c
 	const struct sa *sa = sa_at(&gw->sas, index);
 	const struct sa_lifetime *life = &sa_cold(&gw->sas, index)->lifetime;
 
-	if (is_over(life->hard_packets, c->packets) || is_over(life->hard_bytes, c->bytes))
+	if (is_over(sa_hard_packets(&sa->suite, life), c->packets) ||
+	    is_over(life->hard_bytes, c->bytes))
 		return true;
-	return life->hard_bytes != 0 && life->hard_bytes - c->bytes < UINT16_MAX &&
-	       sparse_get(gw->workers[sa->owner]->sparse, index, sa->generation, DROP_EXPIRED) > 0;
+	if (life->hard_bytes == 0 || life->hard_bytes - c->bytes >= UINT16_MAX)
+		return false;
+	for (uint16_t i = 0; i < gw->n_workers; i++)
+		if (sparse_get(gw->workers[i]->sparse, index, sa->generation, DROP_EXPIRED) > 0)
+			return true;
+	return false;
 }
 
 /* RFC 4301 section 4.4.2.1. Hard limits in packets and bytes are the owner's to hold; here they are
@@ -64,8 +69,8 @@ limits_check(struct gw *gw, uint32_t index, const struct numbers_counts *c, uint
 	bool expired = is_over(life->hard_seconds, age) ||
 		       seconds_over(life->hard_use_seconds, cold->first_used_s, now);
 
-	limit_tell(gw, index, is_over(life->soft_packets, c->packets), LIMIT_SOFT_PACKETS,
-		   "soft lifetime in packets reached");
+	limit_tell(gw, index, is_over(sa_soft_packets(&sa->suite, life), c->packets),
+		   LIMIT_SOFT_PACKETS, "soft lifetime in packets reached");
 	limit_tell(gw, index, is_over(life->soft_bytes, c->bytes), LIMIT_SOFT_BYTES,
 		   "soft lifetime in bytes reached");
 	limit_tell(gw, index,
@@ -79,6 +84,19 @@ limits_check(struct gw *gw, uint32_t index, const struct numbers_counts *c, uint
 	limit_tell(gw, index, expired, LIMIT_HARD_SECONDS, "expired: hard lifetime in seconds");
 	limit_tell(gw, index, traffic_over(gw, index, c), LIMIT_HARD_TRAFFIC,
 		   "expired: hard lifetime in packets or bytes");
+}
+
+/* What goes without saying binds a key that has used half of it; until then it costs nothing. */
+static void
+own_limit_set(struct gw *gw, uint32_t index, const struct numbers_counts *c)
+{
+	const struct sa *sa = sa_at(&gw->sas, index);
+	struct err err;
+
+	/* Without memory for it now, the next look is another try. */
+	if (unlikely(sa->suite.aead && c->packets > SA_AEAD_SOFT_PACKETS))
+		(void)numbers_limit(gw->numbers, sa_cold(&gw->sas, index)->numbers,
+				    SA_AEAD_HARD_PACKETS, &err);
 }
 
 static void
@@ -105,6 +123,7 @@ look(struct gw *gw, uint32_t index, uint64_t now)
 	numbers_count(cold->numbers, &counts);
 	use_note(gw, index, counts.packets, now);
 	timers_keepalive(gw, index, now);
+	own_limit_set(gw, index, &counts);
 	limits_check(gw, index, &counts, now);
 }
 

@@ -8,6 +8,7 @@
 #include "ctl/kernel.h"
 #include "ctl/log.h"
 #include "ctl/ports.h"
+#include "ctl/sas.h"
 #include "ctl/sweep.h"
 #include "ctl/timers.h"
 #include "mirror/mirror.h"
@@ -86,6 +87,7 @@ gw_tick(struct gw *gw)
 
 	defer_poll(&gw->defer, now, false);
 	events_drain(gw, now);
+	sas_limits_tick(gw);
 	mirrors_tick(gw->mirrors);
 	kernel_tick(gw, now);
 	if (spd_maintain(gw->spd, false, &err) < 0)

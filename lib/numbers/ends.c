@@ -66,19 +66,21 @@ grants_room(struct numbers_reg *reg, struct numbers_live *l, struct err *err)
 }
 
 int
-ends_room(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_ask *ask,
-	  struct err *err)
+ends_room(struct numbers_reg *reg, struct numbers_live *l, bool limited, struct err *err)
 {
-	bool limited = ask->hard_packets != 0 || ask->hard_bytes != 0;
+	int rc = 0;
 
-	if (l->grants != NULL || (!limited && (l->inbound || !reg->reserved)))
-		return 0;
-	return l->inbound ? limits_room(reg, l, err) : grants_room(reg, l, err);
+	if (l->grants == NULL && (limited || (!l->inbound && reg->reserved)))
+		rc = l->inbound ? limits_room(reg, l, err) : grants_room(reg, l, err);
+	if (rc == 0 && limited && l->laned && l->credit == NULL)
+		rc = credit_open(reg, l, err);
+	return rc;
 }
 
 void
 ends_free(struct numbers_reg *reg, struct numbers_live *l)
 {
+	credit_close(reg, l);
 	if (l->grants == NULL)
 		return;
 	if (l->laned)
@@ -87,41 +89,114 @@ ends_free(struct numbers_reg *reg, struct numbers_live *l)
 		slab_give(&reg->store.ends, l->ends);
 }
 
+/* Windows that there are; the others find it when they come. */
 static void
-limits_put(struct numbers_live *l, uint16_t lane, uint64_t packets, uint64_t bytes)
+limits_show(struct numbers_live *l)
 {
-	struct replay_limits *to = &l->limits[lane];
-	struct replay *w = live_window(l, lane);
+	if (l->laned)
+		__atomic_store_n(&l->set->limits, l->limits, __ATOMIC_RELEASE);
+	for (uint32_t lane = 0; lane < l->n; lane++) {
+		struct replay *w = live_window(l, (uint16_t)lane);
 
-	__atomic_store_n(&to->packets_end, packets, __ATOMIC_RELAXED);
-	__atomic_store_n(&to->bytes_end, bytes, __ATOMIC_RELAXED);
-	if (w != NULL)
-		__atomic_store_n(&w->limits, to, __ATOMIC_RELEASE);
+		if (w != NULL)
+			__atomic_store_n(&w->limits, &l->limits[lane], __ATOMIC_RELEASE);
+	}
+}
+
+/* The only lane has it all. */
+static void
+whole_put(struct numbers_live *l)
+{
+	if (l->inbound) {
+		__atomic_store_n(&l->limits->packets_end, or_none(l->hard_packets),
+				 __ATOMIC_RELAXED);
+		__atomic_store_n(&l->limits->bytes_end, or_none(l->hard_bytes), __ATOMIC_RELAXED);
+	} else {
+		l->grants->packets_end = or_none(l->hard_packets);
+		l->grants->bytes_end = or_none(l->hard_bytes);
+	}
 }
 
 void
 ends_limit(struct numbers_live *l, uint64_t hard_packets, uint64_t hard_bytes)
 {
-	uint64_t packets = or_none(hard_packets), bytes = or_none(hard_bytes);
-
 	l->hard_packets = hard_packets;
 	l->hard_bytes = hard_bytes;
-	if (l->grants == NULL)
+	if (l->grants != NULL && !l->laned)
+		whole_put(l);
+	if (l->jobs != NULL) {
+		l->packets_why = l->bytes_why =
+			l->credit == NULL ? LANE_END_LIMIT : LANE_END_CREDIT;
 		return;
-	if (packets != UINT64_MAX)
-		packets /= l->n;
-	if (bytes != UINT64_MAX)
-		bytes /= l->n;
-	if (l->inbound && l->laned)
-		__atomic_store_n(&l->set->limits, l->limits, __ATOMIC_RELEASE);
-	for (uint32_t lane = 0; lane < l->n; lane++) {
-		if (l->inbound) {
-			limits_put(l, (uint16_t)lane, packets, bytes);
-			continue;
-		}
-		l->grants[lane].packets_end = packets;
-		l->grants[lane].bytes_end = bytes;
 	}
+	if (l->credit != NULL)
+		credit_fill(l);
+	if (l->inbound && l->limits != NULL)
+		limits_show(l);
+	ends_put_all(l);
+}
+
+void
+ends_due(struct numbers_reg *reg, struct numbers_live *l)
+{
+	if (l->due)
+		return;
+	l->due = true;
+	l->next_due = reg->due;
+	reg->due = l;
+}
+
+void
+ends_undue(struct numbers_reg *reg, struct numbers_live *l)
+{
+	struct numbers_live **link = &reg->due;
+
+	if (!l->due)
+		return;
+	while (*link != l)
+		link = &(*link)->next_due;
+	*link = l->next_due;
+	l->due = false;
+}
+
+struct numbers_job *
+numbers_due(struct numbers_reg *reg)
+{
+	struct numbers_live *l = reg->due;
+	struct numbers_job *job;
+
+	if (l == NULL)
+		return NULL;
+	job = job_recall(reg, l);
+	if (job == NULL)
+		return NULL;
+	ends_undue(reg, l);
+	return job;
+}
+
+int
+numbers_limit(struct numbers_reg *reg, struct numbers *n, uint64_t hard_packets, struct err *err)
+{
+	struct numbers_live *l = n->live;
+	int rc;
+
+	if (n->hard_packets != 0 && n->hard_packets <= hard_packets)
+		return 0;
+	rc = ends_room(reg, l, true, err);
+	if (rc < 0)
+		return rc;
+	n->hard_packets = hard_packets;
+	if (l->users != n)
+		return 0;
+	l->hard_packets = hard_packets;
+	/* Lanes hear of it by their owners. */
+	if (!l->laned)
+		whole_put(l);
+	if (l->inbound && !l->laned)
+		limits_show(l);
+	else
+		ends_due(reg, l);
+	return 0;
 }
 
 void
@@ -155,13 +230,13 @@ ends_put(struct numbers_live *l, uint16_t lane)
 	if (l->grants != NULL) {
 		if (g->packets_end != UINT64_MAX && number_at(g, g->packets_end) < end) {
 			end = number_at(g, g->packets_end);
-			why = LANE_END_LIMIT;
+			why = l->packets_why;
 		}
 		if (g->reserved < end) {
 			end = g->reserved;
 			why = LANE_END_RESERVE;
 		}
-		__atomic_store_n(&at->bytes_why, LANE_END_LIMIT, __ATOMIC_RELAXED);
+		__atomic_store_n(&at->bytes_why, l->bytes_why, __ATOMIC_RELAXED);
 		__atomic_store_n(&at->bytes_end, g->bytes_end, __ATOMIC_RELAXED);
 	}
 	__atomic_store_n(&at->why, why, __ATOMIC_RELAXED);
@@ -235,24 +310,8 @@ numbers_reserved(const struct numbers *n, uint16_t lane)
 }
 
 void
-numbers_count(const struct numbers *n, struct numbers_counts *c)
+live_count_lane(const struct numbers_live *l, uint16_t lane, struct numbers_counts *c)
 {
-	const struct numbers_live *l = n->live;
-
-	*c = (struct numbers_counts) { 0, 0 };
-	for (uint32_t lane = 0; lane < l->n; lane++) {
-		struct numbers_counts one;
-
-		numbers_count_lane(n, (uint16_t)lane, &one);
-		c->packets += one.packets;
-		c->bytes += one.bytes;
-	}
-}
-
-void
-numbers_count_lane(const struct numbers *n, uint16_t lane, struct numbers_counts *c)
-{
-	const struct numbers_live *l = n->live;
 	const struct replay *w = l->inbound ? live_window(l, lane) : NULL;
 
 	*c = (struct numbers_counts) { 0, 0 };
@@ -261,4 +320,29 @@ numbers_count_lane(const struct numbers *n, uint16_t lane, struct numbers_counts
 					       cell_get(&l->lanes[lane].bytes) };
 	else if (w != NULL)
 		*c = (struct numbers_counts) { cell_get(&w->packets), cell_get(&w->bytes) };
+}
+
+void
+live_count(const struct numbers_live *l, struct numbers_counts *c)
+{
+	*c = (struct numbers_counts) { 0, 0 };
+	for (uint32_t lane = 0; lane < l->n; lane++) {
+		struct numbers_counts one;
+
+		live_count_lane(l, (uint16_t)lane, &one);
+		c->packets += one.packets;
+		c->bytes += one.bytes;
+	}
+}
+
+void
+numbers_count(const struct numbers *n, struct numbers_counts *c)
+{
+	live_count(n->live, c);
+}
+
+void
+numbers_count_lane(const struct numbers *n, uint16_t lane, struct numbers_counts *c)
+{
+	live_count_lane(n->live, lane, c);
 }

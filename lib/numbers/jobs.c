@@ -18,8 +18,10 @@ is_lower(uint64_t limit, uint64_t than)
 static bool
 lowers_end(const struct numbers_live *l, const struct numbers_ask *ask)
 {
-	return !l->inbound && (is_lower(ask->hard_packets, l->hard_packets) ||
-			       is_lower(ask->hard_bytes, l->hard_bytes) || (l->esn && !ask->esn));
+	if (l->inbound && !l->laned)
+		return false;
+	return is_lower(ask->hard_packets, l->hard_packets) ||
+	       is_lower(ask->hard_bytes, l->hard_bytes) || (l->esn && !ask->esn);
 }
 
 /* A number or a count. */
@@ -52,7 +54,7 @@ job_new(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_as
 
 	if (j == NULL)
 		return NULL;
-	numbers_count_lane(l->users, 0, &first);
+	live_count_lane(l, 0, &first);
 	*j = (struct numbers_job) {
 		.live = l,
 		.n_workers = reg->n_workers,
@@ -86,7 +88,7 @@ job_make(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_a
 	struct numbers_job *j = NULL;
 
 	*job = NULL;
-	numbers_count(l->users, &counts);
+	live_count(l, &counts);
 	if (resize || raises(l, ask, &counts) || lowers_end(l, ask)) {
 		j = job_new(reg, l, ask, &counts);
 		if (j == NULL)
@@ -97,9 +99,28 @@ job_make(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_a
 	l->size = ask->window;
 	l->esn = ask->esn;
 	ends_limit(l, ask->hard_packets, ask->hard_bytes);
-	ends_put_all(l);
 	*job = j;
 	return 0;
+}
+
+struct numbers_job *
+job_recall(struct numbers_reg *reg, struct numbers_live *l)
+{
+	struct numbers_job *j = calloc(1, sizeof(*j) + l->n * sizeof(j->floors[0]));
+
+	if (j == NULL)
+		return NULL;
+	*j = (struct numbers_job) {
+		.next = l->jobs,
+		.live = l,
+		.n_workers = reg->n_workers,
+		.size_before = l->size,
+		.esn_before = l->esn,
+		.hard_packets_before = l->hard_packets,
+		.hard_bytes_before = l->hard_bytes,
+	};
+	l->jobs = j;
+	return j;
 }
 
 bool
@@ -124,6 +145,8 @@ window_run(struct numbers_job *job, uint16_t lane)
 	struct replay *w = live_window(l, lane);
 	uint64_t floor = job->floors[lane];
 
+	if (l->laned)
+		credit_recall(l, lane);
 	if (w == NULL) {
 		if (floor > l->set->starts[lane])
 			__atomic_store_n(&l->set->starts[lane], floor, __ATOMIC_RELAXED);
@@ -149,6 +172,7 @@ lane_run(struct numbers_job *job, uint16_t lane)
 	}
 	lane_raise(at, job->floors[lane]);
 	ends_rebase(job->live, lane);
+	credit_recall(job->live, lane);
 	ends_put(job->live, lane);
 	lane_recheck(at);
 }
@@ -158,6 +182,8 @@ numbers_job_run(struct numbers_job *job, uint16_t worker)
 {
 	struct numbers_live *l = job->live;
 
+	if (job->ran[worker])
+		return;
 	for (uint32_t lane = live_first(l, worker, job->n_workers); lane < l->n;
 	     lane += job->n_workers) {
 		if (l->inbound)
@@ -198,7 +224,7 @@ numbers_job_done(struct numbers_reg *reg, struct numbers_job *job, uint64_t now)
 	job_unlink(job);
 	store_give(&reg->store, job->bits);
 	free(job);
-	ends_put_all(l);
+	ends_limit(l, l->hard_packets, l->hard_bytes);
 	live_bury(reg, l, now);
 }
 
@@ -212,7 +238,6 @@ numbers_job_cancel(struct numbers_reg *reg, struct numbers_job *job)
 	l->size = job->size_before;
 	l->esn = job->esn_before;
 	ends_limit(l, job->hard_packets_before, job->hard_bytes_before);
-	ends_put_all(l);
 	store_give(&reg->store, job->bits);
 	free(job);
 }

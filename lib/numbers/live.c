@@ -268,11 +268,10 @@ live_fill(struct numbers_reg *reg, struct numbers_live *l, const struct known *k
 	rc = l->inbound ? windows_fill(reg, l, k, err) : lanes_fill(reg, l, k, err);
 	if (rc < 0)
 		goto free_kept;
-	rc = ends_room(reg, l, k->ask, err);
+	rc = ends_room(reg, l, k->ask->hard_packets != 0 || k->ask->hard_bytes != 0, err);
 	if (rc < 0)
 		goto empty;
 	ends_limit(l, k->ask->hard_packets, k->ask->hard_bytes);
-	ends_put_all(l);
 	return 0;
 empty:
 	live_empty(reg, l);
@@ -301,6 +300,9 @@ live_open(struct numbers_reg *reg, uint32_t index, const struct record *other,
 	l->size = ask->window;
 	l->worker = ask->worker;
 	l->record = index;
+	l->hard_packets = ask->hard_packets;
+	l->hard_bytes = ask->hard_bytes;
+	l->packets_why = l->bytes_why = LANE_END_LIMIT;
 	rc = live_fill(reg, l, &k, err);
 	if (rc < 0) {
 		store_live_free(&reg->store, l);
@@ -356,6 +358,7 @@ live_bury(struct numbers_reg *reg, struct numbers_live *l, uint64_t now)
 
 	if (l->users != NULL || l->jobs != NULL)
 		return;
+	ends_undue(reg, l);
 	record_fill(reg, l, r);
 	live_empty(reg, l);
 	store_live_free(&reg->store, l);

@@ -16,6 +16,8 @@ struct numbers_reg {
 	struct store store;
 	uint16_t n_workers;
 	bool reserved;
+	struct credit *credits, *credit_next; /* all; where to look next */
+	struct numbers_live *due;
 };
 
 /* What control has allowed a lane. While a job is out for the key it is left alone, but for the
@@ -26,6 +28,7 @@ struct grant {
 	uint64_t base_number, base_packets;
 	uint64_t reserved;		 /* the last number durably reserved; UINT64_MAX: all */
 	uint64_t packets_end, bytes_end; /* of the lane's counts; UINT64_MAX: no limit */
+	uint32_t seen;			 /* of lane.refused: as many were known last time */
 };
 
 struct numbers_live {
@@ -41,14 +44,17 @@ struct numbers_live {
 		struct grant *grants;	      /* out: n; NULL: the number space alone is the end */
 		struct replay_limits *limits; /* in: n; NULL: no hard lifetime */
 	};
+	struct credit *credit;		   /* laned, with a limit */
+	struct numbers_live *next_due;	   /* of those that wait for a job of control's own */
 	uint64_t hard_packets, hard_bytes; /* 0 = none */
 	uint32_t self, record;
 	uint32_t place; /* not laned: of lane or window in its slab */
 	uint32_t ends;	/* likewise: of grants or limits in theirs */
 	uint32_t size;	/* in: of the window, once all jobs are done */
 	uint16_t worker;
-	uint16_t n; /* lanes there is room for */
-	bool inbound, esn;
+	uint16_t n;			/* lanes there is room for */
+	uint8_t packets_why, bytes_why; /* enum lane_end: what a limit is for its lanes */
+	bool inbound, esn, due;
 	bool laned; /* its numbers have the lane's id in them, and lane 0 ends where lane 1 begins
 		     */
 };
@@ -87,6 +93,9 @@ void live_bury(struct numbers_reg *reg, struct numbers_live *l, uint64_t now);
  * as done. */
 uint64_t live_used(const struct numbers_live *l, uint16_t lane);
 
+void live_count(const struct numbers_live *l, struct numbers_counts *c);
+void live_count_lane(const struct numbers_live *l, uint16_t lane, struct numbers_counts *c);
+
 /* NULL: there is none of that lane yet. */
 static inline struct replay *
 live_window(const struct numbers_live *l, uint16_t lane)
@@ -107,16 +116,33 @@ live_first(const struct numbers_live *l, uint16_t worker, uint16_t n_workers)
 int job_make(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_ask *ask,
 	     struct numbers_job **job, struct err *err);
 
-/* ends.c. Room for what may end the lanes, where the ask needs it. -ENOMEM, -ENOSPC. */
-int ends_room(struct numbers_reg *reg, struct numbers_live *l, const struct numbers_ask *ask,
-	      struct err *err);
+/* One of control's own: the lanes are told of their limits, and give back what they do not use. */
+struct numbers_job *job_recall(struct numbers_reg *reg, struct numbers_live *l);
+
+/* ends.c. Room for what may end the lanes. -ENOMEM, -ENOSPC. */
+int ends_room(struct numbers_reg *reg, struct numbers_live *l, bool limited, struct err *err);
 void ends_free(struct numbers_reg *reg, struct numbers_live *l);
-/* The key's limits, from now on. */
+/* The key's limits, from now on. While a job is out its lanes hear of them by that. */
 void ends_limit(struct numbers_live *l, uint64_t hard_packets, uint64_t hard_bytes);
 /* A lane goes on from where it is: by its owner, or while it has none. */
 void ends_rebase(struct numbers_live *l, uint16_t lane);
 /* Works out where a lane ends, and tells it; control only while no job is out. */
 void ends_put(struct numbers_live *l, uint16_t lane);
 void ends_put_all(struct numbers_live *l);
+/* The key waits for a job_recall(). */
+void ends_due(struct numbers_reg *reg, struct numbers_live *l);
+void ends_undue(struct numbers_reg *reg, struct numbers_live *l);
+
+/* credit.c. The parts that the lanes of one key have of its limits: what they were given and the
+ * rest, which nobody has yet, are never more than the limit together. -ENOMEM.
+ */
+int credit_open(struct numbers_reg *reg, struct numbers_live *l, struct err *err);
+void credit_close(struct numbers_reg *reg, struct numbers_live *l);
+/* A lane has what it has used and no more: by its owner, or while it has none. */
+void credit_recall(struct numbers_live *l, uint16_t lane);
+/* Gives lanes of the rest; false: some could do with what others do not use. Control only, and not
+ * while a job is out.
+ */
+bool credit_fill(struct numbers_live *l);
 
 #endif

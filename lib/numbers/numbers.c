@@ -243,7 +243,7 @@ attach_live(struct numbers_reg *reg, struct record *r, const struct numbers_ask 
 	int rc = live_check(r->live, ask, err);
 
 	if (rc == 0)
-		rc = ends_room(reg, r->live, ask, err);
+		rc = ends_room(reg, r->live, ask->hard_packets != 0 || ask->hard_bytes != 0, err);
 	if (rc == 0)
 		rc = job_make(reg, r->live, ask, job, err);
 	if (rc < 0)
@@ -289,10 +289,24 @@ numbers_hash(struct numbers_reg *reg, const struct numbers_ask *ask,
 	return 0;
 }
 
+/* The algorithm's own limit is one like those that are asked for, once half of it is used. */
+static void
+limit_own(struct numbers_ask *ask, const struct record *r)
+{
+	struct numbers_counts counts = { 0, 0 };
+
+	if (r != NULL && r->in_use)
+		live_count(r->live, &counts);
+	if (RTE_MAX(ask->packets, counts.packets) > ask->own_packets / 2 && ask->own_packets != 0 &&
+	    (ask->hard_packets == 0 || ask->hard_packets > ask->own_packets))
+		ask->hard_packets = ask->own_packets;
+}
+
 int
-numbers_attach(struct numbers_reg *reg, const struct numbers_ask *ask, struct numbers **numbers,
+numbers_attach(struct numbers_reg *reg, const struct numbers_ask *asked, struct numbers **numbers,
 	       struct numbers_job **job, struct err *err)
 {
+	struct numbers_ask copy = *asked, *ask = &copy;
 	struct record_hash hash;
 	struct numbers *n;
 	uint32_t index;
@@ -315,6 +329,7 @@ numbers_attach(struct numbers_reg *reg, const struct numbers_ask *ask, struct nu
 	rc = store_hold(&reg->store, ask->name, &n, err);
 	if (rc < 0)
 		return rc;
+	limit_own(ask, index == RECORD_NONE ? NULL : record_at(&reg->records, index));
 	if (index != RECORD_NONE && record_at(&reg->records, index)->in_use)
 		rc = attach_live(reg, record_at(&reg->records, index), ask, n, job, err);
 	else
@@ -341,9 +356,11 @@ numbers_release(struct numbers_reg *reg, struct numbers *n, uint64_t now)
 	for (link = &l->users; *link != n; link = &(*link)->next)
 		assert(*link != NULL);
 	*link = n->next;
-	if (youngest && l->users != NULL) {
+	/* An SA that was not to be: the limits are again those of the one before. */
+	if (youngest && l->users != NULL &&
+	    (n->hard_packets != l->users->hard_packets || n->hard_bytes != l->users->hard_bytes)) {
 		ends_limit(l, l->users->hard_packets, l->users->hard_bytes);
-		ends_put_all(l);
+		ends_due(reg, l);
 	}
 	store_hold_free(&reg->store, n);
 	live_bury(reg, l, now);

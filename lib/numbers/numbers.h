@@ -99,7 +99,8 @@ struct numbers_ask {
 	uint32_t n_floors;
 	uint64_t packets, bytes; /* counted already; what a key in use counts is only raised */
 	uint64_t hard_packets, hard_bytes; /* of the key, over all lanes; 0 = none */
-	const struct numbers *replaces;	   /* of the SA whose place this one takes, or NULL */
+	uint64_t own_packets; /* the algorithm's limit: binds once half of it is used; 0 = none */
+	const struct numbers *replaces; /* of the SA whose place this one takes, or NULL */
 };
 
 struct numbers_params {
@@ -148,10 +149,24 @@ void numbers_release(struct numbers_reg *reg, struct numbers *n, uint64_t now);
  */
 void numbers_leaving(struct numbers *n, bool leaving);
 
+/* Once a tick: lanes of keys with several get of what is left of their limits. */
+void numbers_tick(struct numbers_reg *reg);
+
+/* A change that owners are to make and that nobody asked for, NULL: none. To be mailed like those
+ * of numbers_attach(); nobody has to wait for it.
+ */
+struct numbers_job *numbers_due(struct numbers_reg *reg);
+
+/* From now on the key has no more packets than that, if it had more: for a limit that goes without
+ * saying, once it is near. -ENOMEM, -ENOSPC.
+ */
+int numbers_limit(struct numbers_reg *reg, struct numbers *n, uint64_t hard_packets,
+		  struct err *err);
+
 /* Whether a worker owns something that the job is about. */
 bool numbers_job_wants(const struct numbers_job *job, uint16_t worker);
 
-/* By a worker, between two bursts: its part. */
+/* By a worker, between two bursts: its part, once; or by control when the workers have ended. */
 void numbers_job_run(struct numbers_job *job, uint16_t worker);
 
 /* After all that it wants ran it. Ends the job. now: ns. */

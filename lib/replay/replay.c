@@ -104,6 +104,15 @@ replay_ask_again(struct replay *r)
 	r->mark = r->top;
 }
 
+/* When half of what is left now is used, or a little later. */
+static uint8_t
+half_shift(uint64_t top, uint64_t ceiling)
+{
+	uint64_t half = ceiling > top ? (ceiling - top) / 2 : 0;
+
+	return half == 0 ? 0 : (uint8_t)(63 - __builtin_clzll(half));
+}
+
 void
 replay_publish(struct replay **windows, uint16_t id, struct replay *fresh)
 {
@@ -114,6 +123,7 @@ replay_publish(struct replay **windows, uint16_t id, struct replay *fresh)
 		fresh->top = RTE_MAX(fresh->top, s->starts[id]);
 	if (s->ceilings != NULL) {
 		fresh->ceiling = cell_get(&s->ceilings[id]);
+		fresh->ask_shift = half_shift(fresh->top, fresh->ceiling);
 		fresh->mark = 0;
 	}
 	if (s->limits != NULL)
@@ -128,6 +138,20 @@ replay_raise(struct replay *r, uint64_t top)
 		return;
 	all_seen(r);
 	__atomic_store_n(&r->top, top, __ATOMIC_RELAXED);
+}
+
+enum drop_reason
+replay_refused(const struct replay *r, struct replay_limits *l, uint32_t bytes)
+{
+	enum drop_reason why = DROP_NONE;
+
+	if (r->packets >= cell_get(&l->packets_end))
+		why = (enum drop_reason)__atomic_load_n(&l->packets_why, __ATOMIC_RELAXED);
+	else if (r->bytes + bytes > cell_get(&l->bytes_end))
+		why = (enum drop_reason)__atomic_load_n(&l->bytes_why, __ATOMIC_RELAXED);
+	if (why != DROP_NONE)
+		__atomic_store_n(&l->refused, l->refused + 1, __ATOMIC_RELAXED);
+	return why;
 }
 
 enum drop_reason

@@ -35,8 +35,12 @@
 
 /* A window's part of the hard lifetime of its key. */
 struct replay_limits {
+	/* Written by control. */
 	uint64_t packets_end, bytes_end; /* counts of the window that are not passed */
 	uint8_t packets_why, bytes_why;	 /* enum drop_reason of what comes beyond */
+
+	uint32_t refused; /* by the owner: how many that was */
+	uint32_t seen;	  /* control's own: as many were known last time */
 };
 
 /* The head, one line, which stays where it is for the life of the key. Its bits lie behind it until
@@ -50,8 +54,8 @@ struct replay {
 	uint64_t mark;	  /* above which number to look at ceiling again */
 
 	/* Written by control. */
-	uint64_t ceiling;		    /* nothing above is accepted yet */
-	const struct replay_limits *limits; /* NULL: no limit is near */
+	uint64_t ceiling;	      /* nothing above is accepted yet */
+	struct replay_limits *limits; /* NULL: no limit is near */
 
 	/* Changed by the owner at control's wish, see replay_resize(). */
 	uint64_t *bits;
@@ -128,7 +132,8 @@ void replay_raise(struct replay *r, uint64_t top);
 bool replay_stopped(struct replay *r, uint64_t seq, bool *ask);
 void replay_ask_again(struct replay *r);
 
-/* Parts of the functions below that are seldom needed: a window that is off; a gap. */
+/* Parts of the functions below that are seldom needed: limits; a window that is off; a gap. */
+enum drop_reason replay_refused(const struct replay *r, struct replay_limits *l, uint32_t bytes);
 enum drop_reason replay_check_off(const struct replay *r, uint32_t seq_low, uint64_t *seq);
 enum drop_reason replay_accept_off(struct replay *r, uint64_t seq);
 void replay_jump(struct replay *r, uint64_t seq);
@@ -139,17 +144,16 @@ void replay_jump(struct replay *r, uint64_t seq);
 static inline enum drop_reason
 replay_count(struct replay *r, uint32_t bytes)
 {
-	const struct replay_limits *l = __atomic_load_n(&r->limits, __ATOMIC_RELAXED);
-	uint64_t sum = r->bytes + bytes;
+	struct replay_limits *l = __atomic_load_n(&r->limits, __ATOMIC_RELAXED);
 
 	if (unlikely(l != NULL)) {
-		if (r->packets >= cell_get(&l->packets_end))
-			return (enum drop_reason)l->packets_why;
-		if (sum > cell_get(&l->bytes_end))
-			return (enum drop_reason)l->bytes_why;
+		enum drop_reason why = replay_refused(r, l, bytes);
+
+		if (why != DROP_NONE)
+			return why;
 	}
 	cell_add(&r->packets, 1);
-	__atomic_store_n(&r->bytes, sum, __ATOMIC_RELAXED);
+	cell_add(&r->bytes, bytes);
 	return DROP_NONE;
 }
 

@@ -62,6 +62,24 @@ sa_udp_ports(const struct sa *sa, uint16_t *src, uint16_t *dst)
 	*dst = rte_be_to_cpu_16(dst_be);
 }
 
+static uint64_t
+least(uint64_t asked, bool aead, uint64_t own)
+{
+	return aead && (asked == 0 || asked > own) ? own : asked;
+}
+
+uint64_t
+sa_soft_packets(const struct suite *suite, const struct sa_lifetime *life)
+{
+	return least(life->soft_packets, suite->aead, SA_AEAD_SOFT_PACKETS);
+}
+
+uint64_t
+sa_hard_packets(const struct suite *suite, const struct sa_lifetime *life)
+{
+	return least(life->hard_packets, suite->aead, SA_AEAD_HARD_PACKETS);
+}
+
 static bool
 is_tfc(const struct sa_params *p)
 {

@@ -96,6 +96,14 @@ struct sa_lifetime {
 	uint32_t soft_use_seconds, hard_use_seconds;		     /* since the first packet */
 };
 
+/* Packets of one key under an AEAD, where nothing less was asked for. */
+#define SA_AEAD_SOFT_PACKETS (UINT64_C(1) << 37)
+#define SA_AEAD_HARD_PACKETS (UINT64_C(1) << 38)
+
+/* The limits in packets that are in force: those asked for, or the algorithm's own. 0 = none. */
+uint64_t sa_soft_packets(const struct suite *suite, const struct sa_lifetime *life);
+uint64_t sa_hard_packets(const struct suite *suite, const struct sa_lifetime *life);
+
 enum sa_from {
 	SA_FROM_FILE,
 	SA_FROM_DAEMON,

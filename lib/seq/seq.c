@@ -3,13 +3,16 @@
 #define ASK_AGAIN_AFTER 64 /* numbers */
 
 static enum drop_reason
-reason(uint8_t why)
+refuse(struct lane *l, uint8_t why)
 {
 	switch (why) {
 	case LANE_END_SPACE:
 		return DROP_SEQ_EXHAUSTED;
 	case LANE_END_LIMIT:
 		return DROP_EXPIRED;
+	case LANE_END_CREDIT:
+		__atomic_store_n(&l->refused, l->refused + 1, __ATOMIC_RELAXED);
+		return DROP_SEQ_WAIT;
 	default:
 		return DROP_SEQ_WAIT;
 	}
@@ -33,10 +36,10 @@ lane_stopped(struct lane *l, uint32_t bytes, bool *ask)
 			l->mark = ask_at;
 	}
 	if (used >= end)
-		return reason(why);
+		return refuse(l, why);
 	if (l->bytes + bytes <= cell_get(&l->bytes_end))
 		return DROP_NONE;
-	return reason(__atomic_load_n(&l->bytes_why, __ATOMIC_RELAXED));
+	return refuse(l, __atomic_load_n(&l->bytes_why, __ATOMIC_RELAXED));
 }
 
 void

@@ -91,7 +91,12 @@ a_ceiling_holds_until_it_is_raised(void **state)
 static void
 counts_stop_at_the_limits(void **state)
 {
-	struct replay_limits limits = { 3, UINT64_MAX, DROP_EXPIRED, DROP_EXPIRED };
+	struct replay_limits limits = {
+		.packets_end = 3,
+		.bytes_end = UINT64_MAX,
+		.packets_why = DROP_EXPIRED,
+		.bytes_why = DROP_SEQ_WAIT,
+	};
 	struct replay *r = window_new(64, true, 0);
 
 	assert_int_equal(replay_count(r, 100), DROP_NONE);
@@ -99,12 +104,14 @@ counts_stop_at_the_limits(void **state)
 	assert_int_equal(replay_count(r, 100), DROP_NONE);
 	assert_int_equal(replay_count(r, 100), DROP_NONE);
 	assert_int_equal(replay_count(r, 100), DROP_EXPIRED);
-	limits = (struct replay_limits) { UINT64_MAX, 450, DROP_EXPIRED, DROP_SEQ_WAIT };
+	limits.packets_end = UINT64_MAX;
+	limits.bytes_end = 450;
 	assert_int_equal(replay_count(r, 100), DROP_NONE);
 	assert_int_equal(replay_count(r, 51), DROP_SEQ_WAIT);
 	assert_int_equal(replay_count(r, 50), DROP_NONE);
 	assert_int_equal(r->packets, 5);
 	assert_int_equal(r->bytes, 450);
+	assert_int_equal(limits.refused, 2);
 	free(r);
 }
 
