@@ -4,10 +4,10 @@
 #include "base/clock.h"
 #include "cli/form.h"
 #include "cli/show_choice.h"
+#include "cli/show_lanes.h"
 #include "cli/table.h"
 #include "ctl/gw.h"
 #include "ctl/report.h"
-#include "numbers/numbers.h"
 #include "replay/replay.h"
 #include "seq/seq.h"
 
@@ -60,11 +60,17 @@ next(const struct gw *gw, uint32_t *at, uint32_t *index)
 	return *index != SA_NONE;
 }
 
-/* Out: the last number used; in: the highest accepted. */
 static uint64_t
 number_of(const struct shown *s)
 {
-	return numbers_used(s->cold->numbers, 0);
+	return lanes_number(s->sa, s->cold);
+}
+
+/* The last number that there is; of each lane, with subspaces. */
+static uint64_t
+last_number(const struct sa *sa)
+{
+	return (sa->flags & SA_SUBSPACES) != 0 ? LANE_SN_MAX : seq_last(sa->suite.esn);
 }
 
 static bool
@@ -81,7 +87,7 @@ state_of(const struct shown *s)
 	    is_over(sa_hard_packets(&s->sa->suite, &s->cold->lifetime), s->counts.packets) ||
 	    is_over(s->cold->lifetime.hard_bytes, s->counts.bytes))
 		return "expired";
-	if (!s->inbound && number_of(s) >= seq_last(s->sa->suite.esn))
+	if (!s->inbound && number_of(s) >= last_number(s->sa))
 		return "exhausted";
 	return "live";
 }
@@ -133,7 +139,7 @@ numbers_show(struct form *f, const struct shown *s)
 {
 	if (s->inbound) {
 		form_u64(f, "replay_top", number_of(s));
-		form_u64(f, "replay_window", s->sa->window->window);
+		form_u64(f, "replay_window", lanes_window(s->sa));
 		return;
 	}
 	form_u64(f, "last_number", number_of(s));
@@ -218,6 +224,7 @@ whole_show(struct form *f, const struct shown *s)
 	numbers_show(f, s);
 	form_u64(f, "packets", s->counts.packets);
 	form_u64(f, "bytes", s->counts.bytes);
+	lanes_show(f, s->sa, s->cold, s->gw->n_workers);
 	lifetime_show(f, s);
 	drops_show(f, s->counts.drops);
 }

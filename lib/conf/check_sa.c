@@ -4,6 +4,7 @@
 #include "conf/check.h"
 #include "conf/index.h"
 #include "conf/net.h"
+#include "seq/seq.h"
 
 /* What an inbound packet is told by, and with the direction what no two SAs may share. */
 struct spi_key {
@@ -91,6 +92,35 @@ check_numbers(struct load *l, const struct conf_sa *sa, const struct origin *o)
 			   "too large without ESN");
 }
 
+/* Whether the schema's row says "auto" is not asked: it is within all limits. */
+static void
+check_lanes(struct load *l, const struct conf_sa *sa, const struct origin *o)
+{
+	if (!sa->subspaces) {
+		if (sa->lanes > 1)
+			item_error(l, &sa->mark, o, "lanes",
+				   "subspaces: true, which the peer must know, or 1",
+				   "%u: without subspaces an SA is numbered by one worker",
+				   sa->lanes);
+		return;
+	}
+	if (sa->aead == NULL)
+		item_error(l, &sa->mark, o, "subspaces", "an aead, such as aes-gcm-128",
+			   "cipher and auth apart cannot have subspaces");
+	if (!sa->esn)
+		item_error(l, &sa->mark, o, "esn", "leave it out",
+			   "with subspaces a number has 64 bits, all of them on the wire");
+	if (sa->direction == CONF_OUT && sa->lanes > LANES_OUT_MAX)
+		item_error(l, &sa->mark, o, "lanes", "auto, or at most 1024", "%u lanes to send by",
+			   sa->lanes);
+	if (sa->oseq > LANE_SN_MAX)
+		item_error(l, &sa->mark, o, "oseq", "at most 281474976710655, of lane 0",
+			   "too large with subspaces");
+	if (sa->replay_top > LANE_SN_MAX)
+		item_error(l, &sa->mark, o, "replay_top", "at most 281474976710655, of lane 0",
+			   "too large with subspaces");
+}
+
 static void
 check_limit(struct load *l, const struct conf_sa *sa, const struct origin *o, const char *what,
 	    uint64_t soft, uint64_t hard)
@@ -142,6 +172,7 @@ check_sa(struct load *l, struct conf_sa *sa, struct origin *o)
 	if (!o->bad) {
 		warn_direction(l, sa, o);
 		check_numbers(l, sa, o);
+		check_lanes(l, sa, o);
 		check_outer(l, sa, o);
 	}
 	if ((!o->bad || sa->aead != NULL || sa->cipher != NULL) && check_suite(l, sa, o))

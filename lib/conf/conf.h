@@ -132,6 +132,10 @@ enum conf_layer {
 	CONF_LAYER_L3,
 	CONF_LAYER_L2
 };
+enum conf_lane_by {
+	CONF_LANE_BY_FLOW,
+	CONF_LANE_BY_CLASS
+};
 
 /* Numbers that stand for a word where a key takes either. */
 #define CONF_AUTO	     0		/* rx_queues, mbufs, lanes */
@@ -279,7 +283,8 @@ struct conf_sa {
 	uint8_t icv_len; /* 0: the algorithm's */
 	bool esn, implicit_iv;
 	bool subspaces, mss_clamp, esp_ping;
-	uint32_t lanes;
+	uint32_t lanes;	   /* CONF_AUTO; 1 without subspaces */
+	uint8_t lane_by;   /* enum conf_lane_by */
 	uint64_t dscp_set; /* bit n: class n; 0: all that come */
 	struct {
 		bool on;

@@ -12,8 +12,6 @@ const struct conf_gate conf_gates[] = {
 	{ BLOCK_SA, "mode", "beet", "tunnel or transport" },
 	{ BLOCK_SA, "mode", "iptfs", "tunnel or transport" },
 	{ BLOCK_SA, "inner", NULL, "leave it out" },
-	{ BLOCK_SA, "subspaces", NULL, "false" },
-	{ BLOCK_SA, "lanes", NULL, "1" },
 	{ BLOCK_ENCAP, "follow", NULL, "false" },
 	{ BLOCK_SA, "frag", "post", "pre or none" },
 	{ BLOCK_PMTU, "probe", NULL, "false" },

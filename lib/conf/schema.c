@@ -42,6 +42,7 @@ WORD_LIST(frags) = {
 WORD_LIST(labels) = { { "hash", CONF_FLOW_LABEL_HASH }, { "copy", CONF_FLOW_LABEL_COPY }, { 0 } };
 WORD_LIST(fallbacks) = { { "fallback", CONF_WORKER_FALLBACK }, { 0 } };
 WORD_LIST(ipcomps) = { { "deflate", CONF_IPCOMP_DEFLATE }, { 0 } };
+WORD_LIST(lane_bys) = { { "flow", CONF_LANE_BY_FLOW }, { "class", CONF_LANE_BY_CLASS }, { 0 } };
 WORD_LIST(layers) = { { "l3", CONF_LAYER_L3 }, { "l2", CONF_LAYER_L2 }, { 0 } };
 WORD_LIST(protocols) = { { "any", CONF_PROTOCOL_ANY },
 			 { "tcp", 6 },
@@ -203,8 +204,12 @@ const struct conf_key conf_keys[] = {
 	SA(NUMBER, KEY_IN, replay_window, "replay_window", "1024", 0, 65536, NULL, "packets", "Size of the anti-replay window, exact: 32 to 65536. 0: no anti-replay."),
 	SA(NUMBER, KEY_OUT, oseq, "oseq", "0", 0, UINT64_MAX, NULL, "", "The last sequence number already used."),
 	SA(NUMBER, KEY_IN, replay_top, "replay_top", "0", 0, UINT64_MAX, NULL, "", "The highest sequence number already accepted: all below count as seen."),
-	SA(BOOL, KEY_RENEW, subspaces, "subspaces", "false", 0, 0, NULL, "", "Wire format with a subspace id. AEAD only; both ends must agree."),
-	SA(NUMBER, KEY_RENEW, lanes, "lanes", "1", 1, WORKERS_MAX, autos, "lanes", "out: workers that send by it at once. in: the largest number accepted."),
+	SA(BOOL, KEY_RENEW, subspaces, "subspaces", "false", 0, 0, NULL, "",
+	   "A wire format of ESP in which each sequence number begins with a subspace id, so that several workers send by the SA at once and each id has an anti-replay window of its own. It is no standard, and patents may cover it: both ends must be told. AEAD only; a packet is 4 octets longer, or with implicit_iv 4 shorter than without either."),
+	SA(NUMBER, KEY_RENEW, lanes, "lanes", "1", 1, UINT16_MAX, autos, "lanes",
+	   "With subspaces, how many ids there are, from 0 on. out: at most 1024, each numbered by one worker; auto: one for each worker. in: the largest number accepted, at least what the peer sends by; auto: 64."),
+	SA(NUMBER, KEY_OUT, lane_by, "lane_by", "flow", NO_NUMBERS, lane_bys, "",
+	   "Which of its lanes a worker that has several sends a packet by: one for each flow, or one for each class selector, the upper three bits of the DSCP. A flow stays in order either way."),
 	SA_BLOCK(OPTION, 0, BUNDLE, bundle.on, "bundle", NULL, 0, 0, NULL, "", "RFC 9611: an SA of several that are alike, each for the packets of one worker. The SA belongs to that worker, in both directions."),
 	SA(MASK, 0, dscp_set, "dscp_set", NULL, 0, 63, NULL, "DSCP values", "out: the classes that this SA carries, of several that a policy names: the shortest list that has the packet's class wins, of two the first named; what none lists goes by the SA without a list. in: not asked."),
 	SA_BLOCK(OPTION, KEY_RENEW, ENCAP, encap.on, "encap", NULL, 0, 0, NULL, "", "NAT traversal: ESP inside UDP."),

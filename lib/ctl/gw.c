@@ -27,6 +27,7 @@
 #include "icmp/icmp.h"
 #include "mirror/mirror.h"
 #include "numbers/numbers.h"
+#include "replay/stock.h"
 #include "pipe/handoff.h"
 #include "pipe/loop.h"
 #include "pipe/stages.h"
@@ -177,6 +178,18 @@ gw_defer_free(void *ctx, void (*fn)(void *obj), void *obj)
 		GW_LOG(ERR, "no memory to free a table: it stays until the end\n");
 }
 
+static struct replay *
+window_make(void *ctx, uint32_t window)
+{
+	return numbers_window(ctx, window);
+}
+
+static void
+window_free(void *ctx, struct replay *window)
+{
+	numbers_window_free(ctx, window);
+}
+
 static int
 tables_init(struct gw *gw, struct err *err)
 {
@@ -199,6 +212,12 @@ tables_init(struct gw *gw, struct err *err)
 	if (rc == 0)
 		rc = numbers_create(&numbers, &gw->numbers, err);
 	if (rc == 0)
+		rc = stocks_create(gw->n_workers, rte_socket_id(),
+				   &(struct stock_source) { window_make, window_free, gw->numbers },
+				   &gw->stocks, err);
+	for (uint16_t i = 0; i < gw->n_workers && rc == 0; i++)
+		gw->workers[i]->stock = stocks_of(gw->stocks, i);
+	if (rc == 0)
 		rc = sad_create(&gw->sas, c->max_sas, rte_socket_id(), gw->qsbr, &gw->sad, err);
 	if (rc == 0)
 		rc = spd_create(&spd, &gw->spd, err);
@@ -210,6 +229,7 @@ tables_fini(struct gw *gw)
 {
 	spd_free(gw->spd);
 	sad_free(gw->sad);
+	stocks_free(gw->stocks);
 	numbers_free(gw->numbers);
 	sa_table_fini(&gw->sas);
 }

@@ -33,6 +33,7 @@ struct ports;
 struct unresolved_event;
 struct worker_counts;
 struct rte_mempool;
+struct stocks;
 
 /* What the command line says; it wins over the file. 0 = as the file says. */
 struct gw_options {
@@ -128,6 +129,7 @@ struct gw {
 	struct sad *sad;
 	struct sa_table sas;
 	struct numbers_reg *numbers;
+	struct stocks *stocks; /* of windows for subspaces */
 	struct view *view;
 	struct sa_book *sa_books;
 	struct policy_book *policy_books;

@@ -8,6 +8,7 @@
 #include "crypto/crypto.h"
 #include "ctl/log.h"
 #include "numbers/numbers.h"
+#include "replay/stock.h"
 #include "route/route.h"
 #include "sad/sad.h"
 #include "worker/mailbox.h"
@@ -153,6 +154,7 @@ params_fill(struct sa_params *p, const struct conf_sa *c)
 		.path_mtu = c->path_mtu,
 		.pad_to = c->tfc.pad_to,
 		.dummy_rate = c->tfc.dummy_rate,
+		.lane_by_class = c->lane_by == CONF_LANE_BY_CLASS,
 	};
 	p->src = c->src;
 	p->dst = c->dst;
@@ -353,11 +355,32 @@ ends_give(struct gw *gw, uint32_t index)
 		route_own_del(gw->route, &sa_cold(&gw->sas, index)->dst);
 }
 
+/* An inbound SA with subspaces may ask for windows. */
+static int
+stock_take_in(struct gw *gw, uint32_t index, struct err *err)
+{
+	const struct sa *sa = sa_at(&gw->sas, index);
+	uint32_t window;
+	int rc;
+
+	if ((sa->flags & (SA_INBOUND | SA_SUBSPACES)) != (SA_INBOUND | SA_SUBSPACES))
+		return 0;
+	window = replay_set_of(sa->windows)->window;
+	rc = stocks_want(gw->stocks, window, err);
+	if (rc == 0)
+		sa_cold(&gw->sas, index)->stocked = window + 1;
+	return rc;
+}
+
 /* The record and the hold on the numbers of an SA that is retired. */
 static void
 give_back(struct gw *gw, uint32_t index)
 {
-	numbers_release(gw->numbers, sa_cold(&gw->sas, index)->numbers, clock_now(&gw->clock));
+	const struct sa_cold *cold = sa_cold(&gw->sas, index);
+
+	if (cold->stocked != 0)
+		stocks_unwant(gw->stocks, cold->stocked - 1);
+	numbers_release(gw->numbers, cold->numbers, clock_now(&gw->clock));
 	sa_destroy(&gw->sas, index);
 }
 
@@ -416,7 +439,9 @@ sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin, 
 		numbers_release(gw->numbers, p.numbers, clock_now(&gw->clock));
 		return rc;
 	}
-	rc = ends_take(gw, *index, err);
+	rc = stock_take_in(gw, *index, err);
+	if (rc == 0)
+		rc = ends_take(gw, *index, err);
 	if (rc < 0) {
 		sa_retire(&gw->sas, *index);
 		give_back(gw, *index);

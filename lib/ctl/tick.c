@@ -12,14 +12,27 @@
 #include "ctl/sweep.h"
 #include "ctl/timers.h"
 #include "mirror/mirror.h"
+#include "replay/stock.h"
+#include "seq/seq.h"
 #include "spd/spd.h"
 #include "worker/mailbox.h"
+
+/* With subspaces an id, and the number in it. */
+static void
+number_text(char *text, size_t size, uint64_t seq, const struct sa *sa)
+{
+	if (sa == NULL || (sa->flags & SA_SUBSPACES) == 0)
+		snprintf(text, size, "number %" PRIu64, seq);
+	else
+		snprintf(text, size, "lane %u, number %" PRIu64,
+			 (unsigned int)(seq >> LANE_ID_SHIFT), seq & LANE_SN_MAX);
+}
 
 static void
 audit_log(const struct gw *gw, const struct audit_event *e)
 {
 	struct addr src = { .family = e->family }, dst = src;
-	char from[ADDR_TEXT_SIZE] = "?", to[ADDR_TEXT_SIZE] = "?", name[SA_NAME_MAX];
+	char from[ADDR_TEXT_SIZE] = "?", to[ADDR_TEXT_SIZE] = "?", name[SA_NAME_MAX], number[48];
 	const struct sa *sa = e->sa == SA_NONE ? NULL : sa_again(&gw->sas, e->sa, e->generation);
 
 	memcpy(src.octets, e->src, 16);
@@ -28,10 +41,9 @@ audit_log(const struct gw *gw, const struct audit_event *e)
 		addr_text(&src, from);
 		addr_text(&dst, to);
 	}
-	GW_LOG(NOTICE,
-	       "audit %s: SPI 0x%x, number %" PRIu64 ", %s to %s%s%s, worker %u, at %" PRIu64
-	       ".%03u s\n",
-	       drop_names[e->reason].name, rte_be_to_cpu_32(e->spi_be), e->seq, from, to,
+	number_text(number, sizeof(number), e->seq, sa);
+	GW_LOG(NOTICE, "audit %s: SPI 0x%x, %s, %s to %s%s%s, worker %u, at %" PRIu64 ".%03u s\n",
+	       drop_names[e->reason].name, rte_be_to_cpu_32(e->spi_be), number, from, to,
 	       sa != NULL ? ", SA " : "", sa != NULL ? sa_name(sa_cold(&gw->sas, e->sa), name) : "",
 	       e->worker, e->now / NS_PER_SECOND, (unsigned int)(e->now / 1000000 % 1000));
 }
@@ -94,6 +106,7 @@ gw_tick(struct gw *gw)
 		GW_LOG(WARNING, "policies: %s\n", err.text);
 	timers_dummies(gw, now);
 	sweep_tick(gw, now);
+	stocks_fill(gw->stocks);
 	if (gw->running && now / NS_PER_SECOND != gw->last_watch) {
 		gw->last_watch = now / NS_PER_SECOND;
 		ports_watch(gw);

@@ -7,22 +7,24 @@
 
 #include "crypto/crypto.h"
 #include "esp/esp.h"
+#include "esp/lane.h"
 #include "esp/plain.h"
 #include "replay/replay.h"
 #include "sa/sa.h"
+#include "wire/subspace.h"
 #include "worker/mbufs.h"
 #include "worker/worker.h"
 
 #define TRAILER 2 /* pad length, next header */
 
-static enum drop_reason
-lengths_check(const struct sa *sa, const struct rte_mbuf *m, struct pkt *p)
+static __rte_always_inline enum drop_reason
+lengths_check(const struct sa *sa, const struct rte_mbuf *m, struct pkt *p,
+	      enum drop_reason too_short)
 {
-	int text = (int)m->pkt_len - p->esp_off - (int)sizeof(struct rte_esp_hdr) -
-		   sa->suite.iv_len - sa->suite.icv_len;
+	int text = (int)m->pkt_len - p->esp_off - sa->esp_size - sa->suite.icv_len;
 
 	if (unlikely(text < TRAILER))
-		return DROP_ESP_SHORT;
+		return too_short;
 	/* Counter modes too: RFC 4303 section 2.4 ends the trailer on a boundary of 4. */
 	if (unlikely((text & (sa->suite.align - 1)) != 0))
 		return DROP_ESP_LENGTH;
@@ -49,12 +51,12 @@ op_fill(struct worker *w, struct rte_mbuf *m, const struct pkt *p, const struct 
 	struct crypto_op *op, uint16_t at)
 {
 	const uint8_t *esp = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->esp_off);
-	uint16_t text_off = p->esp_off + sizeof(struct rte_esp_hdr) + sa->suite.iv_len;
+	uint16_t text_off = p->esp_off + sa->esp_size;
 	uint8_t salt_len = algs[sa->suite.cipher].salt_len;
 	uint64_t seq_be = rte_cpu_to_be_64(p->seq);
 
 	memcpy(op->aad, esp, 8);
-	if (sa->suite.esn)
+	if (sa->suite.esn) /* with subspaces, too */
 		memcpy(op->aad + 4, &seq_be, 8);
 	memcpy(op->nonce, sa->salt, 4);
 	if (sa->suite.implicit_iv)
@@ -63,7 +65,7 @@ op_fill(struct worker *w, struct rte_mbuf *m, const struct pkt *p, const struct 
 	else if (unlikely((sa->flags & SA_CBC) != 0))
 		memcpy(op->nonce, esp + sizeof(struct rte_esp_hdr), 16);
 	else if (likely(sa->suite.iv_len != 0))
-		memcpy(op->nonce + salt_len, esp + sizeof(struct rte_esp_hdr), 8);
+		memcpy(op->nonce + salt_len, esp + sa->esp_size - 8, 8);
 	op->session = sa_session(sa);
 	op->engine = sa->engine;
 	op->text_len = p->text_len;
@@ -76,16 +78,67 @@ op_fill(struct worker *w, struct rte_mbuf *m, const struct pkt *p, const struct 
 	op->tag = op->text + p->text_len;
 }
 
-/* SA_PLAIN in one segment: the same as the general way, without its questions. */
+/* SA_PLAIN in one segment: the same as the general way, without its questions. With subspaces the
+ * octets before the text are the number, as IV or as what it is.
+ */
 static __rte_always_inline void
 op_fill_plain(struct rte_mbuf *m, const struct pkt *p, const struct sa *sa, struct crypto_op *op)
 {
-	uint8_t *text =
-		rte_pktmbuf_mtod_offset(m, uint8_t *, p->esp_off + sizeof(struct rte_esp_hdr) + 8);
+	uint8_t *text = rte_pktmbuf_mtod_offset(m, uint8_t *, p->esp_off + sa->esp_size);
 	uint64_t iv;
 
 	memcpy(&iv, text - sizeof(iv), sizeof(iv));
 	plain_op_fill(op, sa, rte_cpu_to_be_64(p->seq), iv, text, p->text_len);
+}
+
+static __rte_always_inline enum drop_reason
+number_check(const struct sa *sa, const struct rte_mbuf *m, struct pkt *p)
+{
+	enum drop_reason why = lengths_check(sa, m, p, DROP_ESP_SHORT);
+
+	/* Behind the length check: the number's octets and the IV are there, and classify made them
+	 * lie in the first segment.
+	 */
+	if (likely(why == DROP_NONE)) {
+		const struct rte_esp_hdr *esp =
+			rte_pktmbuf_mtod_offset(m, const struct rte_esp_hdr *, p->esp_off);
+
+		why = replay_check(sa->window, rte_be_to_cpu_32(esp->seq), &p->seq);
+		replay_prefetch(sa->window, p->seq);
+	}
+	return why;
+}
+
+/* The same with subspaces: by the lane's owner, unless the id is none. Until a first packet of an
+ * id is authentic there is no window to ask, and none is made for what only says so.
+ */
+static __rte_always_inline enum drop_reason
+subspace_check(const struct sa *sa, const struct rte_mbuf *m, struct pkt *p)
+{
+	const uint8_t *esp = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->esp_off);
+	enum drop_reason why = lengths_check(sa, m, p, DROP_SUB_SHORT);
+	const struct replay *window;
+	uint64_t number_be;
+
+	if (unlikely(why != DROP_NONE))
+		return why;
+	number_be = wire_subspace_be(esp);
+	p->seq = rte_be_to_cpu_64(number_be);
+	p->lane = wire_subspace_id(p->seq);
+	if (unlikely(p->lane >= sa->lanes))
+		return DROP_SUBSPACE_UNKNOWN;
+	window = sa->windows[p->lane];
+	if (likely(window != NULL)) {
+		why = replay_check_whole(window, p->seq);
+		replay_prefetch(window, p->seq);
+	} else if ((p->seq & WIRE_SUBSPACE_NUMBER) == 0) {
+		why = DROP_REPLAY_ZERO;
+	}
+	/* Without an IV these are the number's own octets. */
+	if (likely(why == DROP_NONE) &&
+	    unlikely(wire_load64(esp + sa->esp_size - sizeof(number_be)) != number_be))
+		why = DROP_SUB_IV_MISMATCH;
+	return why;
 }
 
 uint16_t
@@ -98,18 +151,10 @@ replay_check_stage(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		struct rte_mbuf *m = pkts[i];
 		struct pkt *p = pkt_of(m);
 		const struct sa *sa = p->hot;
-		enum drop_reason why = lengths_check(sa, m, p);
+		enum drop_reason why = likely((sa->flags & SA_SUBSPACES) == 0) ?
+					       number_check(sa, m, p) :
+					       subspace_check(sa, m, p);
 
-		/* Behind the length check: the number's octets and the IV are there, and classify
-		 * made them lie in the first segment.
-		 */
-		if (likely(why == DROP_NONE)) {
-			const struct rte_esp_hdr *esp =
-				rte_pktmbuf_mtod_offset(m, const struct rte_esp_hdr *, p->esp_off);
-
-			why = replay_check(sa->window, rte_be_to_cpu_32(esp->seq), &p->seq);
-			replay_prefetch(sa->window, p->seq);
-		}
 		if (unlikely(why != DROP_NONE)) {
 			drop(w, m, why);
 			continue;
@@ -130,6 +175,18 @@ crypto_decrypt(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	return n;
 }
 
+/* With subspaces, after the ICV held: an id that was not heard of before gets its window now. */
+static __rte_always_inline enum drop_reason
+subspace_accept(struct worker *w, const struct pkt *p, struct replay **window)
+{
+	const struct sa *sa = p->hot;
+
+	*window = sa->windows[p->lane];
+	if (unlikely(*window == NULL))
+		*window = window_open(w, sa, p->lane);
+	return likely(*window != NULL) ? replay_accept(*window, p->seq) : DROP_SUB_NOMEM;
+}
+
 uint16_t
 replay_accept_stage(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -139,12 +196,17 @@ replay_accept_stage(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		const struct pkt *p = pkt_of(m);
+		struct replay *window = p->hot->window;
 		enum drop_reason why = DROP_ICV_FAIL;
 
-		if (likely(ops[i].ok))
-			why = replay_accept(p->hot->window, p->seq);
+		if (likely(ops[i].ok)) {
+			if (likely((p->hot->flags & SA_SUBSPACES) == 0))
+				why = replay_accept(window, p->seq);
+			else
+				why = subspace_accept(w, p, &window);
+		}
 		if (unlikely(why == DROP_SEQ_WAIT))
-			why = window_wait(w, p, p->hot->window);
+			why = window_wait(w, p, window);
 		if (unlikely(why != DROP_NONE)) {
 			drop(w, m, why);
 			continue;

@@ -15,6 +15,7 @@
 #include "esp/plain.h"
 #include "esp/transport.h"
 #include "sa/sa.h"
+#include "wire/subspace.h"
 #include "worker/mbufs.h"
 #include "worker/worker.h"
 
@@ -78,7 +79,7 @@ shape_of(const struct sa *sa, const struct rte_mbuf *m, const struct pkt *p, str
 		s->outer = udp;
 		carried -= s->split;
 	}
-	s->head = s->outer + sizeof(struct rte_esp_hdr) + sa->suite.iv_len;
+	s->head = s->outer + sa->esp_size;
 	s->text = RTE_ALIGN_CEIL(carried + s->grow + TRAILER, sa->suite.align);
 	s->pad = s->text - carried - s->grow - TRAILER;
 }
@@ -105,12 +106,14 @@ trailer_write(uint8_t *at, const struct shape *s)
 static void
 op_fill(struct crypto_op *op, const struct sa *sa, const struct pkt *p, uint8_t *esp)
 {
-	struct rte_esp_hdr *hdr = (struct rte_esp_hdr *)esp;
 	uint64_t seq_be = rte_cpu_to_be_64(p->seq);
 	uint32_t low_be = seq_be >> 32;
 
-	hdr->spi = sa->spi_be;
-	hdr->seq = low_be;
+	memcpy(esp, &sa->spi_be, 4);
+	if ((sa->flags & SA_SUBSPACES) != 0)
+		memcpy(esp + 4, &seq_be, 8);
+	else
+		memcpy(esp + 4, &low_be, 4);
 	memcpy(op->aad, &sa->spi_be, 4);
 	if (sa->suite.esn)
 		memcpy(op->aad + 4, &seq_be, 8);
@@ -128,7 +131,7 @@ op_fill(struct crypto_op *op, const struct sa *sa, const struct pkt *p, uint8_t 
 		memcpy(op->nonce, sa->salt, 4);
 		memcpy(op->nonce + salt_len, &seq_be, 8);
 		if (sa->suite.iv_len != 0)
-			memcpy(hdr + 1, &seq_be, 8);
+			memcpy(esp + sa->esp_size - 8, &seq_be, 8);
 	}
 	op->session = sa_session(sa);
 	op->engine = sa->engine;
@@ -278,24 +281,42 @@ plain_trailer_write(uint8_t *end, uint16_t len, uint8_t next_header)
 	return len + pad + TRAILER;
 }
 
+/* The headers of the two straight ways. With subspaces the octets before the text are the number
+ * in either case: as IV, or where there is none on the wire as what it is.
+ */
+static __rte_always_inline void
+plain_header_write(const struct sa *sa, uint8_t *text, uint64_t seq_be, bool subspaces)
+{
+	/* SPI, low half; IV */
+	uint64_t words[2] = { sa->spi_be | (seq_be & UINT64_C(0xffffffff00000000)), seq_be };
+	uint8_t *esp = text - sa->esp_size;
+
+	if (subspaces) {
+		memcpy(esp, &sa->spi_be, 4);
+		memcpy(esp + 4, &seq_be, 8);
+		memcpy(text - 8, &seq_be, 8);
+	} else {
+		memcpy(text - sizeof(words), words, sizeof(words));
+	}
+}
+
 /* SA_PLAIN in one segment with room around it: the same as the general way, without its questions.
  */
 static __rte_always_inline void
 encap_plain(struct worker *w, struct rte_mbuf *m, struct pkt *p, const struct sa *sa,
-	    struct crypto_op *op)
+	    struct crypto_op *op, bool subspaces)
 {
 	uint8_t *text = rte_pktmbuf_mtod(m, uint8_t *);
 	uint64_t seq_be = rte_cpu_to_be_64(p->seq);
-	uint16_t outer = tunnel_out_size(&sa->out), head = outer + sizeof(struct rte_esp_hdr) + 8;
+	uint16_t outer = tunnel_out_size(&sa->out);
+	uint16_t head = outer + (subspaces ? sa->esp_size : sizeof(struct rte_esp_hdr) + 8);
 	uint16_t text_len =
 		plain_trailer_write(text + m->data_len, m->data_len,
 				    (p->flags & PKT_V6) != 0 ? IPPROTO_IPV6 : IPPROTO_IPIP);
 	uint32_t total = head + text_len + sa->suite.icv_len;
-	/* SPI, low half; IV */
-	uint64_t words[2] = { sa->spi_be | (seq_be & UINT64_C(0xffffffff00000000)), seq_be };
 
 	outer_write(w, sa, p, text - head, text, total);
-	memcpy(text - sizeof(words), words, sizeof(words));
+	plain_header_write(sa, text, seq_be, subspaces);
 	plain_op_fill(op, sa, seq_be, seq_be, text, text_len);
 	p->esp_off = outer;
 	m->data_off -= head;
@@ -314,7 +335,10 @@ encap_one(struct worker *w, struct rte_mbuf **mp, struct crypto_op *op)
 		     rte_pktmbuf_tailroom(m) < 3 + TRAILER + ALG_ICV_MAX ||
 		     m->data_off < PLAIN_HEADROOM))
 		return encap_other(w, mp, op);
-	encap_plain(w, m, p, sa, op);
+	if (unlikely((sa->flags & SA_SUBSPACES) != 0))
+		encap_plain(w, m, p, sa, op, true);
+	else
+		encap_plain(w, m, p, sa, op, false);
 	return DROP_NONE;
 }
 

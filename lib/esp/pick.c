@@ -1,5 +1,6 @@
 #include "esp/esp.h"
 #include "esp/esp_stage.h"
+#include "esp/lane.h"
 
 #include <rte_prefetch.h>
 
@@ -103,6 +104,9 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		rte_prefetch0(sa[i]->lane);
 		p->next_hop = __atomic_load_n(&sa[i]->next_hop, __ATOMIC_RELAXED);
 		p->hot = sa[i];
+		p->lane = 0;
+		if (unlikely((sa[i]->flags & SA_SUBSPACES) != 0))
+			p->lane = lane_pick(w, sa[i], m);
 		if (unlikely(m->pkt_len > __atomic_load_n(&sa[i]->mtu, __ATOMIC_RELAXED))) {
 			too_big(w, m, sa[i]);
 			continue;
@@ -118,6 +122,7 @@ lane_low(struct worker *w, const struct pkt *p)
 {
 	const struct worker_event e = { .lane = {
 						.kind = EVENT_LANE_LOW,
+						.lane = p->lane,
 						.sa = p->sa,
 						.generation = p->generation,
 					} };
@@ -151,9 +156,10 @@ life_count_out(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		struct rte_mbuf *m = pkts[i];
 		struct pkt *p = pkt_of(m);
 		const struct sa *sa = p->hot;
+		struct lane *lane = &sa->lane[p->lane];
 
-		if (unlikely(is_expired(sa) || !lane_take(sa->lane, m->pkt_len, &p->seq))) {
-			enum drop_reason why = out_stopped(w, p, sa->lane, m->pkt_len);
+		if (unlikely(is_expired(sa) || !lane_take(lane, m->pkt_len, &p->seq))) {
+			enum drop_reason why = out_stopped(w, p, lane, m->pkt_len);
 
 			if (why != DROP_NONE) {
 				drop(w, m, why);
@@ -173,8 +179,10 @@ life_count_in(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		const struct sa *sa = pkt_of(m)->hot;
-		enum drop_reason why =
-			is_expired(sa) ? DROP_EXPIRED : replay_count(sa->window, m->pkt_len);
+		enum drop_reason why = DROP_EXPIRED;
+
+		if (likely(!is_expired(sa)))
+			why = replay_count(lane_window(sa, pkt_of(m)), m->pkt_len);
 
 		if (unlikely(why != DROP_NONE)) {
 			drop(w, m, why);

@@ -173,7 +173,7 @@ short_pad_is_right(const uint8_t *trailer, uint8_t pad)
 static __rte_always_inline bool
 strip_plain(struct rte_mbuf *m, struct pkt *p, const struct sa *sa)
 {
-	uint16_t head = p->esp_off + sizeof(struct rte_esp_hdr) + 8;
+	uint16_t head = p->esp_off + sa->esp_size;
 	uint8_t *inner = rte_pktmbuf_mtod_offset(m, uint8_t *, head);
 	const uint8_t *trailer = inner + p->text_len - TRAILER;
 	uint8_t pad = trailer[0], outer_tos = p->tos;
@@ -207,7 +207,7 @@ static __rte_noinline enum drop_reason
 strip_one(struct rte_mbuf *m, struct pkt *p)
 {
 	const struct sa *sa = p->hot;
-	uint16_t head = p->esp_off + sizeof(struct rte_esp_hdr) + sa->suite.iv_len;
+	uint16_t head = p->esp_off + sa->esp_size;
 	bool tunnel = (sa->flags & SA_TRANSPORT) == 0;
 	enum drop_reason why = trailer_strip(m, p, sa);
 

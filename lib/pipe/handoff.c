@@ -10,6 +10,7 @@
 #include "hold/hold.h"
 #include "pipe/pipe.h"
 #include "sa/sa.h"
+#include "wire/subspace.h"
 
 /* What may still come for one ring once a burst was begun with. Out: the burst, and all that waited
  * for its SA. */
@@ -103,11 +104,32 @@ handoff_held(struct worker *const *workers, uint16_t n)
 	return held;
 }
 
+/* With subspaces. In: the owner of the window that the packet's id names; what names none is
+ * dropped where it is.
+ */
+static __rte_noinline uint8_t
+lane_owner(const struct worker *w, const struct rte_mbuf *m, struct pkt *p, enum handoff_way way)
+{
+	const struct sa *sa = p->hot;
+	const uint8_t *esp = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->esp_off);
+
+	if (way == HANDOFF_WAY_IN) {
+		if (m->pkt_len < p->esp_off + (uint32_t)WIRE_SUBSPACE_HEADER)
+			return (uint8_t)w->index;
+		p->lane = wire_subspace_id(rte_be_to_cpu_64(wire_subspace_be(esp)));
+		if (p->lane >= sa->lanes)
+			return (uint8_t)w->index;
+	}
+	return (uint8_t)sa_lane_owner(sa, p->lane, w->n_workers);
+}
+
 /* The worker that is to have the packet. */
 static inline uint8_t
-owner_of(const struct pkt *p)
+owner_of(const struct worker *w, const struct rte_mbuf *m, struct pkt *p, enum handoff_way way)
 {
-	return p->hot->owner;
+	if (likely((p->hot->flags & SA_SUBSPACES) == 0))
+		return p->hot->owner;
+	return lane_owner(w, m, p, way);
 }
 
 static void
@@ -177,7 +199,7 @@ hand_over(struct worker *w, struct rte_mbuf **pkts, uint16_t n, enum handoff_way
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		struct pkt *p = pkt_of(m);
-		uint8_t owner = owner_of(p);
+		uint8_t owner = owner_of(w, m, p, way);
 
 		if (owner == w->index) {
 			pkts[kept++] = m;
@@ -244,7 +266,7 @@ resume(struct worker *w, struct rte_mbuf *m, enum handoff_way way)
 		p->next_hop = __atomic_load_n(&p->hot->next_hop, __ATOMIC_RELAXED);
 	}
 	/* The owner changed meanwhile: round again. */
-	if (unlikely(owner_of(p) != w->index)) {
+	if (unlikely(owner_of(w, m, p, way) != w->index)) {
 		pipe_push(w, way == HANDOFF_WAY_IN ? STAGE_HANDOFF_IN : STAGE_HANDOFF_OUT, m);
 		return false;
 	}

@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include <rte_byteorder.h>
+#include <rte_esp.h>
 #include <rte_malloc.h>
 
 #include "numbers/numbers.h"
+#include "wire/subspace.h"
 
 int
 sa_table_init(struct sa_table *t, uint32_t max_sas, int socket, struct err *err)
@@ -46,6 +48,8 @@ sa_mtu(const struct sa *sa, uint16_t outer_mtu)
 {
 	bool v6 = (sa->flags & SA_V6) != 0, udp = (sa->flags & SA_UDP) != 0;
 
+	if ((sa->flags & SA_SUBSPACES) != 0)
+		outer_mtu -= RTE_MIN(outer_mtu, (uint16_t)WIRE_SUBSPACE_EXTRA);
 	if ((sa->flags & SA_TRANSPORT) != 0)
 		return tunnel_transport_mtu(&sa->suite, v6 ? 40 : 20, udp, outer_mtu);
 	return tunnel_mtu(&sa->suite, v6, udp, outer_mtu);
@@ -90,7 +94,8 @@ static bool
 is_plain(const struct sa_params *p)
 {
 	return !p->transport && !is_tfc(p) && algs[p->suite.cipher].salt_len == 4 &&
-	       p->suite.iv_len == 8 && p->suite.align == 4;
+	       (p->suite.iv_len == 8 || (p->subspaces && p->suite.iv_len == 0)) &&
+	       p->suite.align == 4;
 }
 
 static uint16_t
@@ -99,7 +104,8 @@ flags_of(const struct sa_params *p)
 	return (p->inbound ? SA_INBOUND : 0) | (p->transport ? SA_TRANSPORT : 0) |
 	       (p->dst.family == 6 ? SA_V6 : 0) | (p->udp ? SA_UDP : 0) | (p->ecn ? SA_ECN : 0) |
 	       (algs[p->suite.cipher].iv_len == 16 ? SA_CBC : 0) | (is_tfc(p) ? SA_TFC : 0) |
-	       (is_plain(p) ? SA_PLAIN : 0) | (p->subspaces ? SA_SUBSPACES : 0);
+	       (is_plain(p) ? SA_PLAIN : 0) | (p->subspaces ? SA_SUBSPACES : 0) |
+	       (p->lane_by_class ? SA_LANE_BY_CLASS : 0);
 }
 
 static void
@@ -114,6 +120,8 @@ hot_fill(struct sa *sa, const struct sa_params *p, uint32_t generation)
 		.flags = flags_of(p),
 		.owner = p->owner,
 		.engine = p->engine,
+		.esp_size = sizeof(struct rte_esp_hdr) + p->suite.iv_len +
+			    (p->subspaces ? WIRE_SUBSPACE_EXTRA : 0),
 	};
 	memcpy(sa->salt, p->salt, algs[p->suite.cipher].salt_len);
 }

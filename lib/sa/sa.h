@@ -36,10 +36,11 @@ enum sa_flag {
 	SA_ECN = 1 << 4, /* RFC 6040 normal mode; else the outer ECN is ignored */
 	SA_CBC = 1 << 5, /* the engine makes the IV */
 	SA_TFC = 1 << 6, /* traffic flow confidentiality: pad_to, or dummies go by it */
-	/* For the straight ways of lib/esp. Tunnel, salt of 4, IV of 8 on the wire, alignment of 4,
-	 * no TFC: GCM, ChaCha20, GMAC, CTR as most use them. */
+	/* For the straight ways of lib/esp. Tunnel, salt of 4, IV of 8 on the wire (with subspaces,
+	 * none is fine too), alignment of 4, no TFC: GCM, ChaCha20, GMAC, CTR as most use them. */
 	SA_PLAIN = 1 << 7,
-	SA_SUBSPACES = 1 << 8, /* a lane id on the wire, and `lanes` lanes or windows */
+	SA_SUBSPACES = 1 << 8,	   /* a lane id on the wire, and `lanes` lanes or windows */
+	SA_LANE_BY_CLASS = 1 << 9, /* out: lanes of one worker are of classes, else of flows */
 };
 
 /* Why an SA takes no more packets: written by control, read by workers. */
@@ -74,7 +75,7 @@ struct sa {
 	uint8_t owner;	   /* index of the worker that numbers, checks and counts: of lane 0 */
 	uint8_t state;	   /* enum sa_state */
 	uint8_t engine;	   /* index in the crypto worker's list */
-	uint8_t spare;
+	uint8_t esp_size;  /* octets from the SPI to the text */
 	/* Both begin with what nearly every packet needs, so that most do not touch the second
 	 * line: inbound ones, and outbound ones of IPv4.
 	 */
@@ -138,7 +139,7 @@ struct sa_params {
 	uint8_t owner;
 	uint8_t engine;
 	struct numbers *numbers; /* taken over: one user more, ended by sa_destroy's caller */
-	bool subspaces;
+	bool subspaces, lane_by_class;
 	uint16_t lanes; /* 1 without subspaces */
 	union {		/* of the numbers */
 		struct lane *lane;
@@ -159,6 +160,7 @@ struct sa_cold {
 	uint64_t created; /* ns */
 	uint32_t keepalive_ms, dummy_rate;
 	uint32_t first_used_s; /* when control's look first found packets; 0 = never */
+	uint32_t stocked;      /* in, subspaces: W of the windows kept ready for it, and 1 */
 	uint16_t path_mtu;
 	uint16_t told; /* which limits were announced: one bit per limit */
 	bool ended;    /* on its way out: nothing is due any more */

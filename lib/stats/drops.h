@@ -28,7 +28,10 @@
 	X(REPLAY_ZERO, "replay_zero", "sequence number zero, which is never sent")                 \
 	X(REPLAY_OLD, "replay_old", "left of the anti-replay window")                              \
 	X(REPLAY_DUP, "replay_dup", "a sequence number seen before")                               \
+	X(SUB_SHORT, "sub_short", "shorter than a packet of its SA with subspaces can be")         \
 	X(SUBSPACE_UNKNOWN, "subspace_unknown", "a subspace id the SA does not take")              \
+	X(SUB_IV_MISMATCH, "sub_iv_mismatch", "subspaces, and the IV is not the sequence number")  \
+	X(SUB_NOMEM, "sub_nomem", "no anti-replay window at hand for a new subspace")              \
 	X(ICV_FAIL, "icv_fail", "the integrity check failed")                                      \
 	X(CRYPTO_FAIL, "crypto_fail", "the engine could not encipher the packet")                  \
 	X(ESP_PADDING, "esp_padding", "pad length beyond the packet, or padding not 1, 2, 3 …")    \

@@ -62,9 +62,10 @@ struct pkt {
 	uint8_t next_header;  /* of the ESP trailer */
 	uint16_t udp_src_be;  /* of an encapsulated packet */
 	uint16_t udp_dst_be;
+	uint16_t lane;	/* of an SA with subspaces: the id; else 0 (out) or anything (in) */
 	bool from_host; /* sent by our own host through a mirror: the header of its frame lies
 			   before the data until it enters an SA */
-	uint8_t spare[3];
+	uint8_t spare;
 	struct sa *hot; /* the SA, from the stage that looked it up to the end of the burst; never
 			   across a wait */
 } __rte_aligned(RTE_CACHE_LINE_SIZE);

@@ -42,6 +42,7 @@ struct sa_table;
 struct sad;
 struct spd;
 struct spd_worker;
+struct window_stock;
 
 /* What control publishes: one generation of everything that a packet is judged by. A worker takes
  * it once per loop, so a burst ends with the view it began with.
@@ -97,10 +98,11 @@ struct worker {
 	struct spd_worker *spd;
 	struct sparse *sparse;
 	struct mailbox *mailbox;
-	struct rte_rcu_qsbr *qsbr; /* thread id = index */
-	uint64_t patience;	   /* ns that it waits for other workers: see worker_holds_back() */
-	uint16_t burst;		   /* at most BURST_MAX; changed by control's mail */
-	bool sleepy;		   /* gateway.idle: sleep; likewise */
+	const struct window_stock *stock; /* windows for subspaces that begin; NULL: none */
+	struct rte_rcu_qsbr *qsbr;	  /* thread id = index */
+	uint64_t patience; /* ns that it waits for other workers: see worker_holds_back() */
+	uint16_t burst;	   /* at most BURST_MAX; changed by control's mail */
+	bool sleepy;	   /* gateway.idle: sleep; likewise */
 	uint16_t n_sources;
 	struct source sources[SOURCES_MAX];
 

@@ -47,6 +47,11 @@ AUTHS = {
 }
 
 
+def xsn(lane, number):
+    """The 64-bit number of a subspace's number."""
+    return lane << 48 | number
+
+
 class BadIcv(Exception):
     """The integrity check value does not hold."""
 
@@ -83,14 +88,23 @@ def cmac(key, text):
 class Esp:
     """One direction of one SA: seals and opens ESP packets (from the SPI to the ICV)."""
 
-    def __init__(self, spi, cipher, key, auth=None, auth_key=b"", esn=True, icv=None, implicit_iv=False):
-        self.spi, self.esn, self.implicit_iv = spi, esn, implicit_iv
+    def __init__(self, spi, cipher, key, auth=None, auth_key=b"", esn=True, icv=None, implicit_iv=False,
+                 subspaces=False):
+        self.spi, self.esn, self.implicit_iv, self.subspaces = spi, esn, implicit_iv, subspaces
         self.cipher, self.auth = CIPHERS[cipher], AUTHS[auth] if auth else None
         assert len(key) == self.cipher.key + self.cipher.salt, cipher
         assert self.auth is None or len(auth_key) == self.auth.key, auth
         self.key, self.salt, self.auth_key = key[:self.cipher.key], key[self.cipher.key:], auth_key
         self.icv_len = icv or (self.auth.icv if self.auth else self.cipher.icv)
         self.iv_len = 0 if implicit_iv else self.cipher.iv
+        self.head = 12 if subspaces else 8
+        assert not subspaces or (self.cipher.kind in AEAD_KINDS and esn), "subspaces: AEAD and 64 bits"
+
+    def header(self, seq, seq_low=None):
+        """SPI and number; with subspaces all of it, its upper 16 bits being the id."""
+        if self.subspaces:
+            return struct.pack("!IQ", self.spi, seq)
+        return struct.pack("!II", self.spi, seq & 0xffffffff if seq_low is None else seq_low)
 
     def padding(self, length):
         """1, 2, 3 … so that it and the two trailer octets fill up to the alignment."""
@@ -149,7 +163,7 @@ class Esp:
         padding = self.padding(len(payload)) if padding is None else padding
         pad_len = len(padding) if pad_len is None else pad_len
         iv = b"" if self.implicit_iv else (self.default_iv(seq)[:self.iv_len] if iv is None else iv)
-        header = struct.pack("!II", self.spi, seq & 0xffffffff if seq_low is None else seq_low)
+        header = self.header(seq, seq_low)
         sealed, icv = self.encrypt(seq, header, iv, payload + padding + bytes([pad_len, next_header]))
         return header + iv + sealed + icv
 
@@ -165,11 +179,12 @@ class Esp:
         """(payload with any TFC padding, next header, 64-bit number, IV as on the wire); BadIcv if forged."""
         spi, low = struct.unpack("!II", packet[:8])
         assert spi == self.spi, f"SPI {spi:#x}, not {self.spi:#x}"
-        seq = seq_high << 32 | low
-        iv, icv = packet[8:8 + self.iv_len], packet[len(packet) - self.icv_len:]
-        sealed = packet[8 + self.iv_len:len(packet) - self.icv_len]
+        seq = struct.unpack("!Q", packet[4:12])[0] if self.subspaces else seq_high << 32 | low
+        iv, icv = packet[self.head:self.head + self.iv_len], packet[len(packet) - self.icv_len:]
+        assert not self.subspaces or iv in (b"", packet[4:12]), f"IV {iv.hex()} is not the number {seq:#x}"
+        sealed = packet[self.head + self.iv_len:len(packet) - self.icv_len]
         assert len(sealed) % self.cipher.align == 0, f"{len(sealed)} octets are not aligned to {self.cipher.align}"
-        text, tag = self.decrypt(seq, packet[:8], iv, sealed)
+        text, tag = self.decrypt(seq, packet[:self.head], iv, sealed)
         if tag != icv:
             raise BadIcv(f"SPI {spi:#x} number {seq}")
         pad_len, next_header = text[-2], text[-1]
@@ -180,4 +195,4 @@ class Esp:
 
     def length(self, payload):
         """What a minimal ESP packet with that many octets of payload must measure."""
-        return 8 + self.iv_len + payload + len(self.padding(payload)) + 2 + self.icv_len
+        return self.head + self.iv_len + payload + len(self.padding(payload)) + 2 + self.icv_len

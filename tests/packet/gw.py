@@ -128,11 +128,13 @@ class Tunnel:
     """
 
     def __init__(self, n, aead="aes-gcm-128", cipher=None, auth=None, outer=4, esn=True, icv=None,
-                 implicit_iv=False, mode="tunnel", encap=None, out=None, into=None, selectors=True, **options):
+                 implicit_iv=False, mode="tunnel", encap=None, out=None, into=None, selectors=True, lanes=None, **options):
         self.n, self.name, self.outer, self.mode, self.encap = n, f"t{n}", outer, mode, encap
         self.local, self.remote = BLACK[outer], PEER[outer]
         self.suite = {"cipher": cipher, "auth": auth} if cipher else {"aead": aead}
         self.choices = {"esn": esn, **({"icv": icv} if icv else {}), **({"implicit_iv": True} if implicit_iv else {})}
+        if lanes:
+            self.choices.update(subspaces=True, lanes=lanes)
         self.options, self.own = options, {"out": out or {}, "in": into or {}}
         self.selectors = selectors
         self.spi = {"out": 0x10000 + n, "in": 0x20000 + n}
@@ -142,7 +144,7 @@ class Tunnel:
             key = key_of(f"{self.name} {way} cipher", CIPHERS[name].key + CIPHERS[name].salt)
             auth_key = key_of(f"{self.name} {way} auth", AUTHS[auth].key) if auth else b""
             self.keys[way] = (key, auth_key)
-            self.esp[way] = Esp(self.spi[way], name, key, auth, auth_key, esn, icv, implicit_iv)
+            self.esp[way] = Esp(self.spi[way], name, key, auth, auth_key, esn, icv, implicit_iv, bool(lanes))
 
     def nets(self, side):
         return [net(4, side, self.n), net(6, side, self.n)]

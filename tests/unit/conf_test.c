@@ -180,13 +180,21 @@ static const struct {
 	  "3:45: ports[1].mirror: ", "t is that of a" },
 	{ "a mirror that is a port", "ports:\n  - {name: a, device: x, side: red, mirror: {device: \"y,z=1\"}}\n  - {name: b, device: y, side: red}\n",
 	  "2:45: ports[0].mirror: ", "y is that of b" },
+	/* subspaces */
+	{ "lanes without subspaces", SA("lanes: 4"), "6:13: sas[0].lanes: ", "4: without subspaces an SA is numbered by one worker: subspaces: true" },
+	{ "subspaces without an AEAD", TOP "sas:\n  - {name: a, direction: out, spi: 256, src: 192.0.2.1, dst: 198.51.100.1, cipher: aes-cbc-128,\n     "
+		"key: \"hex:00112233445566778899aabbccddeeff\", auth: hmac-sha1-96, auth_key: \"hex:00112233445566778899aabbccddeeff00112233\", subspaces: true}\n",
+	  "6:140: sas[0].subspaces: ", "cannot have subspaces: an aead, such as aes-gcm-128" },
+	{ "subspaces with half a number", SA("subspaces: true, esn: false"), "6:28: sas[0].esn: ", "a number has 64 bits, all of them on the wire: leave it out" },
+	{ "more lanes than may be sent by", SA("subspaces: true, lanes: 1025"), "6:30: sas[0].lanes: ", "1025 lanes to send by: auto, or at most 1024" },
+	{ "more lanes than ids", SA("subspaces: true, lanes: 65536"), "6:30: sas[0].lanes: ", "65536 is out of range" },
+	{ "a number beyond lane 0", SA("subspaces: true, oseq: 281474976710656"), "6:29: sas[0].oseq: ", "too large with subspaces" },
+	{ "a choice of lanes that is none", SA("lane_by: port"), "6:15: sas[0].lane_by: ", "'port'" },
 	/* what comes later */
 	{ "AH", SA("proto: ah"), "6:13: sas[0].proto: ", "ah: not supported by this version: esp" },
 	{ "BEET", SA("mode: beet"), "6:12: sas[0].mode: ", "beet: not supported by this version: tunnel or transport" },
 	{ "IP-TFS", SA("mode: iptfs"), "6:12: sas[0].mode: ", "iptfs: not supported by this version" },
 	{ "its block", SA("iptfs: {rate: 100M}"), "6:13: sas[0].iptfs: ", "not supported by this version: leave it out" },
-	{ "subspaces", SA("subspaces: true"), "6:17: sas[0].subspaces: ", "true: not supported by this version: false" },
-	{ "lanes", SA("lanes: auto"), "6:13: sas[0].lanes: ", "auto: not supported by this version: 1" },
 	{ "IPComp", SA("ipcomp: {cpi: 0x1234}"), "6:14: sas[0].ipcomp: ", "not supported by this version" },
 	{ "following a peer", SA("encap: {udp: [1, 2], follow: true}"), "6:35: sas[0].encap.follow: ", "not supported" },
 	{ "fragments after ESP", SA("frag: post"), "6:12: sas[0].frag: ", "post: not supported by this version: pre or none" },

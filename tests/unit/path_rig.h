@@ -22,7 +22,7 @@
 #include "icmp/icmp.h"
 #include "pipe/stages.h"
 #include "port/port_stage.h"
-#include "replay/replay.h"
+#include "replay/stock.h"
 #include "route/route.h"
 #include "sa/sa.h"
 #include "sad/sad.h"
@@ -43,6 +43,8 @@ struct rig_sa {
 	uint32_t spi;	  /* of both; host order */
 	struct lane lane;
 	struct replay *window;
+	struct lane *lanes; /* with subspaces, instead of these two */
+	struct replay_set *set;
 };
 
 struct path_rig {
@@ -59,6 +61,7 @@ struct path_rig {
 	struct icmp_sources *sources;
 	struct port_worker *port;
 	struct link links[2];
+	struct stocks *stocks; /* of windows, for subspaces */
 	uint32_t n_sas;
 	struct rig_sa sa[RIG_SAS_MAX] __rte_cache_aligned;
 	uint64_t order; /* of the last policy */
@@ -84,6 +87,8 @@ struct rig_suite {
 	bool implicit_iv, esn, transport, v6, udp;
 	bool loop;
 	uint32_t window;
+	uint16_t lanes; /* subspaces; 0: none */
+	bool lane_by_class;
 	uint16_t pad_to;
 	bool dummies; /* out: may be sent */
 	uint8_t owner;
@@ -115,6 +120,18 @@ rig_prefix(const char *text, uint8_t len)
 	return prefix_of(&a, len);
 }
 
+static inline struct replay *
+rig_window_make(void *ctx, uint32_t window)
+{
+	return rte_malloc("window", replay_size(window), RTE_CACHE_LINE_SIZE);
+}
+
+static inline void
+rig_window_free(void *ctx, struct replay *window)
+{
+	rte_free(window);
+}
+
 static inline void
 rig_worker_make(struct path_rig *r, const struct rig_params *p)
 {
@@ -141,6 +158,11 @@ rig_worker_make(struct path_rig *r, const struct rig_params *p)
 				    &err) == 0,
 		 err.text);
 	rig_must(esp_worker_init(w->index, w->socket, &w->esp, &err) == 0, err.text);
+	rig_must(stocks_create(1, w->socket,
+			       &(struct stock_source) { rig_window_make, rig_window_free, NULL },
+			       &r->stocks, &err) == 0,
+		 err.text);
+	w->stock = stocks_of(r->stocks, 0);
 	rig_must(spd_worker_init(flows, flows, w->socket, &w->spd, &err) == 0, err.text);
 	rig_must(icmp_worker_init(NULL, w->socket, &w->icmp, &err) == 0, err.text);
 }
@@ -252,6 +274,38 @@ path_rig_make(struct path_rig *r, const struct rig_params *p)
 	path_rig_sink(r, p->sink);
 }
 
+/* Lanes and windows of an SA with subspaces, or a lane and a window. */
+static inline void
+rig_numbers_make(struct path_rig *r, struct rig_sa *sa, const struct rig_suite *s)
+{
+	struct err err = { "" };
+
+	lane_init(&sa->lane, 0, seq_last(s->esn));
+	sa->window = rte_zmalloc("window", replay_size(s->window), RTE_CACHE_LINE_SIZE);
+	rig_must(sa->window != NULL, "no memory");
+	replay_init(sa->window, s->window, s->esn, 0);
+	if (s->lanes == 0)
+		return;
+	sa->lanes = rte_zmalloc("lanes", s->lanes * sizeof(sa->lanes[0]), RTE_CACHE_LINE_SIZE);
+	sa->set = rte_zmalloc("set", sizeof(*sa->set) + s->lanes * sizeof(sa->set->windows[0]), 0);
+	rig_must(sa->lanes != NULL && sa->set != NULL, "no memory");
+	sa->set->window = s->window;
+	sa->set->n = s->lanes;
+	for (uint16_t id = 0; id < s->lanes; id++)
+		lane_init(&sa->lanes[id], (uint64_t)id << LANE_ID_SHIFT, lane_last(id));
+	rig_must(stocks_want(r->stocks, s->window, &err) == 0, err.text);
+}
+
+static inline void
+rig_numbers_free(struct rig_sa *sa)
+{
+	for (uint32_t id = 0; sa->set != NULL && id < sa->set->n; id++)
+		rte_free(sa->set->windows[id]);
+	rte_free(sa->set);
+	rte_free(sa->lanes);
+	rte_free(sa->window);
+}
+
 /* The pool stays the caller's. */
 static inline void
 path_rig_free(struct path_rig *r)
@@ -272,7 +326,8 @@ path_rig_free(struct path_rig *r)
 	route_free(r->route);
 	rte_free(r->port);
 	for (uint32_t n = 0; n < r->n_sas; n++)
-		rte_free(r->sa[n].window);
+		rig_numbers_free(&r->sa[n]);
+	stocks_free(r->stocks);
 }
 
 static inline struct addr
@@ -316,10 +371,15 @@ rig_sa_make(struct path_rig *r, const struct rig_suite *s, uint32_t n, bool inbo
 	struct err err = { "" };
 	uint32_t index;
 
-	if (inbound)
+	p.subspaces = s->lanes != 0;
+	p.lanes = s->lanes;
+	p.lane_by_class = s->lane_by_class;
+	if (inbound && s->lanes != 0)
+		p.windows = sa->set->windows;
+	else if (inbound)
 		p.window = sa->window;
 	else
-		p.lane = &sa->lane;
+		p.lane = s->lanes != 0 ? sa->lanes : &sa->lane;
 	p.outer = (struct tunnel_params) {
 		.src = p.src,
 		.dst = p.dst,
@@ -425,10 +485,7 @@ path_rig_sa(struct path_rig *r, const struct rig_suite *s)
 
 	rig_must(n < RIG_SAS_MAX, "too many SAs");
 	sa->spi = RIG_SPI + n;
-	lane_init(&sa->lane, 0, seq_last(s->esn));
-	sa->window = rte_zmalloc("window", replay_size(s->window), RTE_CACHE_LINE_SIZE);
-	rig_must(sa->window != NULL, "no memory");
-	replay_init(sa->window, s->window, s->esn, 0);
+	rig_numbers_make(r, sa, s);
 	sa->in = rig_sa_make(r, s, n, true);
 	sa->out = rig_sa_make(r, s, n, false);
 	rig_policy_from(r, n, s->transport, SPD_IN, !s->loop, &p);
@@ -450,6 +507,13 @@ path_rig_forget(struct path_rig *r)
 
 		lane_init(&sa->lane, 0, sa->lane.end);
 		replay_init(sa->window, sa->window->window, sa->window->esn, 0);
+		for (uint32_t id = 0; sa->set != NULL && id < sa->set->n; id++) {
+			uint64_t none = (uint64_t)id << LANE_ID_SHIFT;
+
+			lane_init(&sa->lanes[id], none, lane_last((uint16_t)id));
+			if (sa->set->windows[id] != NULL)
+				replay_init(sa->set->windows[id], sa->set->window, true, none);
+		}
 	}
 }
 

@@ -1,0 +1,45 @@
+/* Subspaces in the stages of ESP: which lane a packet goes by, and windows that begin. */
+#ifndef ESP_LANE_H
+#define ESP_LANE_H
+
+#include <stdint.h>
+
+#include "sa/sa.h"
+#include "worker/worker.h"
+
+struct replay;
+
+/* Of several lanes that this worker has, rel and every n_workers-th from there, the one of the
+ * packet's flow or class (SA_LANE_BY_CLASS). The data begin with its IP header.
+ */
+uint16_t lane_among(const struct worker *w, const struct sa *sa, const struct rte_mbuf *m,
+		    uint16_t rel);
+
+/* The lane of an outbound SA with subspaces that a packet goes by: one that this worker owns, or
+ * where there are fewer lanes than workers, always the same one of another. So a flow, which always
+ * comes by one worker, always goes by one lane.
+ */
+static inline uint16_t
+lane_pick(const struct worker *w, const struct sa *sa, const struct rte_mbuf *m)
+{
+	uint16_t rel =
+		w->index >= sa->owner ? w->index - sa->owner : w->index + w->n_workers - sa->owner;
+
+	if (likely(sa->lanes <= w->n_workers))
+		return rel < sa->lanes ? rel : rel % sa->lanes;
+	return lane_among(w, sa, m, rel);
+}
+
+/* The window of an authentic packet. */
+static inline struct replay *
+lane_window(const struct sa *sa, const struct pkt *p)
+{
+	return likely((sa->flags & SA_SUBSPACES) == 0) ? sa->window : sa->windows[p->lane];
+}
+
+/* The window of an id whose first packet has just proved authentic, from the worker's stock and
+ * published. NULL: the stock is empty. Owner of that lane only.
+ */
+struct replay *window_open(struct worker *w, const struct sa *sa, uint16_t id);
+
+#endif
