@@ -4,6 +4,7 @@
  * window in turn:
  *
  *	one		one worker, one SA
+ *	other		the same, of the other core: the cores of shared machines differ
  *	apart		two workers, an SA each: all that two cores of this machine give
  *	handoff		two workers, one SA: half of the packets go to its owner by ring
  *	feed		the same, but all of the packets come to the worker that is not the owner
@@ -27,6 +28,7 @@
 #include "lanes_side.h"
 #include "pipe/handoff.h"
 
+#define STAGE_ROUNDS	100
 #define FLOWS		16 /* of a side */
 #define BURST		32
 #define UNDISTURBED	0.98 /* of a window a thread must have had its core */
@@ -34,11 +36,10 @@
 
 /* A way's figures, each from windows of its own. */
 struct result {
-	struct perf mpps[2];	 /* 0: undisturbed windows; 1: all */
-	struct perf mpps_cpu;	 /* by the CPU time of the busier thread; all windows */
-	struct perf busy[SIDES]; /* cycles per packet that was sent by anybody */
-	struct perf idle[SIDES]; /* share of the time */
-	struct perf came[SIDES]; /* share of the packets */
+	struct perf mpps[2];	   /* 0: undisturbed windows; 1: all */
+	struct perf mpps_cpu;	   /* by the CPU time of the busier thread; all windows */
+	struct perf cycles[SIDES]; /* busy, per packet that the side had in hand */
+	struct perf idle[SIDES];   /* share of the time */
 };
 
 static void
@@ -46,35 +47,38 @@ result_clear(struct result *r)
 {
 	r->mpps[0].n = r->mpps[1].n = r->mpps_cpu.n = 0;
 	for (int i = 0; i < SIDES; i++)
-		r->busy[i].n = r->idle[i].n = r->came[i].n = 0;
+		r->cycles[i].n = r->idle[i].n = 0;
 }
 
 static void
-result_take(struct result *r, unsigned int sides)
+result_take(struct result *r, enum way way)
 {
-	double hz = rte_get_tsc_hz(), rate = 0, cpu_ns = 0, sent = 0, came = 0;
+	double hz = rte_get_tsc_hz(), rate = 0, cpu_ns = 0, sent = 0;
 	bool undisturbed = true;
 
-	for (unsigned int i = 0; i < sides; i++) {
+	for (unsigned int i = 0; i < SIDES; i++) {
 		const struct tally *t = &bench.sides[i].tally;
 
+		if (!way_has(way, i))
+			continue;
 		undisturbed &= t->time.cpu_ns * hz / 1e9 >= UNDISTURBED * t->time.tsc;
 		rate += t->sent / (t->time.tsc / hz) / 1e6;
 		cpu_ns = RTE_MAX(cpu_ns, (double)t->time.cpu_ns);
 		sent += t->sent;
-		came += t->came;
 	}
 	perf_take(&r->mpps[1], rate);
 	perf_take(&r->mpps_cpu, sent / cpu_ns * 1e3);
 	if (!undisturbed || sent == 0)
 		return;
 	perf_take(&r->mpps[0], rate);
-	for (unsigned int i = 0; i < sides; i++) {
+	for (unsigned int i = 0; i < SIDES; i++) {
 		const struct tally *t = &bench.sides[i].tally;
+		uint64_t handled = RTE_MAX(t->came, t->sent);
 
-		perf_take(&r->busy[i], t->busy / sent);
+		if (!way_has(way, i) || handled == 0)
+			continue;
+		perf_take(&r->cycles[i], (double)t->busy / handled);
 		perf_take(&r->idle[i], 1 - RTE_MIN(1.0, (double)t->busy / t->time.tsc));
-		perf_take(&r->came[i], t->came / came);
 	}
 }
 
@@ -93,7 +97,7 @@ measure(struct result results[WAY_MAX], int rounds)
 		for (int way = 0; way < WAY_MAX; way++)
 			if (way_applies(way)) {
 				way_run(way);
-				result_take(&results[way], rows[way].sides);
+				result_take(&results[way], way);
 			}
 	for (unsigned int i = 0; i < SIDES; i++)
 		drops_judge(bench.sides[i].w);
@@ -308,11 +312,10 @@ figures_write(FILE *to, struct result results[WAY_MAX])
 
 		if (!way_applies(way))
 			continue;
-		fprintf(to, "%s %u %s mpps=%f busy=%f,%f came=%f,%f windows=%u/%u\n",
+		fprintf(to, "%s %u %s mpps=%f cycles0=%f cycles1=%f windows=%u/%u\n",
 			bench.decap ? "decap" : "encap", bench.size, rows[way].name,
-			perf_median(rate_of(r)), perf_median(&r->busy[0]), perf_median(&r->busy[1]),
-			perf_median(&r->came[0]), perf_median(&r->came[1]), r->mpps[0].n,
-			r->mpps[1].n);
+			perf_median(rate_of(r)), perf_median(&r->cycles[0]),
+			perf_median(&r->cycles[1]), r->mpps[0].n, r->mpps[1].n);
 	}
 }
 
@@ -320,24 +323,77 @@ static void
 results_print(struct result results[WAY_MAX])
 {
 	double one = perf_median(rate_of(&results[WAY_ONE]));
+	double both = one + perf_median(rate_of(&results[WAY_OTHER]));
 
-	printf("%-6s %5u octets %8s %6s %8s %8s %9s  %s\n", bench.decap ? "decap" : "encap",
-	       bench.size, "Mpps", "ratio", "all", "by CPU", "windows",
-	       "busy cycles per packet sent, idle: worker 0, 1");
+	printf("%s %4u octets %6s %6s %8s %8s %8s %9s  %s\n", bench.decap ? "decap" : "encap",
+	       bench.size, "Mpps", "ratio", "of both", "all", "by CPU", "windows",
+	       "cycles per packet, idle: worker 0, 1");
 	for (int way = 0; way < WAY_MAX; way++) {
 		struct result *r = &results[way];
 		double rate = perf_median(rate_of(r));
 
 		if (!way_applies(way))
 			continue;
-		printf("  %-17s %8.2f %6.2f %8.2f %8.2f %4u/%-4u%s", rows[way].name, rate,
-		       rate / one, perf_median(&r->mpps[1]), perf_median(&r->mpps_cpu),
-		       r->mpps[0].n, r->mpps[1].n, r->mpps[0].n < UNDISTURBED_MIN ? "!" : " ");
-		for (unsigned int i = 0; i < rows[way].sides; i++)
-			printf(" %7.1f %3.0f %%", perf_median(&r->busy[i]),
-			       100 * perf_median(&r->idle[i]));
+		printf("  %-14s %8.2f %6.2f %6.0f %% %8.2f %8.2f %4u/%-4u%s", rows[way].name, rate,
+		       rate / one, 100 * rate / both, perf_median(&r->mpps[1]),
+		       perf_median(&r->mpps_cpu), r->mpps[0].n, r->mpps[1].n,
+		       r->mpps[0].n < UNDISTURBED_MIN ? "!" : " ");
+		for (unsigned int i = 0; i < SIDES; i++)
+			if (way_has(way, i))
+				printf(" %7.1f %3.0f %%", perf_median(&r->cycles[i]),
+				       100 * perf_median(&r->idle[i]));
+			else
+				printf(" %7s %5s", "", "");
 		putchar('\n');
 	}
+	fflush(stdout);
+}
+
+/* Cycles per packet by stage. In handoff_rx's packets the stages begin behind the ring. */
+static void
+stages_measure(enum way way, double cycles[SIDES][STAGE_MAX])
+{
+	static struct stage_perf stages[SIDES];
+
+	bench.pipes[way].timed = true;
+	for (unsigned int i = 0; i < SIDES; i++) {
+		bench.sides[i].stages = &stages[i];
+		stage_perf_start(&stages[i], bench.sides[i].w);
+	}
+	for (int i = 0; i < STAGE_ROUNDS; i++)
+		way_run(way);
+	bench.pipes[way].timed = false;
+	for (unsigned int i = 0; i < SIDES; i++) {
+		bench.sides[i].stages = NULL;
+		for (int s = 0; s < STAGE_MAX; s++)
+			cycles[i][s] = way_has(way, i) ? perf_median(&stages[i].perf[s]) : 0;
+	}
+}
+
+static void
+stages_print(void)
+{
+	static double cycles[WAY_MAX][SIDES][STAGE_MAX];
+
+	printf("  %-16s", "cycles by stage");
+	for (int way = 0; way < WAY_MAX; way++)
+		if (way_applies(way)) {
+			stages_measure(way, cycles[way]);
+			printf(" %15s", rows[way].name);
+		}
+	for (int s = 0; s < STAGE_MAX; s++) {
+		double sum = 0;
+
+		for (int way = 0; way < WAY_MAX; way++)
+			sum += cycles[way][0][s] + cycles[way][1][s];
+		if (sum == 0)
+			continue;
+		printf("\n    %-14s", stage_rows[s].name);
+		for (int way = 0; way < WAY_MAX; way++)
+			if (way_applies(way))
+				printf(" %7.1f %7.1f", cycles[way][0][s], cycles[way][1][s]);
+	}
+	puts("\n");
 	fflush(stdout);
 }
 
@@ -356,11 +412,9 @@ costs_tell(FILE *figures)
 }
 
 static const struct option options[] = {
-	{ "short", no_argument, NULL, 's' },
-	{ "no-huge", no_argument, NULL, 'n' },
-	{ "cores", required_argument, NULL, 'c' },
-	{ "figures", required_argument, NULL, 'f' },
-	{ NULL, 0, NULL, 0 },
+	{ "short", no_argument, NULL, 's' },	     { "stages", no_argument, NULL, 't' },
+	{ "no-huge", no_argument, NULL, 'n' },	     { "cores", required_argument, NULL, 'c' },
+	{ "figures", required_argument, NULL, 'f' }, { NULL, 0, NULL, 0 },
 };
 
 int
@@ -370,7 +424,7 @@ main(int argc, char **argv)
 	static const uint16_t sizes[] = { 64, 1400 };
 	const char *cores = "0,1";
 	FILE *figures = NULL;
-	bool no_huge = false;
+	bool no_huge = false, stages = false;
 	int rounds = 500, c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -378,6 +432,8 @@ main(int argc, char **argv)
 			return 2;
 		if (c == 's')
 			rounds = 100;
+		else if (c == 't')
+			stages = true;
 		else if (c == 'n')
 			no_huge = true;
 		else if (c == 'c')
@@ -387,12 +443,14 @@ main(int argc, char **argv)
 	}
 	bench_eal_start("lanes_bench", cores, no_huge);
 	bench_make();
-	costs_tell(figures);
 	for (int decap = 0; decap < 2; decap++)
 		for (size_t i = 0; i < RTE_DIM(sizes); i++) {
 			shape_set(sizes[i], decap);
+			costs_tell(figures);
 			measure(results, rounds);
 			results_print(results);
+			if (stages)
+				stages_print();
 			if (figures != NULL)
 				figures_write(figures, results);
 		}

@@ -65,13 +65,15 @@ count_locked(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 }
 
 const struct row rows[WAY_MAX] = {
-	[WAY_ONE] = { "one", OF_ONE_SA, 1, true, true },
-	[WAY_APART] = { "apart", OF_TWO_SAS, 2, true, true },
-	[WAY_HANDOFF] = { "handoff", OF_ONE_SA, 2, true, true, .handoff = true },
-	[WAY_FEED] = { "feed", OF_ONE_SA, 2, true, true, .handoff = true, .fed = true },
-	[WAY_ATOMIC] = { "atomic", OF_ONE_SA, 2, true, .number = number_shared },
-	[WAY_ATOMIC_BURST] = { "atomic-burst", OF_ONE_SA, 2, true, .number = number_shared_burst },
-	[WAY_LOCKED] = { "locked", OF_ONE_SA, 2, .in = true, .check = check_locked,
+	[WAY_ONE] = { "one", OF_ONE_SA, PAIR_FIRST, true, true },
+	[WAY_OTHER] = { "other", OF_TWO_SAS, PAIR_SECOND, true, true },
+	[WAY_APART] = { "apart", OF_TWO_SAS, PAIR_BOTH, true, true },
+	[WAY_HANDOFF] = { "handoff", OF_ONE_SA, PAIR_BOTH, true, true, .handoff = true },
+	[WAY_FEED] = { "feed", OF_ONE_SA, PAIR_BOTH, true, true, .handoff = true, .fed = true },
+	[WAY_ATOMIC] = { "atomic", OF_ONE_SA, PAIR_BOTH, true, .number = number_shared },
+	[WAY_ATOMIC_BURST] = { "atomic-burst", OF_ONE_SA, PAIR_BOTH, true,
+			       .number = number_shared_burst },
+	[WAY_LOCKED] = { "locked", OF_ONE_SA, PAIR_BOTH, .in = true, .check = check_locked,
 			 .accept = accept_locked, .count = count_locked },
 };
 
@@ -120,10 +122,14 @@ phase_next(struct side *s, uint64_t now)
 	if (s->phase == PHASE_WARM && now >= s->begin) {
 		s->phase = PHASE_COUNT;
 		tally_take(s, &s->before);
+		if (s->stages != NULL)
+			stage_perf_skip(s->stages, s->w);
 		s->began = stretch_now();
 	} else if (s->phase == PHASE_COUNT && now >= s->end) {
 		s->phase = PHASE_DRAIN;
 		tally_take(s, &s->tally);
+		if (s->stages != NULL)
+			stage_perf_take(s->stages, s->w);
 		s->tally.time = stretch_since(s->began);
 		s->tally.came -= s->before.came;
 		s->tally.sent -= s->before.sent;
@@ -144,8 +150,9 @@ drain(struct side *s)
 	}
 	if (s->give - s->take == BUFFERS)
 		__atomic_store_n(&s->drained, true, __ATOMIC_RELEASE);
-	for (unsigned int i = 0; i < rows[bench.way].sides; i++)
-		all &= __atomic_load_n(&bench.sides[i].drained, __ATOMIC_ACQUIRE);
+	for (unsigned int i = 0; i < SIDES; i++)
+		all &= !way_has(bench.way, i) ||
+		       __atomic_load_n(&bench.sides[i].drained, __ATOMIC_ACQUIRE);
 	if (all)
 		__atomic_store_n(&s->w->stop, true, __ATOMIC_RELAXED);
 }
@@ -217,7 +224,7 @@ side_run(unsigned int side, void *arg)
 		windows_forget(s, side);
 	s->drained = s->w->stop = false;
 	pair_meet(rows[bench.way].sides);
-	if (side == 0)
+	if (side == 0 || !way_has(bench.way, 0))
 		bench.start = rte_rdtsc();
 	pair_meet(rows[bench.way].sides);
 	s->begin = bench.start + WARM_US * us;
@@ -230,7 +237,7 @@ void
 way_run(enum way way)
 {
 	bench.way = way;
-	for (unsigned int i = 0; i < rows[way].sides; i++)
+	for (unsigned int i = 0; i < SIDES; i++)
 		bench.sides[i].w->pipe = &bench.pipes[way];
 	pair_run(side_run, NULL, rows[way].sides);
 }

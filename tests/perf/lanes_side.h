@@ -20,6 +20,7 @@ enum traffic {
 
 enum way {
 	WAY_ONE,
+	WAY_OTHER,
 	WAY_APART,
 	WAY_HANDOFF,
 	WAY_FEED,
@@ -31,7 +32,8 @@ enum way {
 
 struct row {
 	const char *name;
-	uint8_t traffic, sides;
+	uint8_t traffic;
+	uint8_t sides; /* mask */
 	bool out, in, handoff;
 	bool fed;	  /* side 0 has no traffic of its own */
 	stage_fn *number; /* in the place of life_count */
@@ -68,6 +70,7 @@ struct side {
 	struct stretch began;
 	struct tally tally, before;
 	bool drained;
+	struct stage_perf *stages; /* NULL: not asked for */
 } __rte_cache_aligned;
 
 struct bench {
@@ -89,5 +92,11 @@ stage_fn memory_tx;
 
 /* One window of one way; the tallies are then those of its sides. */
 void way_run(enum way way);
+
+static inline bool
+way_has(enum way way, unsigned int side)
+{
+	return (rows[way].sides >> side & 1) != 0;
+}
 
 #endif

@@ -27,16 +27,17 @@ other_side(void *arg)
 }
 
 void
-pair_run(pair_fn *fn, void *arg, unsigned int sides)
+pair_run(pair_fn *fn, void *arg, unsigned int mask)
 {
 	unsigned int lcore = rte_get_next_lcore(-1, 1, 0);
 
 	pair.fn = fn;
 	pair.arg = arg;
-	if (sides == 2)
+	if ((mask & PAIR_SECOND) != 0)
 		rte_eal_remote_launch(other_side, NULL, lcore);
-	fn(0, arg);
-	if (sides == 2)
+	if ((mask & PAIR_FIRST) != 0)
+		fn(0, arg);
+	if ((mask & PAIR_SECOND) != 0)
 		rte_eal_wait_lcore(lcore);
 }
 
@@ -52,11 +53,11 @@ spin(uint32_t *spins)
 }
 
 void
-pair_meet(unsigned int sides)
+pair_meet(unsigned int mask)
 {
 	uint32_t ticket, spins = 0;
 
-	if (sides < 2)
+	if (mask != PAIR_BOTH)
 		return;
 	ticket = __atomic_fetch_add(&pair.here, 1, __ATOMIC_ACQ_REL);
 	/* Tickets are even and odd in turn: both wait for the end of their pair. */
@@ -67,7 +68,7 @@ pair_meet(unsigned int sides)
 static struct {
 	uint64_t counter __rte_cache_aligned;
 	uint64_t ball __rte_cache_aligned; /* whose turn: its lowest bit */
-	unsigned int sides;
+	unsigned int mask;
 	double cycles __rte_cache_aligned; /* of side 0 */
 } court;
 
@@ -79,12 +80,13 @@ count_up(unsigned int side, void *arg)
 {
 	uint64_t start;
 
-	pair_meet(court.sides);
+	pair_meet(court.mask);
 	start = rte_rdtsc();
 	for (int i = 0; i < ROUNDS; i++)
 		__atomic_fetch_add(&court.counter, 1, __ATOMIC_RELAXED);
 	if (side == 0)
-		court.cycles = (double)(rte_rdtsc() - start) / ROUNDS / court.sides;
+		court.cycles =
+			(double)(rte_rdtsc() - start) / ROUNDS / (court.mask == PAIR_BOTH ? 2 : 1);
 }
 
 static void
@@ -93,7 +95,7 @@ play(unsigned int side, void *arg)
 	uint64_t start;
 	uint32_t spins = 0;
 
-	pair_meet(2);
+	pair_meet(PAIR_BOTH);
 	start = rte_rdtsc();
 	for (uint64_t i = 0; i < ROUNDS; i++) {
 		while ((__atomic_load_n(&court.ball, __ATOMIC_ACQUIRE) & 1) != side)
@@ -105,15 +107,15 @@ play(unsigned int side, void *arg)
 }
 
 static double
-median_of(pair_fn *fn, unsigned int sides)
+median_of(pair_fn *fn, unsigned int mask)
 {
 	static struct perf perf;
 
 	perf.n = 0;
-	court.sides = sides;
+	court.mask = mask;
 	for (int i = 0; i < WINDOWS; i++) {
 		court.ball = 0;
-		pair_run(fn, NULL, sides);
+		pair_run(fn, NULL, mask);
 		perf_take(&perf, court.cycles);
 	}
 	return perf_median(&perf);
@@ -122,7 +124,7 @@ median_of(pair_fn *fn, unsigned int sides)
 void
 pair_costs_measure(struct pair_costs *c)
 {
-	c->atomic_alone = median_of(count_up, 1);
-	c->atomic_shared = median_of(count_up, 2);
-	c->line = median_of(play, 2);
+	c->atomic_alone = median_of(count_up, PAIR_FIRST);
+	c->atomic_shared = median_of(count_up, PAIR_BOTH);
+	c->line = median_of(play, PAIR_BOTH);
 }

@@ -35,14 +35,18 @@ stretch_since(struct stretch begin)
 	return s;
 }
 
-/* Runs fn(side, arg) on the main lcore, side 0, and if sides is 2 on the next lcore too, at once.
- * Returns when both have returned.
+#define PAIR_FIRST  1
+#define PAIR_SECOND 2
+#define PAIR_BOTH   3
+
+/* Runs fn(side, arg) at once for each side in the mask: side 0 on the main lcore, side 1 on the
+ * next. Returns when all have returned.
  */
 typedef void pair_fn(unsigned int side, void *arg);
-void pair_run(pair_fn *fn, void *arg, unsigned int sides);
+void pair_run(pair_fn *fn, void *arg, unsigned int mask);
 
-/* Waits until all sides of this run are here; gives way to others when that takes long. */
-void pair_meet(unsigned int sides);
+/* Waits until all sides of the mask are here; gives way to others when that takes long. */
+void pair_meet(unsigned int mask);
 
 /* TSC cycles, medians. */
 struct pair_costs {
