@@ -65,6 +65,7 @@ ipsec_mb_worker_fini(struct engine_worker *ew)
 	if (ew->narrow != ew->wide)
 		manager_free(ew->narrow);
 	manager_free(ew->wide);
+	library_close(&ew->library);
 	if (ew->batch.arena != NULL)
 		explicit_bzero(ew->batch.arena, ARENA_SIZE);
 	rte_free(ew->batch.arena);
@@ -74,18 +75,18 @@ ipsec_mb_worker_fini(struct engine_worker *ew)
 
 /* A manager in memory of ours, so that it lies on the right socket and can be wiped. */
 static IMB_MGR *
-manager_new(int socket)
+manager_new(const struct library *l, int socket)
 {
 	void *memory =
 		rte_zmalloc_socket("ipsec_mb", imb_get_mb_mgr_size(), RTE_CACHE_LINE_SIZE, socket);
 
-	return memory != NULL ? imb_set_pointers_mb_mgr(memory, 0, 1) : NULL;
+	return memory != NULL ? l->set_pointers(memory, 0, 1) : NULL;
 }
 
 static int
-manager_check(IMB_MGR *mgr, struct err *err)
+manager_check(const struct library *l, IMB_MGR *mgr, struct err *err)
 {
-	int rc = imb_get_errno(mgr);
+	int rc = l->errno_of(mgr);
 
 	if (rc != 0)
 		return err_set(err, -ENOTSUP, "ipsec_mb: %s", imb_get_strerror(rc));
@@ -98,21 +99,22 @@ manager_check(IMB_MGR *mgr, struct err *err)
 static int
 managers_init(struct engine_worker *ew, int socket, struct err *err)
 {
+	const struct library *l = &ew->library;
 	IMB_ARCH arch = IMB_ARCH_NONE;
 	int rc;
 
-	ew->narrow = ew->wide = manager_new(socket);
+	ew->narrow = ew->wide = manager_new(l, socket);
 	if (ew->wide == NULL)
 		return err_set(err, -ENOMEM, "ipsec_mb: no memory on socket %d", socket);
-	init_mb_mgr_auto(ew->wide, &arch);
-	rc = manager_check(ew->wide, err);
+	l->init_auto(ew->wide, &arch);
+	rc = manager_check(l, ew->wide, err);
 	if (rc < 0 || arch != IMB_ARCH_AVX512)
 		return rc;
-	ew->narrow = manager_new(socket);
+	ew->narrow = manager_new(l, socket);
 	if (ew->narrow == NULL)
 		return err_set(err, -ENOMEM, "ipsec_mb: no memory on socket %d", socket);
-	init_mb_mgr_avx2(ew->narrow);
-	return manager_check(ew->narrow, err);
+	l->init_avx2(ew->narrow);
+	return manager_check(l, ew->narrow, err);
 }
 
 static int
@@ -126,6 +128,7 @@ ipsec_mb_worker_init(size_t key_cache, int socket, struct engine_worker **out, s
 	ew = rte_zmalloc_socket("ipsec_mb", sizeof(*ew), RTE_CACHE_LINE_SIZE, socket);
 	if (ew == NULL)
 		return err_set(err, -ENOMEM, "ipsec_mb: no memory on socket %d", socket);
+	library_open(&ew->library);
 	rc = managers_init(ew, socket, err);
 	if (rc == 0)
 		gcm_bind(ew);

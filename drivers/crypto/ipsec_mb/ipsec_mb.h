@@ -13,6 +13,7 @@
 #include "stats/cell.h"
 #include "wire/bytes.h"
 #include "key_cache.h"
+#include "library.h"
 
 /* Index of the calls below. */
 enum dir {
@@ -96,6 +97,7 @@ struct engine_worker {
 	struct gcm_calls gcm[3]; /* 128, 192, 256 */
 	struct key_cache keys;
 	uint64_t bounced;
+	struct library library;
 	IMB_MGR *wide;	 /* the widest code this CPU runs */
 	IMB_MGR *narrow; /* the next one down, better for few or short packets; may be the same */
 	struct run runs[CRYPTO_BURST_MAX];
