@@ -10,6 +10,8 @@
  *	feed		the same, but all of the packets come to the worker that is not the owner
  *	atomic		two workers, one SA, both take numbers from one counter by fetch_add
  *	atomic burst	the same, once a burst instead of once a packet
+ *	lanes		two workers, one SA with subspaces and a lane each
+ *	strays		(decap) the same, but each packet comes to the other lane's worker
  *	locked		(decap) two workers, one window under a lock that a stage holds for a burst
  *
  * Atomic and locked are variants of this bench alone: no gateway that shall keep limits, order and
@@ -115,9 +117,8 @@ keep_frames(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 }
 
 static void
-burst_protect(struct frame *frames)
+burst_protect(struct worker *w, struct frame *frames)
 {
-	struct worker *w = bench.rig.w;
 	struct rte_mbuf *pkts[BURST_MAX];
 
 	for (int i = 0; i < BURST; i++) {
@@ -129,6 +130,32 @@ burst_protect(struct frame *frames)
 	pipe_run(w, STAGE_CLASSIFY_RED, pkts, BURST);
 }
 
+/* The number of the SA that a side's packets go by. */
+static uint32_t
+sa_of(int traffic, unsigned int side)
+{
+	if (traffic == OF_TWO_SAS)
+		return side;
+	return traffic == OF_ONE_SA ? 0 : 2;
+}
+
+static void
+frames_protect(void)
+{
+	path_rig_sink(&bench.rig, keep_frames);
+	for (int s = 0; s < SIDES; s++)
+		bench.sides[s].w->pipe = &bench.rig.pipe;
+	/* The sides in turn, as numbers arrive that a device deals out to two queues. */
+	for (int t = 0; t < TRAFFIC_MAX; t++)
+		for (int i = 0; i < BUFFERS; i += BURST)
+			for (int s = 0; s < SIDES; s++) {
+				/* A lane is its worker's. */
+				int lane = t == OF_STRAYS ? 1 - s : t == OF_LANES ? s : 0;
+
+				burst_protect(bench.sides[lane].w, &bench.sides[s].frames[t][i]);
+			}
+}
+
 static void
 frames_make(uint16_t size, bool decap)
 {
@@ -138,19 +165,11 @@ frames_make(uint16_t size, bool decap)
 				struct frame *f = &bench.sides[s].frames[t][i];
 
 				f->len = RTE_ETHER_HDR_LEN + size;
-				f->head =
-					frame_write(&bench.rig, f->octets, t == OF_TWO_SAS ? s : 0,
-						    false, size, s * FLOWS + i % FLOWS);
+				f->head = frame_write(&bench.rig, f->octets, sa_of(t, s), false,
+						      size, s * FLOWS + i % FLOWS);
 			}
-	if (!decap)
-		return;
-	path_rig_sink(&bench.rig, keep_frames);
-	bench.rig.w->pipe = &bench.rig.pipe;
-	/* The sides in turn, as numbers arrive that a device deals out to two queues. */
-	for (int t = 0; t < TRAFFIC_MAX; t++)
-		for (int i = 0; i < BUFFERS; i += BURST)
-			for (int s = 0; s < SIDES; s++)
-				burst_protect(&bench.sides[s].frames[t][i]);
+	if (decap)
+		frames_protect();
 }
 
 static void
@@ -173,6 +192,19 @@ pipes_make(void)
 			stages[STAGE_LIFE_COUNT_IN].run = row->count;
 		}
 		pipe_build(&bench.pipes[way], stages, absent | (row->handoff ? 0 : handoff));
+	}
+}
+
+/* Windows are made when a lane's first packet is authentic; here before. */
+static void
+windows_make(const struct rig_sa *sa)
+{
+	for (uint32_t id = 0; id < sa->set->n; id++) {
+		struct replay *r = rig_window_make(NULL, sa->set->window);
+
+		rig_must(r != NULL, "no memory");
+		replay_init(r, sa->set->window, true, (uint64_t)id << LANE_ID_SHIFT);
+		sa->set->windows[id] = r;
 	}
 }
 
@@ -273,6 +305,10 @@ bench_make(void)
 	path_rig_sa(&bench.rig, &suite);
 	suite.owner = 1;
 	path_rig_sa(&bench.rig, &suite);
+	suite.owner = 0;
+	suite.lanes = SIDES;
+	path_rig_sa(&bench.rig, &suite);
+	windows_make(&bench.rig.sa[2]);
 	rig_must(spd_maintain(bench.rig.spd, true, &err) >= 0, err.text);
 	pipes_make();
 	for (unsigned int i = 0; i < SIDES; i++) {

@@ -75,20 +75,35 @@ const struct row rows[WAY_MAX] = {
 			       .number = number_shared_burst },
 	[WAY_LOCKED] = { "locked", OF_ONE_SA, PAIR_BOTH, .in = true, .check = check_locked,
 			 .accept = accept_locked, .count = count_locked },
+	[WAY_LANES] = { "lanes", OF_LANES, PAIR_BOTH, true, true, .handoff = true },
+	[WAY_STRAYS] = { "strays", OF_STRAYS, PAIR_BOTH, .in = true, .handoff = true },
 };
+
+/* The window that a side writes in this way; NULL: none. */
+static struct replay *
+window_of(const struct row *row, unsigned int side)
+{
+	const struct rig_sa *sa = bench.rig.sa;
+
+	if (row->traffic == OF_TWO_SAS)
+		return sa[side].window;
+	if (row->traffic == OF_LANES || row->traffic == OF_STRAYS)
+		return sa[2].set->windows[side];
+	return side == 0 || row->check != NULL ? sa[0].window : NULL;
+}
 
 /* The same packets again: all their numbers are new once more. By whoever may write the window. */
 static void
 windows_forget(const struct side *s, unsigned int side)
 {
 	const struct row *row = &rows[bench.way];
-	struct replay *r = bench.rig.sa[row->traffic == OF_TWO_SAS ? side : 0].window;
+	struct replay *r = window_of(row, side);
 
+	if (r == NULL)
+		return;
 	if (row->check != NULL)
 		rte_spinlock_lock(&bench.lock);
-	else if (row->traffic == OF_ONE_SA && side != 0)
-		return;
-	replay_init(r, r->window, r->esn, 0);
+	replay_init(r, r->window, r->esn, r->top >> LANE_ID_SHIFT << LANE_ID_SHIFT);
 	if (row->check != NULL)
 		rte_spinlock_unlock(&bench.lock);
 }

@@ -15,6 +15,8 @@
 enum traffic {
 	OF_ONE_SA,  /* SA 0, which is worker 0's */
 	OF_TWO_SAS, /* side 1 by SA 1, which is worker 1's */
+	OF_LANES,   /* by SA 2, which has subspaces: each side of its own worker's lane */
+	OF_STRAYS,  /* in: each side of the other worker's lane */
 	TRAFFIC_MAX,
 };
 
@@ -27,6 +29,8 @@ enum way {
 	WAY_ATOMIC,
 	WAY_ATOMIC_BURST,
 	WAY_LOCKED,
+	WAY_LANES,
+	WAY_STRAYS,
 	WAY_MAX,
 };
 
