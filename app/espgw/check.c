@@ -1,5 +1,7 @@
 #include "check.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +10,7 @@
 #include "capture.h"
 #include "conf/conf.h"
 #include "crypto/crypto.h"
+#include "state/state.h"
 
 /* A PCI device has to be in the machine; what else DPDK can name shows only when it is opened. */
 static void
@@ -42,6 +45,42 @@ sas_check(const struct conf *c, const struct engine *const *engines, uint16_t n_
 	}
 }
 
+/* What the start would say of the state file. A gateway that runs has it: nothing is wrong then. */
+static void
+state_check(const struct conf *c, uint64_t *n_records, struct conf_errors *errors)
+{
+	const struct state_options options = { .path = c->gateway.state_file };
+	struct err err = { "" };
+	int rc = 0;
+
+	if (options.path[0] != 0)
+		rc = state_file_probe(&options, n_records, &err);
+	if (rc < 0)
+		conf_complain_at(errors, rc == -EBUSY, 0, 0, "gateway.state_file", NULL, "%s",
+				 err.text);
+}
+
+/* What the file costs: while it is written anew, it is there twice. */
+static void
+state_cost_print(const struct conf *c, uint64_t n_records)
+{
+	uint64_t lanes = 0;
+
+	if (c->gateway.state_file[0] == 0)
+		return;
+	for (uint32_t i = 0; i < c->n_sas; i++)
+		lanes += c->sas[i].direction == CONF_OUT && c->sas[i].lanes != CONF_AUTO ?
+				 c->sas[i].lanes :
+				 1;
+	printf("gateway.state_file: %" PRIu64 " lanes now; %" PRIu64
+	       " of this file's SAs, and one or "
+	       "more for each SA of a daemon, of %u octets each on the disk (up to 8 times as many "
+	       "while the file is written anew, and 1 Mi at least) and %u in memory; an fsync for "
+	       "each commit, which takes all that wait, and each lane asks once a second at most "
+	       "while traffic keeps its rate\n",
+	       n_records, lanes, STATE_RECORD_COST, STATE_MEMORY_COST);
+}
+
 static uint64_t
 hugepages_free(void)
 {
@@ -73,12 +112,14 @@ print_json(const struct conf *conf, struct conf_errors *errors)
 }
 
 static void
-print_text(const struct options *o, const struct conf *conf, struct conf_errors *errors)
+print_text(const struct options *o, const struct conf *conf, uint64_t n_records,
+	   struct conf_errors *errors)
 {
 	conf_errors_print(stdout, errors);
 	if (conf == NULL || errors->n_errors > 0)
 		return;
 	conf_costs_print(stdout, conf);
+	state_cost_print(conf, n_records);
 	if (hugepages_free() == 0)
 		puts("no free hugepages: the gateway wants --no-huge here, and is slower");
 	printf("%s: fine: %u ports, %u SAs, %u policies\n", o->config, conf->n_ports, conf->n_sas,
@@ -90,6 +131,7 @@ check_run(const struct options *o, const struct engine *const *engines, uint16_t
 {
 	struct conf_errors errors;
 	struct conf *conf = NULL;
+	uint64_t n_records = 0;
 	int rc;
 
 	conf_errors_init(&errors, o->config);
@@ -97,11 +139,12 @@ check_run(const struct options *o, const struct engine *const *engines, uint16_t
 		ports_check(conf, &errors);
 		captures_check(conf, &errors);
 		sas_check(conf, engines, n_engines, &errors);
+		state_check(conf, &n_records, &errors);
 	}
 	if (o->json)
 		print_json(conf, &errors);
 	else
-		print_text(o, conf, &errors);
+		print_text(o, conf, n_records, &errors);
 	rc = conf == NULL || errors.n_errors > 0 ? EXIT_USAGE : EXIT_FINE;
 	conf_errors_free(&errors);
 	conf_free(conf);

@@ -1,6 +1,7 @@
 #include "conf/check.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -326,6 +327,37 @@ check_limits(struct load *l)
 				 c->n_sas);
 }
 
+static bool
+is_pci(const char *device)
+{
+	unsigned int domain, bus, dev, fn;
+
+	return sscanf(device, "%x:%x:%x.%x", &domain, &bus, &dev, &fn) == 4 ||
+	       sscanf(device, "%x:%x.%x", &bus, &dev, &fn) == 3;
+}
+
+/* A laboratory has no network cards: with one, numbers of a counter mode that start again with each
+ * run are the end of its keys.
+ */
+static void
+check_state(struct load *l)
+{
+	const struct conf *c = l->conf;
+	bool pci = false;
+
+	for (uint32_t i = 0; i < c->n_ports; i++)
+		pci |= is_pci(c->ports[i].device);
+	for (uint32_t i = 0; pci && c->gateway.state_file[0] == 0 && i < c->n_sas; i++) {
+		if (c->sas[i].direction != CONF_OUT || !algs[c->sas[i].suite.cipher].counter_mode)
+			continue;
+		conf_complain(l->e, false, &c->sas[i].mark, "",
+			      "gateway: {state_file: /var/lib/espgw/state}",
+			      "a static key of a counter mode, a PCI port, and no "
+			      "gateway.state_file: numbers would begin again with each start");
+		return;
+	}
+}
+
 void
 check_all(struct load *l)
 {
@@ -343,6 +375,7 @@ check_all(struct load *l)
 		check_policies(l);
 		check_sets(l, &sas);
 		check_limits(l);
+		check_state(l);
 	}
 	index_fini(&ports);
 	index_fini(&sas);

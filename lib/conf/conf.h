@@ -160,6 +160,7 @@ struct conf_place {
 struct conf_gateway {
 	char name[CONF_NAME_SIZE];
 	char state_file[CONF_DEVICE_SIZE]; /* empty: none */
+	uint32_t state_block;		   /* CONF_AUTO */
 	char socket_group[CONF_NAME_SIZE];
 	uint8_t idle, numa;
 	struct conf_engines crypto;

@@ -4,7 +4,6 @@
  * nowhere else, so that building it is taking its row away.
  */
 const struct conf_gate conf_gates[] = {
-	{ BLOCK_GATEWAY, "state_file", NULL, "leave it out" },
 	{ BLOCK_REASSEMBLY, "timeout", NULL, "leave it out" },
 	{ BLOCK_REASSEMBLY, "max_datagrams", NULL, "leave it out" },
 	{ BLOCK_REASSEMBLY, "max_pieces", NULL, "leave it out" },

@@ -18,6 +18,7 @@
 #include "ctl/mirrors.h"
 #include "ctl/policies.h"
 #include "ctl/ports.h"
+#include "ctl/reserve.h"
 #include "ctl/sas.h"
 #include "ctl/sets.h"
 #include "ctl/timers.h"
@@ -37,6 +38,8 @@
 #include "sad/sad.h"
 #include "spd/spd.h"
 #include "worker/mailbox.h"
+
+#define START_WAIT_MS 30000 /* for the disk that the state file is on */
 
 RTE_LOG_REGISTER(gw_logtype, espgw, NOTICE);
 
@@ -205,6 +208,8 @@ tables_init(struct gw *gw, struct err *err)
 		.max_kept = NUMBERS_KEPT_MAX,
 		.n_workers = gw->n_workers,
 		.socket = rte_socket_id(),
+		.reserved = gw->reserve != NULL,
+		.secret = reserve_secret(gw),
 	};
 	int rc;
 
@@ -279,6 +284,8 @@ policy_init(struct gw *gw, struct err *err)
 		rc = sets_make(gw, c, gw->sa_books, &gw->choices, err);
 	if (rc == 0)
 		rc = policies_add_all(gw, c, gw->sa_books, gw->choices, gw->policy_books, err);
+	if (rc == 0)
+		rc = reserve_wait(gw, START_WAIT_MS, err);
 	if (rc < 0)
 		return rc;
 	spd_commit(gw->spd);
@@ -462,6 +469,7 @@ static const struct part {
 	{ "routes", routes_init, routes_fini },
 	{ "mirrors", mirrors_init, mirrors_fini },
 	{ "kernel", kernel_init, kernel_fini },
+	{ "reserve", reserve_init, reserve_fini },
 	{ "tables", tables_init, tables_fini },
 	{ "policy", policy_init, policy_fini },
 	{ "view", view_init, view_fini },

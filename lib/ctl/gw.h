@@ -30,6 +30,7 @@ struct numbers_reg;
 struct policy_view;
 struct poller;
 struct ports;
+struct reserve;
 struct unresolved_event;
 struct worker_counts;
 struct rte_mempool;
@@ -91,7 +92,8 @@ struct gw_hooks {
 	void *ctx;
 	void (*acquire)(void *ctx, const struct acquire_event *event);
 	void (*mapping)(void *ctx, const struct mapping_event *event);
-	void (*lane_low)(void *ctx, const struct lane_event *event);
+	/* Numbers got on the disk: all tickets up to this one (reserve.h). */
+	void (*durable)(void *ctx, uint64_t ticket);
 	/* The next of their policies from *cursor on, which begins with 0. */
 	bool (*policy_next)(void *ctx, uint64_t *cursor, struct policy_view *view);
 	/* Of SAs that are a daemon's, once per limit. hard_limit may end the SA. */
@@ -130,6 +132,7 @@ struct gw {
 	struct sa_table sas;
 	struct numbers_reg *numbers;
 	struct stocks *stocks; /* of windows for subspaces */
+	struct reserve *reserve; /* NULL: no state file */
 	struct view *view;
 	struct sa_book *sa_books;
 	struct policy_book *policy_books;

@@ -8,12 +8,16 @@
 #include "ctl/policies.h"
 #include "ctl/ports.h"
 #include "ctl/report.h"
+#include "ctl/reserve.h"
 #include "ctl/sas.h"
 #include "ctl/sets.h"
 #include "ctl/timers.h"
 #include "ctl/view.h"
 #include "numbers/numbers.h"
 #include "spd/spd.h"
+
+/* As long as it may wait for a worker. */
+#define RESERVE_WAIT_MS 1000
 
 /* What a reload prepares, beside what runs: published in one go, or thrown away. */
 struct next {
@@ -198,6 +202,8 @@ apply(struct gw *gw, struct next *n, struct err *err)
 		return rc;
 	leaving_set(gw, n, true);
 	rc = sas_make(gw, n, err);
+	if (rc == 0)
+		rc = reserve_wait(gw, RESERVE_WAIT_MS, err);
 	if (rc == 0)
 		rc = sets_make(gw, n->conf, n->sas, &n->choices, err);
 	if (rc == 0)

@@ -7,6 +7,7 @@
 
 #include "crypto/crypto.h"
 #include "ctl/log.h"
+#include "ctl/reserve.h"
 #include "numbers/numbers.h"
 #include "replay/stock.h"
 #include "route/route.h"
@@ -313,6 +314,29 @@ numbers_take(struct gw *gw, const struct numbers_ask *ask, struct numbers **out,
 	return rc;
 }
 
+static void
+numbers_give(struct gw *gw, struct numbers *n, bool forever)
+{
+	reserve_settle(gw, n, forever);
+	numbers_release(gw->numbers, n, clock_now(&gw->clock));
+}
+
+/* With what the state file knows of them, and the first that are to be reserved asked for. */
+static int
+numbers_get(struct gw *gw, struct numbers_ask *ask, struct numbers **out, struct err *err)
+{
+	int rc = reserve_floors(gw, ask, err);
+
+	if (rc == 0)
+		rc = numbers_take(gw, ask, out, err);
+	if (rc < 0)
+		return rc;
+	rc = reserve_first(gw, *out, ask->esn, ask->forever, err);
+	if (rc < 0)
+		numbers_give(gw, *out, ask->forever);
+	return rc;
+}
+
 /* An outbound SA's next hop, and with it the largest packet it takes: what the path carries, and
  * the link. */
 static void
@@ -380,7 +404,7 @@ give_back(struct gw *gw, uint32_t index)
 
 	if (cold->stocked != 0)
 		stocks_unwant(gw->stocks, cold->stocked - 1);
-	numbers_release(gw->numbers, cold->numbers, clock_now(&gw->clock));
+	numbers_give(gw, cold->numbers, cold->origin.from == SA_FROM_FILE);
 	sa_destroy(&gw->sas, index);
 }
 
@@ -425,7 +449,7 @@ sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin, 
 	ask.worker = pinned ? (uint16_t)c->bundle.worker : gw->next_owner;
 	if (replaces != SA_NONE)
 		ask.replaces = sa_cold(&gw->sas, replaces)->numbers;
-	rc = numbers_take(gw, &ask, &p.numbers, err);
+	rc = numbers_get(gw, &ask, &p.numbers, err);
 	if (rc < 0)
 		return rc;
 	if (!pinned)
@@ -436,7 +460,7 @@ sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin, 
 	p.lane = p.numbers->lane; /* or window, or windows */
 	rc = sa_create(&gw->sas, &p, clock_now(&gw->clock), index, err);
 	if (rc < 0) {
-		numbers_release(gw->numbers, p.numbers, clock_now(&gw->clock));
+		numbers_give(gw, p.numbers, ask.forever);
 		return rc;
 	}
 	rc = stock_take_in(gw, *index, err);

@@ -8,6 +8,7 @@
 #include "ctl/kernel.h"
 #include "ctl/log.h"
 #include "ctl/ports.h"
+#include "ctl/reserve.h"
 #include "ctl/sas.h"
 #include "ctl/sweep.h"
 #include "ctl/timers.h"
@@ -69,8 +70,7 @@ event_tell(struct gw *gw, const struct worker_event *e, uint64_t now)
 			gw->resolver.unresolved(gw->resolver.ctx, &e->unresolved);
 		break;
 	case EVENT_LANE_LOW:
-		if (gw->hooks.lane_low != NULL)
-			gw->hooks.lane_low(gw->hooks.ctx, &e->lane);
+		reserve_low(gw, &e->lane);
 		break;
 	}
 }
@@ -107,6 +107,7 @@ gw_tick(struct gw *gw)
 	timers_dummies(gw, now);
 	sweep_tick(gw, now);
 	stocks_fill(gw->stocks);
+	reserve_tick(gw, now);
 	if (gw->running && now / NS_PER_SECOND != gw->last_watch) {
 		gw->last_watch = now / NS_PER_SECOND;
 		ports_watch(gw);

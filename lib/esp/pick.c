@@ -118,13 +118,14 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 
 /* Control could not give more yet, or is to be told in time that more is needed. */
 static bool
-lane_low(struct worker *w, const struct pkt *p)
+lane_low(struct worker *w, const struct pkt *p, uint64_t number)
 {
 	const struct worker_event e = { .lane = {
 						.kind = EVENT_LANE_LOW,
 						.lane = p->lane,
 						.sa = p->sa,
 						.generation = p->generation,
+						.number = number,
 					} };
 
 	return mailbox_raise(w, &e);
@@ -140,7 +141,7 @@ out_stopped(struct worker *w, struct pkt *p, struct lane *lane, uint32_t bytes)
 	if (is_expired(p->hot))
 		return DROP_EXPIRED;
 	why = lane_stopped(lane, bytes, &ask);
-	if (ask && !lane_low(w, p))
+	if (ask && !lane_low(w, p, 0))
 		lane_ask_again(lane);
 	if (why == DROP_NONE && !lane_take(lane, bytes, &p->seq))
 		why = DROP_SEQ_WAIT;
@@ -198,7 +199,7 @@ window_wait(struct worker *w, const struct pkt *p, struct replay *window)
 {
 	bool ask, go = replay_stopped(window, p->seq, &ask);
 
-	if (ask && !lane_low(w, p))
+	if (ask && !lane_low(w, p, p->seq))
 		replay_ask_again(window);
 	return go ? replay_accept(window, p->seq) : DROP_SEQ_WAIT;
 }

@@ -187,6 +187,7 @@ hold_add(struct numbers_live *l, const struct numbers_ask *ask, struct numbers *
 {
 	n->n = ask->subspaces ? ask->lanes : 1;
 	n->inbound = l->inbound;
+	n->shared = !ask->key.counter_mode;
 	n->subspaces = ask->subspaces;
 	if (!l->inbound)
 		n->lane = l->lanes;
@@ -270,22 +271,6 @@ ask_check(const struct numbers_ask *ask, struct err *err)
 	if (!ask->esn && ask->start > UINT32_MAX)
 		return ask_fail(err, -ERANGE, ask, "number %ju is beyond 32 bits, and esn is off",
 				(uintmax_t)ask->start);
-	return 0;
-}
-
-/* Keys that may serve several SAs differ by these. */
-int
-numbers_hash(struct numbers_reg *reg, const struct numbers_ask *ask,
-	     uint8_t hash[NUMBERS_HASH_SIZE])
-{
-	struct record_hash h;
-
-	if (record_hash(&reg->records, &ask->key, &h) < 0)
-		return -EIO;
-	if (!ask->key.counter_mode)
-		h.half[1] ^= (uint64_t)id_tag(&ask->id) << 32;
-	h.half[0] ^= ask->inbound;
-	memcpy(hash, &h, NUMBERS_HASH_SIZE);
 	return 0;
 }
 

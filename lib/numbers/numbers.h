@@ -52,7 +52,7 @@ struct numbers {
 	bool inbound, subspaces;
 
 	/* The module's own. */
-	bool leaving;
+	bool leaving, shared; /* shared: by SAs with other SPIs, perhaps */
 	uint32_t self;
 	uint64_t hard_packets, hard_bytes;
 	struct numbers *next;
@@ -120,11 +120,25 @@ int numbers_create(const struct numbers_params *p, struct numbers_reg **reg, str
 /* All holds must have been released, all jobs be done. NULL is fine. */
 void numbers_free(struct numbers_reg *reg);
 
-/* What a key is known by elsewhere: 128 bits that tell nothing of it, nor of its direction. Keys
- * that may serve several SAs at once have one for each SA's identity. -EIO.
+/* What a key is known by elsewhere: 128 bits that tell nothing of it. Keys that may serve several
+ * SAs at once have one for each SPI. -EIO.
  */
 int numbers_hash(struct numbers_reg *reg, const struct numbers_ask *ask,
 		 uint8_t hash[NUMBERS_HASH_SIZE]);
+/* Whether this run knows the key, in use or at rest. */
+bool numbers_knows(struct numbers_reg *reg, const struct numbers_ask *ask);
+/* The hash of a key in use. */
+void numbers_hash_of(const struct numbers_reg *reg, const struct numbers *n,
+		     uint8_t hash[NUMBERS_HASH_SIZE]);
+/* No other hold is on what has that hash, nor anything under way: with this one it comes to rest.
+ */
+bool numbers_is_last(const struct numbers_reg *reg, const struct numbers *n);
+
+/* A number for the key as long as it is in use, and its youngest hold by it: NULL when it is in use
+ * no more. A key that comes later may have the number: compare the hash.
+ */
+uint32_t numbers_record(const struct numbers *n);
+struct numbers *numbers_of_record(const struct numbers_reg *reg, uint32_t record);
 
 /* Finds or makes the numbers of a key.
  *

@@ -103,7 +103,7 @@ entry_encode(struct state_file *f, uint32_t index, uint64_t at, uint8_t *octets)
 	struct state_record r = { .number = e->number, .durable = at };
 
 	if (entry_is_dead(e) && e->expiry_s <= f->rewrite.drop_until) {
-		table_remove(&f->table, index);
+		table_remove(&f->table, e);
 		f->n_dead--;
 		return false;
 	}

@@ -158,6 +158,7 @@ state_file_look(struct state_file *f, const struct state_key *key, struct state_
 			.live = e->live,
 			.asked = e->live ? e->asked : 0,
 			.asked_ms = e->live ? e->asked_ms : 0,
+			.block = e->live ? e->block : 0,
 		};
 	pthread_mutex_unlock(&f->lock);
 	return e != NULL;
@@ -204,6 +205,7 @@ state_file_want(struct state_file *f, const struct state_want *want, uint64_t *t
 		e->forever |= want->forever;
 		e->asked = want->number;
 		e->asked_ms = want->now_ms;
+		e->block = want->block;
 	}
 	pthread_mutex_unlock(&f->lock);
 	if (e == NULL || batch_add(&f->gathered, want, f->next_ticket + 1) < 0)
@@ -213,19 +215,23 @@ state_file_want(struct state_file *f, const struct state_want *want, uint64_t *t
 }
 
 void
-state_file_settle(struct state_file *f, const struct state_key *key, uint64_t number)
+state_file_settle(struct state_file *f, const struct state_key *key, uint64_t number, bool forever)
 {
 	struct state_entry *e;
 
 	pthread_mutex_lock(&f->lock);
-	e = table_find(&f->table, key);
-	if (e != NULL && e->live) {
+	e = number != 0 ? table_get(&f->table, key) : table_find(&f->table, key);
+	if (e != NULL) {
+		f->n_dead -= entry_is_dead(e);
 		e->live = false;
+		e->forever |= forever;
 		e->number = number;
 		e->asked = 0;
 		e->expiry_s = (uint32_t)(f->wall_s() + STATE_DEAD_KEY_SECONDS);
 		f->n_dead += entry_is_dead(e);
 	}
+	if (e != NULL && number == 0)
+		table_remove(&f->table, e);
 	pthread_mutex_unlock(&f->lock);
 }
 

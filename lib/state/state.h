@@ -37,6 +37,8 @@
 #define STATE_HASH_SIZE	       16
 #define STATE_SECRET_SIZE      32
 #define STATE_TROUBLE_SIZE     256
+#define STATE_RECORD_COST      48		   /* octets of a lane on the disk, */
+#define STATE_MEMORY_COST      56		   /* and in memory */
 #define STATE_FILE_MAX	       (UINT64_C(1) << 30) /* octets; a larger one is refused */
 #define STATE_DEAD_KEY_SECONDS (24 * 3600)
 
@@ -89,7 +91,7 @@ struct state_known {
 	bool live;	 /* asked for in this run and not settled since */
 	/* Of the last state_file_want() of this life. */
 	uint64_t asked;
-	uint32_t asked_ms;
+	uint32_t asked_ms, block;
 };
 bool state_file_look(struct state_file *f, const struct state_key *key, struct state_known *known);
 
@@ -98,6 +100,7 @@ struct state_want {
 	bool forever;	 /* never forgotten: a key of the YAML file */
 	uint32_t cookie; /* comes back with it */
 	uint32_t now_ms; /* any clock, for state_known.asked_ms */
+	uint32_t block;	 /* what the caller likes, for state_known.block */
 	uint64_t number;
 };
 
@@ -106,8 +109,10 @@ struct state_want {
 int state_file_want(struct state_file *f, const struct state_want *want, uint64_t *ticket);
 
 /* The key's lane is at rest, and number is exact: from now on what state_file_look() says, and on
- * the disk when the file is written anew. A key that is not forever is forgotten a day later. */
-void state_file_settle(struct state_file *f, const struct state_key *key, uint64_t number);
+ * the disk when the file is written anew. A key that is not forever is forgotten a day later; one
+ * of number 0, at once. What is not known yet is from now on, if there is memory. */
+void state_file_settle(struct state_file *f, const struct state_key *key, uint64_t number,
+		       bool forever);
 
 /* Hands over what was asked for, if the writer is free for it: to be called at the end of each
  * turn. */

@@ -135,13 +135,13 @@ table_get(struct state_table *t, const struct state_key *key)
 }
 
 void
-table_remove(struct state_table *t, uint32_t index)
+table_remove(struct state_table *t, struct state_entry *e)
 {
-	struct state_entry *e = table_at(t, index);
-	uint32_t *at = &t->buckets[bucket_of(t, e->hash, e->lane)];
+	uint32_t *at = &t->buckets[bucket_of(t, e->hash, e->lane)], index;
 
-	while (*at != index)
+	while (table_at(t, *at) != e)
 		at = &table_at(t, *at)->next;
+	index = *at;
 	*at = e->next;
 	*e = (struct state_entry) { .next = t->free };
 	t->free = index;

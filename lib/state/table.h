@@ -15,9 +15,12 @@ struct state_entry {
 	uint8_t hash[STATE_HASH_SIZE];
 	uint64_t number; /* 0: not on the disk yet */
 	uint64_t asked;
-	uint32_t asked_ms;
-	uint32_t expiry_s; /* since 1970, of one at rest; 0: none */
-	uint32_t next;	   /* in its bucket, or among the free ones */
+	union {
+		uint32_t asked_ms; /* live */
+		uint32_t expiry_s; /* at rest: since 1970 */
+	};
+	uint32_t block;
+	uint32_t next; /* in its bucket, or among the free ones */
 	uint16_t lane;
 	bool taken : 1, inbound : 1, forever : 1, live : 1;
 };
@@ -44,7 +47,7 @@ table_at(const struct state_table *t, uint32_t index)
 struct state_entry *table_find(const struct state_table *t, const struct state_key *key);
 /* Finds or makes; NULL: no memory. An index stays an entry's until it is removed. */
 struct state_entry *table_get(struct state_table *t, const struct state_key *key);
-void table_remove(struct state_table *t, uint32_t index);
+void table_remove(struct state_table *t, struct state_entry *e);
 uint64_t table_bytes(const struct state_table *t);
 
 #endif

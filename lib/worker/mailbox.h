@@ -84,6 +84,7 @@ struct lane_event {
 	uint8_t kind;
 	uint16_t lane; /* 0 without subspaces */
 	uint32_t sa, generation;
+	uint64_t number; /* in: of an authentic packet, which may be above; out: 0 */
 };
 
 struct worker_event {

@@ -86,7 +86,7 @@ after_a_crash_it_goes_on_above_after_a_stop_exactly(void **state)
 	assert_int_equal(number_of(f, &lane), 6400);
 	assert_int_equal(number_of(f, &other), 0);
 	reserve(f, &out, 128, true);
-	state_file_settle(f, &out, 71);
+	state_file_settle(f, &out, 71, true);
 	assert_int_equal(number_of(f, &out), 71);
 	assert_int_equal(state_file_close(f, &err), 0);
 	f = open_file();
@@ -104,7 +104,7 @@ a_commit_that_comes_late_raises_nothing_settled(void **state)
 
 	want(f, &key, 64, true);
 	state_file_post(f);
-	state_file_settle(f, &key, 3);
+	state_file_settle(f, &key, 3, true);
 	assert_int_equal(state_file_write(f), 0);
 	assert_int_equal(number_of(f, &key), 3);
 	state_file_abandon(f);
@@ -174,7 +174,7 @@ a_file_that_is_taken_away_is_there_again_with_the_next_commit(void **state)
 		struct state_file *f = open_file();
 
 		reserve(f, &key, 64 + i, true);
-		print_message("%s\n", gone[i]);
+		print_message("# %s\n", gone[i]);
 		assert_int_equal(unlink(path), 0);
 		if (i == 1)
 			close(open(path, O_CREAT | O_WRONLY, 0600));
