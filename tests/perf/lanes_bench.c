@@ -10,6 +10,7 @@
  *	feed		the same, but all of the packets come to the worker that is not the owner
  *	atomic		two workers, one SA, both take numbers from one counter by fetch_add
  *	atomic burst	the same, once a burst instead of once a packet
+ *	lane		one worker, one SA with subspaces, of which it uses one lane
  *	lanes		two workers, one SA with subspaces and a lane each
  *	strays		(decap) the same, but each packet comes to the other lane's worker
  *	locked		(decap) two workers, one window under a lock that a stage holds for a burst

@@ -75,6 +75,7 @@ const struct row rows[WAY_MAX] = {
 			       .number = number_shared_burst },
 	[WAY_LOCKED] = { "locked", OF_ONE_SA, PAIR_BOTH, .in = true, .check = check_locked,
 			 .accept = accept_locked, .count = count_locked },
+	[WAY_LANE] = { "lane", OF_LANES, PAIR_FIRST, true, true, .handoff = true },
 	[WAY_LANES] = { "lanes", OF_LANES, PAIR_BOTH, true, true, .handoff = true },
 	[WAY_STRAYS] = { "strays", OF_STRAYS, PAIR_BOTH, .in = true, .handoff = true },
 };
