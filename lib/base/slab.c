@@ -38,6 +38,7 @@ slab_init(struct slab *s, const char *name, uint32_t size, uint32_t max, int soc
 	s->max = max;
 	s->socket = socket;
 	s->spare = SLAB_NO_CHUNK;
+	s->first_generation = 1;
 	s->n_chunks = (max - 1) / SLAB_CHUNK_ITEMS + 1;
 	s->chunks = rte_zmalloc_socket(name, s->n_chunks * sizeof(*s->chunks), RTE_CACHE_LINE_SIZE,
 				       socket);
@@ -51,12 +52,37 @@ slab_init(struct slab *s, const char *name, uint32_t size, uint32_t max, int soc
 	return 0;
 }
 
+void
+slab_asked(struct slab *s, slab_later *later, void *ctx)
+{
+	s->later = later;
+	s->later_ctx = ctx;
+}
+
 static void
 chunk_free(struct slab *s, uint32_t chunk)
 {
 	rte_free(s->chunks[chunk]);
 	__atomic_store_n(&s->chunks[chunk], NULL, __ATOMIC_RELAXED);
 	s->bytes -= chunk_bytes(s, chunk);
+}
+
+/* The book of an empty chunk. Who asks for one of its indices then finds none, and one that is
+ * opened in its place begins behind all generations that there were.
+ */
+static void
+book_close(struct slab *s, uint32_t chunk)
+{
+	struct slab_book *book = s->books[chunk];
+
+	for (uint32_t i = 0; i < chunk_items(s, chunk); i++)
+		s->first_generation = RTE_MAX(s->first_generation, book->generation[i]);
+	__atomic_store_n(&s->books[chunk], NULL, __ATOMIC_RELEASE);
+	s->bytes -= sizeof(*book);
+	if (s->later != NULL)
+		s->later(s->later_ctx, rte_free, book);
+	else
+		rte_free(book);
 }
 
 void
@@ -75,7 +101,7 @@ slab_fini(struct slab *s)
 	memset(s, 0, sizeof(*s));
 }
 
-/* All indices free, in ascending order, in their first generation. */
+/* All indices free, in ascending order. */
 static int
 book_open(struct slab *s, uint32_t chunk)
 {
@@ -86,7 +112,7 @@ book_open(struct slab *s, uint32_t chunk)
 	if (book == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++) {
-		book->generation[i] = 1;
+		book->generation[i] = s->first_generation;
 		book->link[i] = i + 1 == n ? LINK_END : i + 1;
 	}
 	book->tail = n - 1;
@@ -191,21 +217,29 @@ slab_retire(struct slab *s, uint32_t index)
 	__atomic_store_n(g, *g == SLAB_GENERATION_MAX ? 1 : *g + 1, __ATOMIC_RELAXED);
 }
 
-/* One empty chunk stays while others are in use: an item that comes and goes at a border is no
- * work. */
+/* One empty chunk stays while many others are in use: an item that comes and goes at a border is no
+ * work.
+ */
 static void
 chunk_empty(struct slab *s, uint32_t chunk)
 {
 	if (s->spare == SLAB_NO_CHUNK) {
 		s->spare = chunk;
-	} else {
-		chunk_free(s, RTE_MAX(s->spare, chunk));
-		s->spare = RTE_MIN(s->spare, chunk);
+		return;
 	}
-	if (s->n_taken == 0) {
-		chunk_free(s, s->spare);
-		s->spare = SLAB_NO_CHUNK;
-	}
+	chunk_free(s, RTE_MAX(s->spare, chunk));
+	book_close(s, RTE_MAX(s->spare, chunk));
+	s->spare = RTE_MIN(s->spare, chunk);
+}
+
+static void
+spare_free(struct slab *s)
+{
+	chunk_free(s, s->spare);
+	/* The last book stays: an index is to rest. */
+	if (s->n_taken != 0)
+		book_close(s, s->spare);
+	s->spare = SLAB_NO_CHUNK;
 }
 
 void
@@ -233,4 +267,6 @@ slab_give(struct slab *s, uint32_t index)
 		s->first_roomy = RTE_MIN(s->first_roomy, chunk);
 	if (book->n_free == chunk_items(s, chunk))
 		chunk_empty(s, chunk);
+	if (s->spare != SLAB_NO_CHUNK && s->n_taken < SLAB_CHUNK_ITEMS / 2)
+		spare_free(s);
 }

@@ -23,13 +23,16 @@
 #define SLAB_CHUNK_ITEMS    (1u << SLAB_CHUNK_SHIFT)
 #define SLAB_CHUNK_MASK	    (SLAB_CHUNK_ITEMS - 1)
 
-/* What is kept of a chunk's indices: as long as the slab, for the generations' sake. */
+/* What is kept of a chunk's indices, as long as the chunk. */
 struct slab_book {
 	uint32_t generation[SLAB_CHUNK_ITEMS]; /* 1 to SLAB_GENERATION_MAX; read by workers */
 	uint16_t link[SLAB_CHUNK_ITEMS]; /* the next free one of this chunk, or that it is taken */
 	uint16_t head, tail;
 	uint32_t n_free;
 };
+
+/* Calls fn(obj) when no worker can hold obj any more. */
+typedef void slab_later(void *ctx, void (*fn)(void *obj), void *obj);
 
 struct slab {
 	/* Read by workers. */
@@ -41,9 +44,12 @@ struct slab {
 	/* Control's own. */
 	uint32_t n_chunks;
 	uint32_t n_taken;
-	uint32_t first_roomy; /* no chunk below has many free */
-	uint32_t first_free;  /* no chunk below has any free */
-	uint32_t spare;	      /* the one empty chunk that is kept, or UINT32_MAX */
+	uint32_t first_roomy;	   /* no chunk below has many free */
+	uint32_t first_free;	   /* no chunk below has any free */
+	uint32_t spare;		   /* the one empty chunk that is kept, or UINT32_MAX */
+	uint32_t first_generation; /* of books to come: no index ever has a generation twice */
+	slab_later *later;
+	void *later_ctx;
 	int socket;
 	const char *name;
 	uint64_t bytes; /* memory in use, books and lists included */
@@ -54,6 +60,11 @@ struct slab {
  */
 int slab_init(struct slab *s, const char *name, uint32_t size, uint32_t max, int socket,
 	      struct err *err);
+
+/* Workers ask slab_find() of this slab: what that reads is freed by later, which may be NULL where
+ * there are no workers yet. Without this call only control may ask.
+ */
+void slab_asked(struct slab *s, slab_later *later, void *ctx);
 
 /* Wipes what is still taken. For a slab that no worker reads any more; also for one that is all
  * zero. */

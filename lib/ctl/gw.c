@@ -215,6 +215,8 @@ tables_init(struct gw *gw, struct err *err)
 
 	rc = sa_table_init(&gw->sas, c->max_sas, rte_socket_id(), err);
 	if (rc == 0)
+		slab_asked(&gw->sas.records, gw_defer_free, gw);
+	if (rc == 0)
 		rc = numbers_create(&numbers, &gw->numbers, err);
 	if (rc == 0)
 		rc = stocks_create(gw->n_workers, rte_socket_id(),

@@ -13,7 +13,7 @@
 #define BUCKETS_MIN 1024
 
 static int
-buckets_grow(struct records *rs, uint32_t n)
+buckets_resize(struct records *rs, uint32_t n)
 {
 	uint32_t *fresh = rte_malloc_socket("numbers", n * sizeof(*fresh), 0, rs->items.socket);
 
@@ -76,7 +76,7 @@ records_init(struct records *rs, uint32_t max, uint32_t max_kept, int socket, co
 	rc = slab_init(&rs->items, "records of keys", sizeof(struct record), max, socket, err);
 	if (rc < 0)
 		return rc;
-	if (buckets_grow(rs, BUCKETS_MIN) < 0)
+	if (buckets_resize(rs, BUCKETS_MIN) < 0)
 		rc = err_set(err, -ENOMEM, "records of keys: no memory on socket %d", socket);
 	else if (mac_open(rs, secret) < 0)
 		rc = err_set(err, -EIO,
@@ -149,7 +149,7 @@ record_add(struct records *rs, const struct record_hash *hash, bool inbound, uin
 		return rc;
 	/* Without memory for more buckets they only grow longer. */
 	if (rs->items.n_taken > rs->n_buckets && rs->n_buckets < 1u << 30)
-		buckets_grow(rs, rs->n_buckets * 2);
+		buckets_resize(rs, rs->n_buckets * 2);
 	bucket = &rs->buckets[hash->half[0] & (rs->n_buckets - 1)];
 	r = record_at(rs, *index);
 	r->hash = *hash;
@@ -172,6 +172,8 @@ record_remove(struct records *rs, uint32_t index)
 	if (r->laned && !r->in_use)
 		lane_numbers_free(rs, r->lanes);
 	slab_give(&rs->items, index);
+	if (rs->n_buckets > BUCKETS_MIN && rs->items.n_taken < rs->n_buckets / 8)
+		buckets_resize(rs, rs->n_buckets / 2);
 }
 
 static size_t

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include <rte_malloc.h>
+
 #include "base/slab.h"
 #include "eal.h"
 
@@ -124,7 +126,7 @@ an_item_given_back_is_wiped(void **state)
 	slab_fini(&s);
 }
 
-/* 20,000 items in five chunks: memory comes back as they go, generations stay. */
+/* 20,000 items in five chunks: memory comes back as they go, no generation does. */
 static void
 empty_chunks_are_given_back(void **state)
 {
@@ -135,7 +137,7 @@ empty_chunks_are_given_back(void **state)
 	static uint32_t taken[N];
 	struct slab s;
 	uint32_t generation;
-	uint64_t with_none, with_all, without_items;
+	uint64_t with_none, with_all;
 
 	assert_int_equal(slab_init(&s, "test", SIZE, N, SOCKET, NULL), 0);
 	with_none = s.bytes;
@@ -144,13 +146,17 @@ empty_chunks_are_given_back(void **state)
 	with_all = s.bytes;
 	assert_int_equal(with_all, with_none + 5 * sizeof(struct slab_book) + (uint64_t)N * SIZE);
 	assert_int_equal(s.n_taken, N);
-	for (uint32_t i = N; i-- > 1;)
+	for (uint32_t i = N; i-- > SLAB_CHUNK_ITEMS / 2;)
 		slab_give(&s, taken[i]);
 	/* The one in use and one spare. */
-	assert_int_equal(s.bytes, with_all - (uint64_t)N * SIZE + 2 * SLAB_CHUNK_ITEMS * SIZE);
+	assert_int_equal(s.bytes, with_none + 2 * (sizeof(struct slab_book) +
+						   SLAB_CHUNK_ITEMS * (uint64_t)SIZE));
+	for (uint32_t i = SLAB_CHUNK_ITEMS / 2; i-- > 1;)
+		slab_give(&s, taken[i]);
+	assert_int_equal(s.bytes,
+			 with_none + sizeof(struct slab_book) + SLAB_CHUNK_ITEMS * (uint64_t)SIZE);
 	slab_give(&s, taken[0]);
-	without_items = with_all - (uint64_t)N * SIZE;
-	assert_int_equal(s.bytes, without_items);
+	assert_int_equal(s.bytes, with_none + sizeof(struct slab_book));
 	assert_null(slab_find(&s, taken[N - 1], 1));
 	for (uint32_t i = 0; i < N; i++) {
 		assert_int_equal(slab_take(&s, &taken[i], &generation, NULL), 0);
@@ -158,6 +164,48 @@ empty_chunks_are_given_back(void **state)
 	}
 	assert_int_equal(s.bytes, with_all);
 	slab_fini(&s);
+}
+
+static void *freed_later[8];
+static uint32_t n_freed_later;
+
+static void
+keep_for_later(void *ctx, void (*fn)(void *), void *obj)
+{
+	assert_ptr_equal(fn, rte_free);
+	freed_later[n_freed_later++] = obj;
+}
+
+/* A worker may be reading in it. */
+static void
+what_a_worker_asks_is_freed_later(void **state)
+{
+	enum {
+		N = 2 * SLAB_CHUNK_ITEMS + 1
+	};
+	static uint32_t taken[N], generations[N];
+	const struct slab_book *book;
+	struct slab s;
+
+	assert_int_equal(slab_init(&s, "test", 8, N, SOCKET, NULL), 0);
+	slab_asked(&s, keep_for_later, NULL);
+	for (uint32_t i = 0; i < N; i++)
+		assert_int_equal(slab_take(&s, &taken[i], &generations[i], NULL), 0);
+	book = s.books[2];
+	slab_give(&s, taken[N - 1]);
+	for (uint32_t i = SLAB_CHUNK_ITEMS; i < N - 1; i++)
+		slab_give(&s, taken[i]);
+	assert_int_equal(n_freed_later, 1);
+	assert_ptr_equal(freed_later[0], book);
+	assert_null(s.books[2]);
+	assert_null(slab_find(&s, taken[N - 1], generations[N - 1]));
+	/* And again: the old holder does not find the new one's. */
+	for (uint32_t i = SLAB_CHUNK_ITEMS; i < N; i++)
+		assert_int_equal(slab_take(&s, &taken[i], &generations[i], NULL), 0);
+	assert_int_equal(generations[N - 1], 2);
+	assert_null(slab_find(&s, taken[N - 1], 1));
+	slab_fini(&s);
+	rte_free(freed_later[0]);
 }
 
 /* Random takes and gives against a list of who holds what. */
@@ -239,6 +287,7 @@ main(void)
 		cmocka_unit_test(no_generation_is_zero_or_has_the_top_bit),
 		cmocka_unit_test(an_item_given_back_is_wiped),
 		cmocka_unit_test(empty_chunks_are_given_back),
+		cmocka_unit_test(what_a_worker_asks_is_freed_later),
 		cmocka_unit_test(holders_keep_their_items),
 		cmocka_unit_test(what_is_taken_can_be_walked),
 	};
