@@ -17,9 +17,12 @@
 
 struct sad {
 	const struct sa_table *sas;
-	struct rte_hash *rest; /* SAs whose slot another SA holds */
+	struct rte_hash *rest; /* SAs whose slot another SA holds; NULL until there is one */
 	uint64_t *kept;	       /* control's: slots that wait for their SA, a bit each */
-	uint32_t n_rest;       /* control's; relaxed reads by workers */
+	uint32_t n_rest;       /* control's; read by workers before rest */
+	uint32_t max_sas;      /* control's, as what follows */
+	int socket;
+	struct rte_rcu_qsbr *qsbr;
 	uint32_t mask;
 	uint32_t slots[]; /* SA index or SA_NONE */
 };
@@ -65,14 +68,14 @@ sad_create(const struct sa_table *sas, uint32_t max_sas, int socket, struct rte_
 
 	if (sad == NULL)
 		return err_set(err, -ENOMEM, "no memory for the SPI table of %u SAs", max_sas);
-	*sad = (struct sad) { .sas = sas, .mask = n - 1 };
+	*sad = (struct sad) {
+		.sas = sas, .mask = n - 1, .max_sas = max_sas, .socket = socket, .qsbr = qsbr
+	};
 	memset(sad->slots, 0xff, n * sizeof(sad->slots[0]));
 	sad->kept = rte_zmalloc_socket("sad", n / 8, RTE_CACHE_LINE_SIZE, socket);
-	sad->rest = sad->kept == NULL ? NULL : rest_create(max_sas, socket, qsbr);
-	if (sad->rest == NULL) {
-		rte_free(sad->kept);
+	if (sad->kept == NULL) {
 		rte_free(sad);
-		return err_set(err, -ENOMEM, "no memory for the SPI hash of %u SAs", max_sas);
+		return err_set(err, -ENOMEM, "no memory for the SPI table of %u SAs", max_sas);
 	}
 	*out = sad;
 	return 0;
@@ -114,7 +117,7 @@ rest_find(const struct sad *sad, const struct sad_key *key)
 {
 	void *value;
 
-	if (__atomic_load_n(&sad->n_rest, __ATOMIC_RELAXED) == 0 ||
+	if (__atomic_load_n(&sad->n_rest, __ATOMIC_ACQUIRE) == 0 ||
 	    rte_hash_lookup_data(sad->rest, key, &value) < 0)
 		return SA_NONE;
 	return (uint32_t)(uintptr_t)value;
@@ -189,6 +192,11 @@ sad_add(struct sad *sad, uint32_t index, uint32_t replaces, struct err *err)
 		return 0;
 	}
 	key_of(sa, &key);
+	/* SPIs that we choose never need it, and it is large. */
+	if (sad->rest == NULL)
+		sad->rest = rest_create(sad->max_sas, sad->socket, sad->qsbr);
+	if (sad->rest == NULL)
+		return err_set(err, -ENOMEM, "no memory for the SPI hash of %u SAs", sad->max_sas);
 	if (rte_hash_add_key_data(sad->rest, &key, (void *)(uintptr_t)index) < 0)
 		return err_set(err, -ENOSPC, "the SPI hash is full");
 	if (peer == SA_NONE)

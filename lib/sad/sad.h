@@ -24,7 +24,7 @@ int sad_create(const struct sa_table *sas, uint32_t max_sas, int socket, struct 
 void sad_free(struct sad *sad);
 
 /* Publishes an inbound SA. -EEXIST: another SA has this SPI at this address, unless it is
- * `replaces` (SA_NONE = none), which then is unpublished in the same step. -ENOSPC.
+ * `replaces` (SA_NONE = none), which then is unpublished in the same step. -ENOSPC, -ENOMEM.
  */
 int sad_add(struct sad *sad, uint32_t index, uint32_t replaces, struct err *err);
 /* The inbound SA of an SPI (host order) at one of our addresses, or SA_NONE. Control only. */
