@@ -353,14 +353,20 @@ def execute(arguments, timeout=60, workers=None, **more):
     return subprocess.run(argv, capture_output=True, timeout=timeout * SLOWER, check=False, **more)
 
 
-def run(config, wan=(), lan=(), arguments=(), folder=None, idle=100, workers=None):
-    """Runs espgw over captures. config has `ports` named wan and lan, as laboratory() gives it."""
+def run(config, wan=(), lan=(), arguments=(), folder=None, idle=100, workers=None, queues=1):
+    """Runs espgw over captures. config has `ports` named wan and lan, as laboratory() gives it.
+
+    queues: of each port, which get their frames in turn; each is read by another worker.
+    """
     with tempfile.TemporaryDirectory(prefix="espgw-test-") as made:
         work = folder or made
         config = copy.deepcopy(config)
         for i, (name, frames) in enumerate((("wan", wan), ("lan", lan))):
-            write_pcap(f"{work}/{name}.in.pcap", frames)
-            config["ports"][i]["device"] = f"net_pcap{i},rx_pcap={work}/{name}.in.pcap,tx_pcap={work}/{name}.out.pcap"
+            device = f"net_pcap{i}"
+            for q in range(queues):
+                write_pcap(f"{work}/{name}.in{q}.pcap", frames[q::queues])
+                device += f",rx_pcap={work}/{name}.in{q}.pcap"
+            config["ports"][i]["device"] = f"{device},tx_pcap={work}/{name}.out.pcap"
         file = f"{work}/espgw.yaml"
         with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
             yaml.safe_dump(config, f, sort_keys=False)

@@ -125,12 +125,12 @@ drops_look(struct accept *a, uint64_t rounds)
 	race_must(dropped == copies, "%lu copies, and %lu dropped as replays", copies, dropped);
 }
 
-/* reloads: the SA is renamed, or its window resized, while copies are on their way. */
+/* reloads: the SA is renamed, or its only window resized, while copies are on their way. */
 static void
 accepted_once(struct race *r, uint16_t lanes, bool reloads)
 {
 	struct accept *a = calloc(1, sizeof(*a));
-	uint64_t rounds = race_times(50000, 6400, 1000000);
+	uint64_t rounds = race_times(50000, 2560, 1000000);
 	char text[1024];
 
 	race_must(a != NULL, "no memory");
@@ -142,7 +142,7 @@ accepted_once(struct race *r, uint16_t lanes, bool reloads)
 	for (uint64_t i = 0; i < rounds; i += BATCH) {
 		if (reloads && race_random(16) == 0) {
 			tunnel_text(text, sizeof(text), race_random(2) != 0 ? "peer" : "other",
-				    lanes, race_random(2) != 0 ? 1024 : 4096);
+				    lanes, lanes == 1 && race_random(2) != 0 ? 4096 : 1024);
 			race_reload(r, text);
 		}
 		batch_run(a);
@@ -154,26 +154,43 @@ accepted_once(struct race *r, uint16_t lanes, bool reloads)
 }
 
 static void
-by_handoff(struct race *r)
+one_window(struct race *r)
 {
 	accepted_once(r, 1, false);
 }
 
 static void
-by_handoff_with_reloads(struct race *r)
+one_window_reloaded(struct race *r)
 {
 	accepted_once(r, 1, true);
+}
+
+static void
+many_windows(struct race *r)
+{
+	accepted_once(r, 24, false);
+}
+
+static void
+many_windows_reloaded(struct race *r)
+{
+	accepted_once(r, 24, true);
 }
 
 int
 main(void)
 {
 	static const struct race_case cases[] = {
-		{ "two workers, one window: each packet passes once", 2, by_handoff },
-		{ "four workers, one window: each packet passes once", 4, by_handoff },
-		{ "eight workers, one window: each packet passes once", 8, by_handoff },
-		{ "four workers, one window that is resized and renamed", 4,
-		  by_handoff_with_reloads },
+		{ "A3.1 two workers, one window: each packet passes once", 2, one_window },
+		{ "A3.1 four workers, one window: each packet passes once", 4, one_window },
+		{ "A3.1 eight workers, one window: each packet passes once", 8, one_window },
+		{ "A3.1 four workers, one window that is resized and renamed", 4,
+		  one_window_reloaded },
+		{ "A3.1 two workers, 24 lanes: each packet passes once", 2, many_windows },
+		{ "A3.1 three workers, 24 lanes: each packet passes once", 3, many_windows },
+		{ "A3.1 eight workers, 24 lanes: each packet passes once", 8, many_windows },
+		{ "A3.1 four workers, 24 lanes of an SA that is renamed", 4,
+		  many_windows_reloaded },
 	};
 
 	return race_main(cases, RTE_DIM(cases));

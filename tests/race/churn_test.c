@@ -179,7 +179,7 @@ feed(struct churn *c, uint16_t worker)
 
 		out[i] = race_frame(c->race, PACKET, &ip);
 		memset(ip, 0, PACKET);
-		seal_ip(ip, PACKET, 253, 0x0a010000 | (uint32_t)race_random(256), 0x0a020001);
+		seal_ip(ip, PACKET, 253, 0, 0x0a010000 | (uint32_t)race_random(256), 0x0a020001);
 		in[i] = race_frame(c->race, seal_size(&c->seal), &ip);
 		seal_packet(&c->seal, ++c->number, ip);
 	}

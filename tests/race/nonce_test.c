@@ -169,7 +169,8 @@ feed(struct nonce *t, uint16_t worker)
 
 		frames[i] = race_frame(t->race, PACKET, &ip);
 		memset(ip, 0, PACKET);
-		seal_ip(ip, PACKET, 253, 0x0a010000 | (uint32_t)race_random(256),
+		seal_ip(ip, PACKET, 253, (uint8_t)(race_random(64) << 2),
+			0x0a010000 | (uint32_t)race_random(256),
 			0x0a020000 | (uint32_t)race_random(256));
 	}
 	if (!race_feed(t->race, RACE_LAN, worker, frames, FEED))
@@ -179,7 +180,7 @@ feed(struct nonce *t, uint16_t worker)
 static void
 unique(struct race *r, uint16_t lanes)
 {
-	uint64_t packets = race_times(1 << 22, 1 << 16, 1 << 24);
+	uint64_t packets = race_times(1 << 20, 1 << 14, 1 << 24);
 	uint64_t next = packets / CHANGES;
 	struct nonce t = {
 		.race = r,
@@ -221,11 +222,33 @@ one_lane(struct race *r)
 	unique(r, 1);
 }
 
+static void
+a_lane_each(struct race *r)
+{
+	unique(r, r->workers);
+}
+
+static void
+three_lanes(struct race *r)
+{
+	unique(r, 3);
+}
+
+static void
+sixteen_lanes(struct race *r)
+{
+	unique(r, 16);
+}
+
 int
 main(void)
 {
 	static const struct race_case cases[] = {
 		{ "A3.12 four workers, one lane: no key meets a number twice", 4, one_lane },
+		{ "A3.12 two workers, a lane each: no key meets a number twice", 2, a_lane_each },
+		{ "A3.12 five workers, three lanes: no key meets a number twice", 5, three_lanes },
+		{ "A3.12 three workers, 16 lanes by flow or by class: no key meets a number twice",
+		  3, sixteen_lanes },
 	};
 
 	return race_main(cases, RTE_DIM(cases));

@@ -17,14 +17,14 @@
 #include "port/port.h"
 #include "order.h"
 
-#define POOL_SIZE	 32767
+#define POOL_SIZE	 16383
 #define SETTLE_SECONDS	 60
 #define TSAN_EXIT_STATUS 66
 
 static const char laboratory[] =
 	"version: 1\n"
 	"gateway: {name: race, idle: sleep, max_sas: 16Ki, max_routes: {v4: 256, v6: 256}, mbufs: "
-	"49151, key_cache: 1Mi}\n"
+	"24575, key_cache: 1Mi}\n"
 	"ports:\n"
 	"  - {name: wan, device: net_ring_wan, side: black, addresses: [192.0.2.1/24]}\n"
 	"  - {name: lan, device: net_ring_lan, side: red, addresses: [10.254.0.1/24]}\n"
@@ -75,7 +75,7 @@ static void
 eal_up(uint16_t workers)
 {
 	static char words[][32] = {
-		"race",		  "--no-huge",	   "-m",      "640", "--no-shconf", "--no-pci",
+		"race",		  "--no-huge",	   "-m",      "384", "--no-shconf", "--no-pci",
 		"--no-telemetry", "--log-level=5", "--lcores"
 	};
 	char *argv[RTE_DIM(words) + 2] = { NULL };
@@ -117,6 +117,7 @@ rig_up(struct race *r, uint16_t workers)
 {
 	struct err err = { "" };
 
+	r->workers = workers;
 	eal_up(workers);
 	race_tsan_pools();
 	port_up(&r->ports[RACE_WAN], "wan", workers);

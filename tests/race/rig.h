@@ -37,11 +37,12 @@ struct race {
 	struct gw gw;
 	struct race_port ports[2];
 	struct rte_mempool *pool;
+	uint16_t workers;
 	char file[32]; /* the configuration */
 	uint64_t fed, sent;
 };
 
-/* One case of a program; count is how often, as race_times() chose. */
+/* One case of a program. */
 struct race_case {
 	const char *what; /* a sentence */
 	uint16_t workers;

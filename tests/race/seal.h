@@ -64,12 +64,13 @@ seal_init(struct seal *s, const uint8_t key[SEAL_KEY_SIZE], uint32_t spi, bool s
 }
 
 static inline void
-seal_ip(uint8_t *ip, uint16_t len, uint8_t proto, uint32_t src, uint32_t dst)
+seal_ip(uint8_t *ip, uint16_t len, uint8_t proto, uint8_t tos, uint32_t src, uint32_t dst)
 {
 	uint32_t sum = 0;
 
 	memset(ip, 0, SEAL_IP);
 	ip[0] = 0x45;
+	ip[1] = tos;
 	ip[2] = (uint8_t)(len >> 8);
 	ip[3] = (uint8_t)len;
 	ip[8] = 64;
@@ -122,7 +123,7 @@ seal_packet(struct seal *s, uint64_t number, uint8_t *at)
 	uint8_t text[SEAL_TEXT] = { 0 }, *esp = at + SEAL_IP;
 	int len;
 
-	seal_ip(at, seal_size(s), IPPROTO_ESP, 0xc6336401, 0xc0000201);
+	seal_ip(at, seal_size(s), IPPROTO_ESP, 0, 0xc6336401, 0xc0000201);
 	seal_put32(esp, s->spi);
 	if (s->subspaces)
 		seal_put64(esp + 4, number);
@@ -130,7 +131,7 @@ seal_packet(struct seal *s, uint64_t number, uint8_t *at)
 		seal_put32(esp + 4, (uint32_t)number);
 	esp += seal_head(s);
 	seal_put64(esp - 8, number);
-	seal_ip(text, SEAL_INNER, 253, 0x0a020001, 0x0a010001);
+	seal_ip(text, SEAL_INNER, 253, 0, 0x0a020001, 0x0a010001);
 	seal_put64(text + SEAL_IP, number);
 	memcpy(text + SEAL_INNER, "\1\2\2\4", 4);
 	seal_begin(s, number, true);
