@@ -8,8 +8,8 @@
 #include "cli/table.h"
 #include "ctl/gw.h"
 #include "ctl/report.h"
+#include "numbers/numbers.h"
 #include "replay/replay.h"
-#include "seq/seq.h"
 
 #define SUITE_TEXT 64
 
@@ -66,13 +66,6 @@ number_of(const struct shown *s)
 	return lanes_number(s->sa, s->cold);
 }
 
-/* The last number that there is; of each lane, with subspaces. */
-static uint64_t
-last_number(const struct sa *sa)
-{
-	return (sa->flags & SA_SUBSPACES) != 0 ? LANE_SN_MAX : seq_last(sa->suite.esn);
-}
-
 static bool
 is_over(uint64_t limit, uint64_t value)
 {
@@ -87,7 +80,7 @@ state_of(const struct shown *s)
 	    is_over(sa_hard_packets(&s->sa->suite, &s->cold->lifetime), s->counts.packets) ||
 	    is_over(s->cold->lifetime.hard_bytes, s->counts.bytes))
 		return "expired";
-	if (!s->inbound && number_of(s) >= last_number(s->sa))
+	if (!s->inbound && numbers_spent(s->cold->numbers))
 		return "exhausted";
 	return "live";
 }

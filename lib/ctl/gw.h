@@ -144,6 +144,7 @@ struct gw {
 	uint16_t next_owner;
 	bool running;
 	bool paused;
+	bool limits_near;     /* lanes wait for their parts of hard lifetimes */
 	uint64_t sweep_began; /* the look at all SAs that is under way, ns */
 	uint32_t sweep_next;  /* the first SA that it has not come to */
 	uint16_t n_udp_ports, udp_ports_be[VIEW_UDP_PORTS_MAX]; /* where daemons' SAs want ESP */
@@ -180,7 +181,8 @@ void gw_pace(struct gw *gw);
 
 /* What control has to do now and then; at least every millisecond while workers run. */
 void gw_tick(struct gw *gw);
-/* Whether the host behind the mirrors is being spoken with: worth a look every millisecond. */
+/* Whether the host behind the mirrors is being spoken with, or lanes wait for their parts of a
+ * limit: worth a look every millisecond. */
 bool gw_is_busy(const struct gw *gw);
 
 /* Runs a mail in every worker, soon; at once when they do not run. False: a mailbox was full; some

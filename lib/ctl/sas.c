@@ -274,7 +274,7 @@ sas_limits_tick(struct gw *gw)
 {
 	struct numbers_job *job;
 
-	numbers_tick(gw->numbers);
+	gw->limits_near = numbers_tick(gw->numbers);
 	while ((job = numbers_due(gw->numbers)) != NULL) {
 		struct late_job *late = malloc(sizeof(*late));
 

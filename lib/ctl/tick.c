@@ -88,7 +88,7 @@ events_drain(struct gw *gw, uint64_t now)
 bool
 gw_is_busy(const struct gw *gw)
 {
-	return mirrors_are_busy(gw->mirrors);
+	return gw->limits_near || mirrors_are_busy(gw->mirrors);
 }
 
 void

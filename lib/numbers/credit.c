@@ -5,7 +5,6 @@
 #include "numbers/live.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include <rte_common.h>
 
@@ -34,7 +33,7 @@ struct sums {
 int
 credit_open(struct numbers_reg *reg, struct numbers_live *l, struct err *err)
 {
-	struct credit *c = calloc(1, sizeof(*c));
+	struct credit *c = store_take(&reg->store, sizeof(*c));
 
 	if (c == NULL)
 		return err_set(err, -ENOMEM, "no memory for the limits of %u lanes", l->n);
@@ -64,7 +63,7 @@ credit_close(struct numbers_reg *reg, struct numbers_live *l)
 	if (c->next != NULL)
 		c->next->link = c->link;
 	l->credit = NULL;
-	free(c);
+	store_give(&reg->store, c);
 }
 
 static uint64_t
@@ -174,21 +173,25 @@ give(struct numbers_live *l, uint32_t lane, enum kind kind, uint64_t n, uint64_t
 	end_set(l, lane, kind, *end_of(l, lane, kind) + n);
 }
 
-/* First to those who wait, most of what there is; then all that the SA has are kept at a slice. */
+/* First to those who wait, most of what there is; then all that the SA has are kept at a slice. One
+ * that is alone gets it all.
+ */
 static void
 share(struct numbers_live *l, enum kind kind, const struct sums *s, uint64_t *rest)
 {
 	uint64_t hard = hard_of(l, kind), least = kind == PACKETS ? 1 : LARGEST_PACKET;
 	uint32_t n = l->users != NULL ? l->users->n : l->n;
-	uint64_t slice = (hard > s->counted ? hard - s->counted : 0) / (SLICES * n), most;
+	uint64_t slice = hard > s->counted ? hard - s->counted : 0, most;
 
+	if (n > 1)
+		slice /= SLICES * n;
 	slice = RTE_MAX(slice, least);
 	most = s->hungry == 0 ? 0 : *rest / (2 * s->hungry);
 	most = RTE_MAX(most, slice);
 	for (uint32_t lane = 0; lane < l->n && s->hungry > 0; lane++)
 		if (is_hungry(l, lane) && is_short(l, lane, kind))
 			give(l, lane, kind, most, rest);
-	for (uint32_t lane = 0; lane<n && * rest> 0; lane++) {
+	for (uint32_t lane = 0; lane < n; lane++) {
 		uint64_t left = left_of(l, lane, kind);
 
 		if (left <= slice / 2)
@@ -248,16 +251,30 @@ credit_fill(struct numbers_live *l)
 	return packets && bytes;
 }
 
-void
+/* Lanes that wait for more, and may get it. */
+static bool
+is_waiting(const struct numbers_live *l)
+{
+	if (l->packets_why != LANE_END_CREDIT && l->bytes_why != LANE_END_CREDIT)
+		return false;
+	for (uint32_t lane = 0; lane < l->n; lane++)
+		if (is_hungry(l, lane))
+			return true;
+	return l->jobs != NULL || l->due;
+}
+
+bool
 numbers_tick(struct numbers_reg *reg)
 {
 	struct credit *first = reg->credit_next != NULL ? reg->credit_next : reg->credits;
 	struct credit *c = first;
 	uint32_t lanes = 0;
+	bool waiting = false;
 
 	while (c != NULL && lanes < LANES_PER_TICK) {
 		struct numbers_live *l = c->live;
 
+		waiting |= is_waiting(l);
 		if (l->jobs == NULL && !l->due && l->users != NULL) {
 			if (!credit_fill(l))
 				ends_due(reg, l);
@@ -267,4 +284,5 @@ numbers_tick(struct numbers_reg *reg)
 		c = c->next;
 	}
 	reg->credit_next = c;
+	return waiting;
 }

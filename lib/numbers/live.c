@@ -52,19 +52,34 @@ numbers_used(const struct numbers *n, uint16_t lane)
 	return live_used(n->live, lane);
 }
 
-bool
-numbers_low(const struct numbers *n)
+/* Whether a lane of the SA has no more numbers left than that. */
+static bool
+has_left(const struct numbers *n, uint64_t numbers)
 {
 	const struct numbers_live *l = n->live;
-	uint64_t space = l->laned ? LANE_SN_MAX : seq_last(l->esn);
 
 	for (uint32_t lane = 0; lane < n->n; lane++) {
+		uint64_t last = l->laned ? lane_last((uint16_t)lane) : seq_last(l->esn);
 		uint64_t used = live_used(l, (uint16_t)lane);
 
-		if ((l->laned ? used & LANE_SN_MAX : used) > space - space / 16)
+		if (used != 0 && last - RTE_MIN(used, last) <= numbers)
 			return true;
 	}
 	return false;
+}
+
+bool
+numbers_low(const struct numbers *n)
+{
+	uint64_t space = n->live->laned ? LANE_SN_MAX : seq_last(n->live->esn);
+
+	return has_left(n, space / 16);
+}
+
+bool
+numbers_spent(const struct numbers *n)
+{
+	return has_left(n, 0);
 }
 
 /* How many lanes a record tells of. */

@@ -175,8 +175,10 @@ void numbers_release(struct numbers_reg *reg, struct numbers *n, uint64_t now);
  */
 void numbers_leaving(struct numbers *n, bool leaving);
 
-/* Once a tick: lanes of keys with several get of what is left of their limits. */
-void numbers_tick(struct numbers_reg *reg);
+/* Once a tick: lanes of keys with several get of what is left of their limits. Whether some wait
+ * for it: then the next tick should be soon.
+ */
+bool numbers_tick(struct numbers_reg *reg);
 
 /* A change that owners are to make and that nobody asked for, NULL: none. To be mailed like those
  * of numbers_attach(); nobody has to wait for it.
@@ -230,6 +232,8 @@ void numbers_count_lane(const struct numbers *n, uint16_t lane, struct numbers_c
 
 /* Whether one of the SA's lanes has only a sixteenth of its numbers left. */
 bool numbers_low(const struct numbers *n);
+/* Likewise, none. */
+bool numbers_spent(const struct numbers *n);
 
 /* A window for an id that has none yet, to be given to replay_publish(): from then on it is the
  * key's, before that it goes back by numbers_window_free(). NULL: no memory.

@@ -149,7 +149,7 @@ replay_refused(const struct replay *r, struct replay_limits *l, uint32_t bytes)
 		why = (enum drop_reason)__atomic_load_n(&l->packets_why, __ATOMIC_RELAXED);
 	else if (r->bytes + bytes > cell_get(&l->bytes_end))
 		why = (enum drop_reason)__atomic_load_n(&l->bytes_why, __ATOMIC_RELAXED);
-	if (why != DROP_NONE)
+	if (why == DROP_SEQ_WAIT)
 		__atomic_store_n(&l->refused, l->refused + 1, __ATOMIC_RELAXED);
 	return why;
 }

@@ -39,7 +39,7 @@ struct replay_limits {
 	uint64_t packets_end, bytes_end; /* counts of the window that are not passed */
 	uint8_t packets_why, bytes_why;	 /* enum drop_reason of what comes beyond */
 
-	uint32_t refused; /* by the owner: how many that was */
+	uint32_t refused; /* by the owner: how many had to wait */
 	uint32_t seen;	  /* control's own: as many were known last time */
 };
 

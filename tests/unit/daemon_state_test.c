@@ -277,6 +277,39 @@ limits_are_told_and_kept(void **state)
 	daemon_client_gone(rig.d, &c);
 }
 
+/* Packets that the lane still gives. */
+static uint32_t
+lane_gives(struct lane *l, uint32_t most)
+{
+	uint64_t seq;
+	uint32_t n = 0;
+	bool ask;
+
+	while (n < most && (lane_take(l, 100, &seq) ||
+			    (lane_stopped(l, 100, &ask) == DROP_NONE && lane_take(l, 100, &seq))))
+		n++;
+	return n;
+}
+
+static void
+an_update_may_lower_a_hard_limit_and_raise_it(void **state)
+{
+	struct daemon_client c = rig_client(1, 0, true);
+	struct xfrm_sa a = rig_sa(false, 0xc100, 5);
+
+	a.life.hard_packets = 1000;
+	assert_int_equal(rig_put(&c, XFRM_NEWSA, &a), 0);
+	assert_int_equal(lane_gives(lane_of(), 50), 50);
+	/* The owner has seen that it may send 1,000. */
+	a.life.hard_packets = 60;
+	assert_int_equal(rig_put(&c, XFRM_UPDSA, &a), 0);
+	assert_int_equal(lane_gives(lane_of(), 100), 10);
+	a.life.hard_packets = 80;
+	assert_int_equal(rig_put(&c, XFRM_UPDSA, &a), 0);
+	assert_int_equal(lane_gives(lane_of(), 100), 20);
+	daemon_client_gone(rig.d, &c);
+}
+
 static void
 packets_and_bytes_count_towards_limits(void **state)
 {
@@ -530,6 +563,7 @@ main(void)
 		RIG(an_update_takes_the_place_of_what_was),
 		RIG(limits_are_told_and_kept),
 		RIG(packets_and_bytes_count_towards_limits),
+		RIG(an_update_may_lower_a_hard_limit_and_raise_it),
 		RIG(keys_and_things_are_their_owners),
 		RIG(a_flush_takes_ones_own),
 		RIG(a_dump_lists_all_and_says_when_it_changed),

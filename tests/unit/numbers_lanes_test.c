@@ -380,6 +380,36 @@ memory_is_given_back(void **state)
 	assert_true(after.bytes <= before.bytes);
 }
 
+/* More dead keys with lanes than are kept: the oldest go, with what they had of each lane. */
+static void
+dead_keys_with_lanes_make_room(void **state)
+{
+	struct numbers_ask ask = laned("o", false, 1, 32);
+	struct numbers_totals ten, many;
+	struct numbers *n;
+	uint8_t key[16] = { 0 };
+
+	ask.key.key = key;
+	for (uint32_t i = 1; i <= 200; i++) {
+		memcpy(key, &i, sizeof(i));
+		n = attach(&ask);
+		lane_raise(&n->lane[31], BASE(31) | i);
+		numbers_release(reg, n, i * SECOND);
+		if (i == 10)
+			numbers_totals(reg, &ten);
+	}
+	numbers_totals(reg, &many);
+	assert_int_equal(many.kept, 10);
+	assert_int_equal(many.bytes, ten.bytes);
+	n = attach(&ask);
+	assert_true(numbers_used(n, 31) == (BASE(31) | 200));
+	numbers_release(reg, n, 0);
+	memcpy(key, &(uint32_t) { 190 }, 4);
+	n = attach(&ask);
+	assert_int_equal(numbers_used(n, 31), 0);
+	numbers_release(reg, n, 0);
+}
+
 /* ---- A model: of each key, the last number given out in each lane, and what was accepted. ---- */
 
 enum {
@@ -559,6 +589,7 @@ main(void)
 		NUMBERS_TEST(nothing_passes_before_it_is_reserved),
 		NUMBERS_TEST(hashes_are_those_of_the_secret),
 		NUMBERS_TEST(memory_is_given_back),
+		NUMBERS_TEST(dead_keys_with_lanes_make_room),
 		NUMBERS_TEST(no_number_is_given_or_accepted_twice),
 	};
 
