@@ -7,6 +7,7 @@
 #include "cli/show_lanes.h"
 #include "cli/table.h"
 #include "ctl/gw.h"
+#include "ctl/pin.h"
 #include "ctl/report.h"
 #include "numbers/numbers.h"
 #include "replay/replay.h"
@@ -16,6 +17,7 @@
 /* One SA with all that belongs to it. */
 struct shown {
 	const struct gw *gw;
+	uint32_t index;
 	const struct sa *sa;
 	const struct sa_cold *cold;
 	struct sa_counts counts;
@@ -35,6 +37,7 @@ find(const struct gw *gw, uint32_t index, struct shown *s)
 {
 	*s = (struct shown) {
 		.gw = gw,
+		.index = index,
 		.sa = sa_at(&gw->sas, index),
 		.cold = sa_cold(&gw->sas, index),
 	};
@@ -192,6 +195,18 @@ place_show(struct form *f, const struct shown *s)
 }
 
 static void
+pinned_show(struct form *f, const struct shown *s)
+{
+	char why[PIN_WHY_SIZE];
+	const char *how = pin_how(s->gw, s->index, why);
+
+	if (how != NULL)
+		form_text(f, "pinned", how);
+	if (why[0] != 0)
+		form_text(f, "no_rule", why);
+}
+
+static void
 whole_show(struct form *f, const struct shown *s)
 {
 	char text[ADDR_TEXT_SIZE], suite[SUITE_TEXT], spi[16];
@@ -212,7 +227,8 @@ whole_show(struct form *f, const struct shown *s)
 	form_bool(f, "implicit_iv", s->sa->suite.implicit_iv);
 	form_bool(f, "esn", s->sa->suite.esn);
 	form_text(f, "engine", s->gw->engines[s->sa->engine]->name);
-	form_u64(f, "worker", s->sa->owner);
+	form_u64(f, "worker", sa_owner(s->sa));
+	pinned_show(f, s);
 	place_show(f, s);
 	numbers_show(f, s);
 	form_u64(f, "packets", s->counts.packets);
@@ -236,8 +252,8 @@ row_print(FILE *out, const struct shown *s)
 		" %10" PRIu64 "  %s > %s",
 		s->name, direction_of(s), state_of(s), s->cold->spi,
 		(s->sa->flags & SA_TRANSPORT) != 0 ? "transport" : "tunnel", suite,
-		s->gw->engines[s->sa->engine]->name, s->sa->owner, number_of(s), s->counts.packets,
-		s->counts.bytes, drops, addr_text(&s->cold->src, src),
+		s->gw->engines[s->sa->engine]->name, sa_owner(s->sa), number_of(s),
+		s->counts.packets, s->counts.bytes, drops, addr_text(&s->cold->src, src),
 		addr_text(&s->cold->dst, dst));
 	if (is_of_daemon(s)) {
 		fprintf(out, "  reqid %u, %s", s->owner.reqid, s->owner.origin);

@@ -16,6 +16,7 @@
 #include "ctl/kernel.h"
 #include "ctl/log.h"
 #include "ctl/mirrors.h"
+#include "ctl/pin.h"
 #include "ctl/policies.h"
 #include "ctl/ports.h"
 #include "ctl/reserve.h"
@@ -398,6 +399,7 @@ drain(struct gw *gw)
 	} while (given);
 	for (uint16_t i = 0; i < gw->n_workers; i++) {
 		hold_drop(gw->workers[i], DROP_STOPPED);
+		handoff_drop_parked(gw->workers[i]);
 		port_drop_held(gw->workers[i]);
 	}
 }
@@ -476,6 +478,7 @@ static const struct part {
 	{ "policy", policy_init, policy_fini },
 	{ "view", view_init, view_fini },
 	{ "pipe", pipe_init, pipe_fini },
+	{ "pin", pin_init, pin_fini },
 	{ "run", run_init, run_fini }, /* last: no packet may come before what it is judged by */
 };
 

@@ -27,6 +27,7 @@ struct lane_event;
 struct mapping_event;
 struct mirrors;
 struct numbers_reg;
+struct pin;
 struct policy_view;
 struct poller;
 struct ports;
@@ -134,6 +135,7 @@ struct gw {
 	struct stocks *stocks; /* of windows for subspaces */
 	struct reserve *reserve; /* NULL: no state file */
 	struct view *view;
+	struct pin *pin; /* which worker an SA is of, and how its packets get there */
 	struct sa_book *sa_books;
 	struct policy_book *policy_books;
 	uint32_t *choices; /* of conf->sets: see sets.h */

@@ -11,6 +11,7 @@
 #include "ctl/kernel.h"
 #include "ctl/log.h"
 #include "ctl/mirrors.h"
+#include "ctl/pin.h"
 #include "mirror/mirror.h"
 #include "port/port.h"
 #include "route/route.h"
@@ -178,6 +179,7 @@ call_again(void *ctx, void *obj)
 
 	if (!gw->running || !port->shut)
 		return;
+	pin_port_stops(gw, port->link.index);
 	if (port_call_again(port, &err) < 0)
 		GW_LOG(DEBUG, "%s\n", err.text);
 	else if (gw_mail_all(gw, open_run, (void *)(uintptr_t)port->link.index))

@@ -7,6 +7,7 @@
 
 #include "crypto/crypto.h"
 #include "ctl/log.h"
+#include "ctl/pin.h"
 #include "ctl/reserve.h"
 #include "numbers/numbers.h"
 #include "replay/stock.h"
@@ -275,6 +276,9 @@ sas_limits_tick(struct gw *gw)
 	struct numbers_job *job;
 
 	gw->limits_near = numbers_tick(gw->numbers);
+	/* A key on its way to another worker has none that may write. */
+	if (pin_is_moving(gw))
+		return;
 	while ((job = numbers_due(gw->numbers)) != NULL) {
 		struct late_job *late = malloc(sizeof(*late));
 
@@ -298,8 +302,17 @@ numbers_take(struct gw *gw, const struct numbers_ask *ask, struct numbers **out,
 	if (gw->late_jobs > 0)
 		return err_set(err, -EBUSY, "a worker has yet to do what was asked of it before");
 	rc = numbers_attach(gw->numbers, ask, out, &job, err);
-	if (rc < 0 || job == NULL)
+	if (rc < 0)
 		return rc;
+	rc = pin_settle(gw, *out, err);
+	if (rc < 0) {
+		if (job != NULL)
+			numbers_job_cancel(gw->numbers, job);
+		numbers_release(gw->numbers, *out, clock_now(&gw->clock));
+		return rc;
+	}
+	if (job == NULL)
+		return 0;
 	rc = job_post(gw, job, &from, err);
 	if (rc == 0)
 		rc = job_wait(gw, job, err);
@@ -455,6 +468,7 @@ sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin, 
 	if (!pinned)
 		gw->next_owner = (gw->next_owner + 1) % gw->n_workers;
 	p.owner = p.numbers->worker;
+	p.fixed = pinned;
 	p.subspaces = p.numbers->subspaces;
 	p.lanes = p.numbers->n;
 	p.lane = p.numbers->lane; /* or window, or windows */
@@ -487,6 +501,7 @@ destroy(void *ctx, void *obj)
 void
 sa_unmake(struct gw *gw, uint32_t index)
 {
+	pin_sa_ends(gw, index);
 	sa_retire(&gw->sas, index);
 	destroy(gw, (void *)(uintptr_t)index);
 }
@@ -534,6 +549,7 @@ void
 sa_end(struct gw *gw, uint32_t index)
 {
 	sa_cold(&gw->sas, index)->ended = true;
+	pin_sa_ends(gw, index);
 	/* What waits in rings for the SA is let through first. */
 	later(gw, clock_now(&gw->clock) + (gw->running ? DRAIN_NS : 0), retire,
 	      (void *)(uintptr_t)index);

@@ -3,6 +3,7 @@
 #include <rte_prefetch.h>
 
 #include "ctl/log.h"
+#include "ctl/pin.h"
 #include "ctl/report.h"
 #include "ctl/timers.h"
 #include "numbers/numbers.h"
@@ -109,6 +110,7 @@ use_note(struct gw *gw, uint32_t index, uint64_t packets, uint64_t now)
 
 	if (packets == cold->packets)
 		return;
+	pin_note(gw, index, packets - cold->packets);
 	cold->packets = packets;
 	cold->last_used = now;
 	if (cold->first_used_s == 0)

@@ -7,6 +7,7 @@
 #include "base/addr.h"
 #include "ctl/kernel.h"
 #include "ctl/log.h"
+#include "ctl/pin.h"
 #include "ctl/ports.h"
 #include "ctl/reserve.h"
 #include "ctl/sas.h"
@@ -65,6 +66,9 @@ event_tell(struct gw *gw, const struct worker_event *e, uint64_t now)
 		if (gw->hooks.mapping != NULL)
 			gw->hooks.mapping(gw->hooks.ctx, &e->mapping);
 		break;
+	case EVENT_STRAY:
+		pin_stray(gw, &e->stray, now);
+		break;
 	case EVENT_UNRESOLVED:
 		if (gw->resolver.unresolved != NULL)
 			gw->resolver.unresolved(gw->resolver.ctx, &e->unresolved);
@@ -108,6 +112,7 @@ gw_tick(struct gw *gw)
 	sweep_tick(gw, now);
 	stocks_fill(gw->stocks);
 	reserve_tick(gw, now);
+	pin_tick(gw, now);
 	if (gw->running && now / NS_PER_SECOND != gw->last_watch) {
 		gw->last_watch = now / NS_PER_SECOND;
 		ports_watch(gw);

@@ -54,7 +54,11 @@ post(struct gw *gw, uint32_t index, uint32_t n, void (*run)(struct worker *w, vo
 	const struct sa *sa = sa_at(&gw->sas, index);
 	uint64_t what = (uint64_t)n << 32 | index;
 
-	return mailbox_post(gw->workers[sa->owner], (struct mail) { run, (void *)(uintptr_t)what });
+	/* It has none that may write its lane: the next look finds the new one. */
+	if (sa_is_moving(sa))
+		return -EBUSY;
+	return mailbox_post(gw->workers[sa_owner(sa)],
+			    (struct mail) { run, (void *)(uintptr_t)what });
 }
 
 static void

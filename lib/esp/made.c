@@ -86,7 +86,7 @@ esp_dummies_make(struct worker *w, uint32_t index, struct rte_mbuf **pkts, uint1
 	uint16_t made = 0;
 
 	assert((sa->flags & (SA_INBOUND | SA_TRANSPORT | SA_TFC)) == SA_TFC);
-	assert(sa->owner == w->index);
+	assert(sa_owner(sa) == w->index || sa_is_moving(sa));
 	while (made < n && (pkts[made] = dummy_make(w, sa)) != NULL)
 		made++;
 	cell_add(&w->generated[GENERATED_DUMMY], made);
@@ -102,7 +102,7 @@ esp_keepalive_make(struct worker *w, uint32_t index)
 	uint16_t size = tunnel_out_size(&sa->out);
 	uint8_t *at;
 
-	assert((sa->flags & (SA_INBOUND | SA_UDP)) == SA_UDP && sa->owner == w->index);
+	assert((sa->flags & (SA_INBOUND | SA_UDP)) == SA_UDP);
 	if (m == NULL)
 		return NULL;
 	at = (uint8_t *)rte_pktmbuf_append(m, size + 1);

@@ -366,3 +366,24 @@ numbers_totals(const struct numbers_reg *reg, struct numbers_totals *t)
 	t->bytes = reg->records.items.bytes + store_bytes(&reg->store) +
 		   reg->records.n_buckets * sizeof(uint32_t) + reg->records.lanes_bytes;
 }
+
+bool
+numbers_is_shared(const struct numbers *n)
+{
+	return n->live->users->next != NULL || n->live->jobs != NULL;
+}
+
+bool
+numbers_same_key(const struct numbers *a, const struct numbers *b)
+{
+	return a->live == b->live;
+}
+
+void
+numbers_owner_set(struct numbers *n, uint16_t worker)
+{
+	assert(n->live->n == 1);
+	n->live->worker = worker;
+	for (struct numbers *u = n->live->users; u != NULL; u = u->next)
+		u->worker = worker;
+}

@@ -191,6 +191,14 @@ struct numbers_job *numbers_due(struct numbers_reg *reg);
 int numbers_limit(struct numbers_reg *reg, struct numbers *n, uint64_t hard_packets,
 		  struct err *err);
 
+/* Whether another SA has the key as well, or something is under way for it: then its owner stays.
+ */
+bool numbers_is_shared(const struct numbers *n);
+bool numbers_same_key(const struct numbers *a, const struct numbers *b);
+
+/* Another worker owns the key's one lane or window: after the last write of the one before. */
+void numbers_owner_set(struct numbers *n, uint16_t worker);
+
 /* Whether a worker owns something that the job is about. */
 bool numbers_job_wants(const struct numbers_job *job, uint16_t worker);
 

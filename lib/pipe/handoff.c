@@ -8,9 +8,11 @@
 #include <rte_ring.h>
 
 #include "hold/hold.h"
+#include "pipe/move.h"
 #include "pipe/pipe.h"
 #include "sa/sa.h"
 #include "wire/subspace.h"
+#include "worker/mailbox.h"
 
 /* What may still come for one ring once a burst was begun with. Out: the burst, and all that waited
  * for its SA. */
@@ -18,6 +20,8 @@ static const uint32_t room_wanted[HANDOFF_WAYS] = {
 	[HANDOFF_WAY_OUT] = BURST_MAX + HOLD_MAX,
 	[HANDOFF_WAY_IN] = BURST_MAX,
 };
+
+#define STRAY_NS 1000000 /* between two that control hears of */
 
 static const enum stage_id resumes_at[HANDOFF_WAYS] = {
 	[HANDOFF_WAY_OUT] = STAGE_LIFE_COUNT_OUT,
@@ -82,6 +86,8 @@ handoff_fini(struct worker *const *workers, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		struct handoff *h = workers[i]->handoff;
 
+		for (uint32_t k = 0; h != NULL && k < h->n_parked; k++)
+			rte_pktmbuf_free(h->parked[k]);
 		for (uint16_t to = 0; h != NULL && to < n; to++)
 			for (int way = 0; way < HANDOFF_WAYS; way++)
 				ring_free(h->way[way].to[to]);
@@ -97,11 +103,27 @@ handoff_held(struct worker *const *workers, uint16_t n)
 {
 	uint32_t held = 0;
 
-	for (uint16_t i = 0; i < n; i++)
-		for (uint16_t to = 0; workers[i]->handoff != NULL && to < n; to++)
+	for (uint16_t i = 0; i < n; i++) {
+		const struct handoff *h = workers[i]->handoff;
+
+		if (h == NULL)
+			continue;
+		held += __atomic_load_n(&h->n_parked, __ATOMIC_RELAXED);
+		for (uint16_t to = 0; to < n; to++)
 			for (int way = 0; way < HANDOFF_WAYS && to != i; way++)
-				held += rte_ring_count(workers[i]->handoff->way[way].to[to]);
+				held += rte_ring_count(h->way[way].to[to]);
+	}
 	return held;
+}
+
+void
+handoff_drop_parked(struct worker *w)
+{
+	struct handoff *h = w->handoff;
+
+	for (uint32_t i = 0; i < h->n_parked; i++)
+		drop(w, h->parked[i], DROP_STOPPED);
+	__atomic_store_n(&h->n_parked, 0, __ATOMIC_RELAXED);
 }
 
 /* With subspaces. In: the owner of the window that the packet's id names; what names none is
@@ -123,12 +145,12 @@ lane_owner(const struct worker *w, const struct rte_mbuf *m, struct pkt *p, enum
 	return (uint8_t)sa_lane_owner(sa, p->lane, w->n_workers);
 }
 
-/* The worker that is to have the packet. */
+/* The worker that is to have the packet, and SA_MOVING where the SA is on its way there. */
 static inline uint8_t
 owner_of(const struct worker *w, const struct rte_mbuf *m, struct pkt *p, enum handoff_way way)
 {
 	if (likely((p->hot->flags & SA_SUBSPACES) == 0))
-		return p->hot->owner;
+		return __atomic_load_n(&p->hot->owner, __ATOMIC_RELAXED);
 	return lane_owner(w, m, p, way);
 }
 
@@ -188,6 +210,22 @@ strays_give(struct worker *w, enum handoff_way way, struct strays *s)
 	}
 }
 
+/* One of many, now and then: control may bring its SA to where its packets arrive. */
+static void
+stray_tell(struct worker *w, const struct strays *s)
+{
+	const struct pkt *p = pkt_of(s->pkts[w->now / STRAY_NS % s->n]);
+	struct worker_event e = { .stray = {
+					  .kind = EVENT_STRAY,
+					  .worker = (uint8_t)w->index,
+					  .sa = p->sa,
+					  .generation = p->generation,
+				  } };
+
+	w->handoff->stray_at = w->now + STRAY_NS;
+	mailbox_raise(w, &e);
+}
+
 static inline uint16_t
 hand_over(struct worker *w, struct rte_mbuf **pkts, uint16_t n, enum handoff_way way)
 {
@@ -201,6 +239,11 @@ hand_over(struct worker *w, struct rte_mbuf **pkts, uint16_t n, enum handoff_way
 		struct pkt *p = pkt_of(m);
 		uint8_t owner = owner_of(w, m, p, way);
 
+		if (unlikely((owner & SA_MOVING) != 0)) {
+			owner &= (uint8_t)~SA_MOVING;
+			if (owner == w->index && !move_keeps(w, m))
+				continue;
+		}
 		if (owner == w->index) {
 			pkts[kept++] = m;
 			continue;
@@ -210,8 +253,11 @@ hand_over(struct worker *w, struct rte_mbuf **pkts, uint16_t n, enum handoff_way
 		s.owner[s.n] = owner;
 		s.pkts[s.n++] = m;
 	}
-	if (s.n > 0)
-		strays_give(w, way, &s);
+	if (s.n == 0)
+		return kept;
+	if (way == HANDOFF_WAY_IN && unlikely(w->now >= w->handoff->stray_at))
+		stray_tell(w, &s);
+	strays_give(w, way, &s);
 	return kept;
 }
 
@@ -242,14 +288,28 @@ sas_find(const struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 
 		p->hot = sa_again(w->view->sas, p->sa, p->generation);
 		rte_prefetch0(p->hot);
-		rte_prefetch0((const uint8_t *)p->hot + RTE_CACHE_LINE_SIZE);
 		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], const void *));
 	}
 }
 
+/* The owner is another, or none at the moment: true where the packet goes on here all the same. */
+static __rte_noinline bool
+is_mine(struct worker *w, struct rte_mbuf *m, enum handoff_way way)
+{
+	uint8_t owner = owner_of(w, m, pkt_of(m), way);
+
+	if (owner == (w->index | SA_MOVING))
+		return move_keeps(w, m);
+	if ((owner & SA_MOVING) != 0 && move_finishes(w, m))
+		return true;
+	/* The owner changed meanwhile: round again. */
+	pipe_push(w, way == HANDOFF_WAY_IN ? STAGE_HANDOFF_IN : STAGE_HANDOFF_OUT, m);
+	return false;
+}
+
 /* Whether the packet goes on here, behind the wait: its SA may be gone, or another's. */
 static inline bool
-resume(struct worker *w, struct rte_mbuf *m, enum handoff_way way)
+goes_on(struct worker *w, struct rte_mbuf *m, enum handoff_way way, bool moved)
 {
 	struct pkt *p = pkt_of(m);
 
@@ -265,12 +325,21 @@ resume(struct worker *w, struct rte_mbuf *m, enum handoff_way way)
 		/* Routes may have changed, and the hop it was given be another's. */
 		p->next_hop = __atomic_load_n(&p->hot->next_hop, __ATOMIC_RELAXED);
 	}
-	/* The owner changed meanwhile: round again. */
-	if (unlikely(owner_of(w, m, p, way) != w->index)) {
-		pipe_push(w, way == HANDOFF_WAY_IN ? STAGE_HANDOFF_IN : STAGE_HANDOFF_OUT, m);
-		return false;
-	}
-	return true;
+	return likely(owner_of(w, m, p, way) == w->index) || moved || is_mine(w, m, way);
+}
+
+void
+handoff_resume(struct worker *w, enum handoff_way way, struct rte_mbuf **pkts, uint16_t n,
+	       bool moved)
+{
+	uint16_t kept = 0;
+
+	sas_find(w, pkts, n);
+	for (uint16_t i = 0; i < n; i++)
+		if (goes_on(w, pkts[i], way, moved))
+			pkts[kept++] = pkts[i];
+	/* Now: those of all workers together are more than may wait before a stage. */
+	pipe_run(w, resumes_at[way], pkts, kept);
 }
 
 static void
@@ -278,7 +347,7 @@ take(struct worker *w, enum handoff_way way, uint16_t from, struct rte_mbuf **pk
 {
 	struct handoff *h = w->handoff;
 	struct handoff_line *line = &h->way[way];
-	uint16_t n, kept = 0;
+	uint16_t n;
 
 	/* Cleared first: what comes after the dequeue sets it again. */
 	__atomic_store_n(&line->pending[from], 0, __ATOMIC_RELAXED);
@@ -288,17 +357,11 @@ take(struct worker *w, enum handoff_way way, uint16_t from, struct rte_mbuf **pk
 		__atomic_store_n(&line->pending[from], 1, __ATOMIC_RELAXED);
 	cell_add(&h->taken, n);
 	cell_add(&line->taken[from], n);
-	sas_find(w, pkts, n);
-	for (uint16_t i = 0; i < n; i++)
-		if (resume(w, pkts[i], way))
-			pkts[kept++] = pkts[i];
-	/* Now: those of all workers together are more than may wait before a stage. */
-	pipe_run(w, resumes_at[way], pkts, kept);
+	handoff_resume(w, way, pkts, n, false);
 }
 
-/* Whether another burst may be taken: there is room for all that it may turn into. */
-static inline bool
-may_take(const struct worker *w, enum handoff_way way)
+bool
+handoff_may_take(const struct worker *w, enum handoff_way way)
 {
 	const struct handoff_line *out = &w->handoff->way[HANDOFF_WAY_OUT];
 
@@ -318,7 +381,7 @@ take_all(struct worker *w, enum handoff_way way, struct rte_mbuf **pkts, uint16_
 			continue;
 		for (uint16_t from = first; from < RTE_MIN(first + 8, w->n_workers); from++)
 			if (__atomic_load_n(&line->pending[from], __ATOMIC_ACQUIRE) != 0 &&
-			    may_take(w, way))
+			    handoff_may_take(w, way) && move_lets_take(w->handoff, way))
 				take(w, way, from, pkts, max);
 	}
 }
@@ -340,7 +403,7 @@ room_look(struct worker *w)
 		}
 		full |= line->full;
 	}
-	if (full == 0)
+	if (full == 0 && move_has_room(w->handoff))
 		worker_go_on(w, PAUSED_HANDOFF);
 }
 
@@ -349,6 +412,8 @@ handoff_rx(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
 {
 	if (unlikely((w->paused & PAUSED_HANDOFF) != 0))
 		room_look(w);
+	if (unlikely(w->handoff->move != NULL))
+		move_step(w, pkts, max);
 	take_all(w, HANDOFF_WAY_OUT, pkts, max);
 	take_all(w, HANDOFF_WAY_IN, pkts, max);
 	return 0;

@@ -27,7 +27,9 @@
 #include "worker/worker.h"
 
 #define HANDOFF_RING_SIZE 512
+#define PARK_MAX	  512
 
+struct move;
 struct rte_ring;
 
 enum handoff_way {
@@ -52,6 +54,12 @@ struct handoff_line {
 struct handoff {
 	struct handoff *peer[WORKERS_MAX];
 	uint64_t given, taken; /* sums */
+	uint64_t stray_at;     /* ns: control hears of no packet in a wrong place before */
+	/* The SA that changes its owner, where this worker is the old or the new one: move.h. */
+	struct move *move;
+	uint64_t steps;	   /* of moves, made here */
+	uint32_t n_parked; /* read by control */
+	struct rte_mbuf *parked[PARK_MAX];
 	struct handoff_line way[HANDOFF_WAYS];
 };
 
@@ -59,8 +67,18 @@ struct handoff {
 int handoff_init(struct worker *const *workers, uint16_t n, struct err *err);
 void handoff_fini(struct worker *const *workers, uint16_t n);
 
-/* Packets that wait in the rings to and from nobody but these workers; any thread. */
+/* Packets that wait in the rings between these workers, or for an SA to come; any thread. */
 uint32_t handoff_held(struct worker *const *workers, uint16_t n);
+
+/* The worker has ended: what waits here for an SA is dropped as `stopped`. */
+void handoff_drop_parked(struct worker *w);
+
+/* For move.c. Whether a burst may be taken out of a ring: there is room for all that it may turn
+ * into. */
+bool handoff_may_take(const struct worker *w, enum handoff_way way);
+/* Goes on with packets that waited. moved: what waited for its SA to come here. */
+void handoff_resume(struct worker *w, enum handoff_way way, struct rte_mbuf **pkts, uint16_t n,
+		    bool moved);
 
 stage_fn handoff_out; /* before life_count */
 stage_fn handoff_in;  /* before replay_check */

@@ -72,7 +72,7 @@ int
 worker_drain(struct worker *w)
 {
 	struct rte_mbuf *pkts[BURST_MAX];
-	uint64_t before = w->handoff->taken;
+	uint64_t before = w->handoff->taken + w->handoff->steps;
 	uint32_t n = 0;
 
 	look_around(w);
@@ -84,5 +84,5 @@ worker_drain(struct worker *w)
 		pipe_run(w, source->first, pkts, got);
 	}
 	port_flush(w);
-	return n > 0 || w->handoff->taken != before;
+	return n > 0 || w->handoff->taken + w->handoff->steps != before;
 }

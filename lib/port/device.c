@@ -16,7 +16,8 @@
  *	net_ring	Its MAC is 00:00:00:00:00:00.
  */
 #define DESC_DEFAULT 1024
-#define RSS_FIELDS   (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_ESP)
+/* With the SPI, SAs of one peer spread; with UDP's ports, encapsulated ones of one NAT. */
+#define RSS_FIELDS (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_ESP | RTE_ETH_RSS_AH)
 
 /* "net_pcap0,rx_pcap=in.pcap" -> "net_pcap0" */
 static void
@@ -132,7 +133,8 @@ offloads_choose(struct port *port, bool checksums, const struct rte_eth_dev_info
 }
 
 static void
-rss_choose(const struct rte_eth_dev_info *info, uint16_t n_rx, struct rte_eth_conf *conf)
+rss_choose(struct port *port, const struct rte_eth_dev_info *info, uint16_t n_rx,
+	   struct rte_eth_conf *conf)
 {
 	uint64_t fields = RSS_FIELDS & info->flow_type_rss_offloads;
 
@@ -140,6 +142,7 @@ rss_choose(const struct rte_eth_dev_info *info, uint16_t n_rx, struct rte_eth_co
 		return;
 	conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 	conf->rx_adv_conf.rss_conf.rss_hf = fields;
+	port->rss = fields;
 }
 
 static int
@@ -257,11 +260,12 @@ device_setup(struct port *port, const struct port_params *params, struct rte_eth
 	if (rc < 0)
 		return rc;
 	offloads_choose(port, params->offloads, info, pools[0], &conf);
-	rss_choose(info, n_rx, &conf);
+	rss_choose(port, info, n_rx, &conf);
 	rc = device_configure(port, &n_rx, &n_tx, &conf, err);
 	if (rc < 0)
 		return rc;
 	port_place(&port->map, n_workers, params->workers, port->link.index, n_rx, n_tx);
+	port_steer_init(port, &steer_flow);
 	rc = queues_setup(port, params, &conf, info, pools, err);
 	return rc < 0 ? rc : settings_make(port, err);
 }

@@ -26,6 +26,7 @@
 #include <rte_ethdev.h>
 
 #include "base/err.h"
+#include "port/steer.h"
 #include "worker/link.h"
 #include "worker/worker.h"
 
@@ -76,6 +77,8 @@ struct port {
 	bool shut;    /* control's note: the workers keep away from it */
 	bool plugged; /* plugged in by port_open, so port_close takes it out */
 	struct port_map map;
+	uint64_t rss; /* RTE_ETH_RSS_*: what it chooses a queue by; 0 = nothing */
+	struct port_steering steering;
 	char device[PORT_DEVICE_SIZE];
 	char driver[PORT_NAME_SIZE];
 };

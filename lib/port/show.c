@@ -69,6 +69,63 @@ print_head(const struct port *port, FILE *f)
 			port->link.addresses[i].len);
 }
 
+/* What packets are spread by. */
+static const struct {
+	uint64_t fields;
+	const char *name;
+} hashed[] = {
+	{ RTE_ETH_RSS_IP, "addresses" },
+	{ RTE_ETH_RSS_UDP, "UDP ports" },
+	{ RTE_ETH_RSS_ESP, "ESP SPI" },
+	{ RTE_ETH_RSS_AH, "AH SPI" },
+};
+
+static void
+print_steering(const struct port *port, FILE *f)
+{
+	const struct port_steering *s = &port->steering;
+	bool any = false;
+
+	if (s->ops == NULL)
+		return;
+	fprintf(f, "  queues by");
+	for (size_t i = 0; i < RTE_DIM(hashed); i++) {
+		if ((port->rss & hashed[i].fields) == 0)
+			continue;
+		fprintf(f, "%s %s", any ? "," : "", hashed[i].name);
+		any = true;
+	}
+	fprintf(f, "%s; %u rules by SPI", any ? "" : " no hash of ours", s->n);
+	if (s->max != UINT32_MAX)
+		fprintf(f, ", full at %u: %s", s->max, s->full_why);
+	fputc('\n', f);
+	for (unsigned int k = 0; k < STEER_KINDS; k++)
+		if (s->kinds[k].refuses)
+			fprintf(f, "  no rules of %s: %s\n", steer_kind_name(k), s->kinds[k].why);
+}
+
+static void
+json_steering(const struct port *port, struct json *j)
+{
+	const struct port_steering *s = &port->steering;
+
+	json_array(j, "hashed");
+	for (size_t i = 0; i < RTE_DIM(hashed); i++)
+		if ((port->rss & hashed[i].fields) != 0)
+			json_string(j, NULL, hashed[i].name);
+	json_end(j);
+	json_u64(j, "rules", s->n);
+	if (s->max != UINT32_MAX) {
+		json_u64(j, "rules_max", s->max);
+		json_string(j, "rules_full", s->full_why);
+	}
+	json_object(j, "rules_refused");
+	for (unsigned int k = 0; k < STEER_KINDS; k++)
+		if (s->kinds[k].refuses)
+			json_string(j, steer_kind_name(k), s->kinds[k].why);
+	json_end(j);
+}
+
 static void
 print_worker(const struct port_map *map, uint16_t worker, FILE *f)
 {
@@ -99,6 +156,7 @@ port_print(const struct ports *ports, FILE *f)
 			"  rx %" PRIu64 " packets, %" PRIu64 " bytes; tx %" PRIu64
 			" packets, %" PRIu64 " bytes\n",
 			c.rx_packets, c.rx_bytes, c.tx_packets, c.tx_bytes);
+		print_steering(ports->list[i], f);
 		for (uint16_t w = 0; w < ports->n_workers; w++)
 			print_worker(&ports->list[i]->map, w, f);
 	}
@@ -159,6 +217,7 @@ port_json(const struct ports *ports, struct json *j)
 		json_u64(j, "rx_bytes", c.rx_bytes);
 		json_u64(j, "tx_packets", c.tx_packets);
 		json_u64(j, "tx_bytes", c.tx_bytes);
+		json_steering(ports->list[i], j);
 		json_array(j, "workers");
 		for (uint16_t w = 0; w < ports->n_workers; w++)
 			json_worker(&ports->list[i]->map, w, j);

@@ -166,6 +166,7 @@ cold_fill(struct sa_cold *c, const struct sa_params *p, uint64_t now)
 	c->lifetime = p->lifetime;
 	c->numbers = p->numbers;
 	c->created = now;
+	c->fixed = p->fixed;
 	c->dummy_rate = p->dummy_rate;
 	c->keepalive_ms = p->keepalive_ms;
 	if (p->numbers != NULL) {

@@ -6,8 +6,8 @@
  * from them the cold part, for control alone.
  *
  * Control creates an SA whole, then publishes its index; ends it in the reverse order, with a grace
- * period before sa_destroy. Of a published SA control writes only next_hop, mtu and dead; the
- * workers write nothing of it: what they count is in lanes and windows, which belong to the key
+ * period before sa_destroy. Of a published SA control writes only next_hop, mtu, state and owner;
+ * the workers write nothing of it: what they count is in lanes and windows, which belong to the key
  * (lib/numbers), as do its limits in packets and bytes.
  */
 #ifndef SA_SA_H
@@ -43,6 +43,10 @@ enum sa_flag {
 	SA_LANE_BY_CLASS = 1 << 9, /* out: lanes of one worker are of classes, else of flows */
 };
 
+/* In sa->owner: it goes to that worker, and another has it still (pipe/move.h). Only of SAs with
+ * one lane. */
+#define SA_MOVING 0x80
+
 /* Why an SA takes no more packets: written by control, read by workers. */
 enum sa_state {
 	SA_LIVE,
@@ -72,7 +76,8 @@ struct sa {
 	uint16_t next_hop; /* out: of lib/route */
 	uint16_t mtu;	   /* out: the largest packet it takes, as IP total length */
 	uint16_t flags;	   /* enum sa_flag */
-	uint8_t owner;	   /* index of the worker that numbers, checks and counts: of lane 0 */
+	uint8_t owner;	   /* index of the worker that numbers, checks and counts: of lane 0;
+			      with SA_MOVING the one that is about to. See sa_owner() */
 	uint8_t state;	   /* enum sa_state */
 	uint8_t engine;	   /* index in the crypto worker's list */
 	uint8_t esp_size;  /* octets from the SPI to the text */
@@ -137,6 +142,7 @@ struct sa_params {
 	uint64_t dummy_rate;	    /* packets per second */
 	struct tunnel_params outer; /* out */
 	uint8_t owner;
+	bool fixed; /* stays with it */
 	uint8_t engine;
 	struct numbers *numbers; /* taken over: one user more, ended by sa_destroy's caller */
 	bool subspaces, lane_by_class;
@@ -164,6 +170,7 @@ struct sa_cold {
 	uint16_t path_mtu;
 	uint16_t told; /* which limits were announced: one bit per limit */
 	bool ended;    /* on its way out: nothing is due any more */
+	bool fixed;    /* somebody chose its worker: ctl/pin.h */
 	/* What control saw at its last look: packets of the key; when such were last found new, 0 =
 	 * never; when a keepalive was sent, and until when the dummies are. ns.
 	 */
@@ -216,6 +223,19 @@ static inline struct sa *
 sa_at(const struct sa_table *t, uint32_t index)
 {
 	return &((struct sa_record *)slab_at(&t->records, index))->sa;
+}
+
+/* The owner, or the one to be. Any thread. */
+static inline uint8_t
+sa_owner(const struct sa *sa)
+{
+	return __atomic_load_n(&sa->owner, __ATOMIC_RELAXED) & (uint8_t)~SA_MOVING;
+}
+
+static inline bool
+sa_is_moving(const struct sa *sa)
+{
+	return (__atomic_load_n(&sa->owner, __ATOMIC_RELAXED) & SA_MOVING) != 0;
 }
 
 static inline const struct session *

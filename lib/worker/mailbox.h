@@ -29,6 +29,7 @@ enum worker_event_kind {
 	EVENT_MAPPING,
 	EVENT_UNRESOLVED,
 	EVENT_LANE_LOW,
+	EVENT_STRAY,
 };
 
 /* An audited event (RFC 4303 sections 3.4.2 to 3.4.4, RFC 4301 section 5.2): addresses as they
@@ -87,6 +88,14 @@ struct lane_event {
 	uint64_t number; /* in: of an authentic packet, which may be above; out: 0 */
 };
 
+/* A packet of an inbound SA arrived at another worker than its owner, one of maybe many: of a
+ * worker at most one in a millisecond. */
+struct stray_event {
+	uint8_t kind;
+	uint8_t worker; /* that it arrived at */
+	uint32_t sa, generation;
+};
+
 struct worker_event {
 	union {
 		uint8_t kind; /* enum worker_event_kind; the first octet of each */
@@ -95,6 +104,7 @@ struct worker_event {
 		struct mapping_event mapping;
 		struct unresolved_event unresolved;
 		struct lane_event lane;
+		struct stray_event stray;
 	};
 };
 _Static_assert(sizeof(struct worker_event) == 64, "an element of the ring up");
