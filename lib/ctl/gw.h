@@ -132,7 +132,7 @@ struct gw {
 	struct sad *sad;
 	struct sa_table sas;
 	struct numbers_reg *numbers;
-	struct stocks *stocks; /* of windows for subspaces */
+	struct stocks *stocks;	 /* of windows for subspaces */
 	struct reserve *reserve; /* NULL: no state file */
 	struct view *view;
 	struct pin *pin; /* which worker an SA is of, and how its packets get there */
