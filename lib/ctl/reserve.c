@@ -472,3 +472,12 @@ reserve_tick(struct gw *gw, uint64_t now)
 		       gw->conf->gateway.state_file);
 	r->was_ill = ill;
 }
+
+bool
+reserve_counts(const struct gw *gw, struct state_counts *counts)
+{
+	if (gw->reserve == NULL)
+		return false;
+	state_file_counts(gw->reserve->file, counts);
+	return true;
+}

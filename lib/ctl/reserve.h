@@ -13,7 +13,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "base/err.h"
 
@@ -22,6 +21,7 @@ struct lane_event;
 struct numbers;
 struct numbers_ask;
 struct reserve;
+struct state_counts;
 
 /* A part of the gateway: opens the file, and closes it when all numbers are at rest. */
 int reserve_init(struct gw *gw, struct err *err);
@@ -51,7 +51,7 @@ void reserve_low(struct gw *gw, const struct lane_event *e);
 /* At the end of each turn of the loop. now: ns. */
 void reserve_tick(struct gw *gw, uint64_t now);
 
-/* For `show state`. */
-void reserve_show(const struct gw *gw, FILE *out, bool json);
+/* For `show state`; false: there is no state file. */
+bool reserve_counts(const struct gw *gw, struct state_counts *counts);
 
 #endif

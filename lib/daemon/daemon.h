@@ -40,6 +40,10 @@ struct daemon_out {
 	void (*event)(void *ctx, unsigned int group, const void *message, size_t len);
 	/* Whether anybody listens to a group; NULL: as if somebody always did. */
 	bool (*listens)(void *ctx, unsigned int group);
+	/* What the client is told from now on waits, in its order, until release() of that ticket
+	 * or a later one; NULL, both: nothing waits. */
+	void (*hold)(void *ctx, uint64_t client, uint64_t ticket);
+	void (*release)(void *ctx, uint64_t ticket);
 };
 
 /* A dump under way. */

@@ -87,6 +87,13 @@ struct daemons {
 	/* The file's, sorted; of which configuration, as gw->n_confs counts them. */
 	uint32_t file;
 	struct file_sa *file_sas;
+	/* Outbound states whose numbers are not on the disk yet, in the order of their tickets;
+	 * from first on. */
+	struct waiting {
+		uint64_t ticket;
+		uint32_t state;
+	} * waiting;
+	uint32_t first_waiting, n_waiting, size_waiting;
 	uint32_t n_random;
 	uint32_t random[64];
 };
@@ -158,6 +165,8 @@ int state_open(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struc
 /* An SA as x says in the place of the state's, under the same key, for the policies of a tie. */
 int state_renew(struct daemons *d, uint32_t index, const struct xfrm_sa *x, const struct tie *tie,
 		struct err *err);
+/* Numbers got on the disk: all tickets up to this one. */
+void states_ready(struct daemons *d, uint64_t ticket);
 /* Ends state and SA, without an event. */
 void state_end(struct daemons *d, uint32_t index);
 /* Whether we can serve it at all. */

@@ -184,12 +184,23 @@ state_sa_used(void *ctx, const struct tie_sa *node)
 	return time(NULL) - (clock_now(&d->gw->clock) - cold->last_used) / NS_PER_SECOND;
 }
 
+static void
+durable(void *ctx, uint64_t ticket)
+{
+	struct daemons *d = ctx;
+
+	states_ready(d, ticket);
+	if (d->out.release != NULL)
+		d->out.release(d->out.ctx, ticket);
+}
+
 void
 daemons_hook(struct daemons *d)
 {
 	d->gw->hooks = (struct gw_hooks) {
 		.ctx = d,
 		.acquire = acquire,
+		.durable = durable,
 		.mapping = mapping,
 		.policy_next = policy_next,
 		.soft_limit = soft_limit,

@@ -1,7 +1,9 @@
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "ctl/reserve.h"
 #include "ctl/sas.h"
 #include "ctl/sets.h"
 #include "ctl/view.h"
@@ -266,6 +268,9 @@ make(struct daemons *d, uint32_t index, const struct xfrm_sa *x, const struct ti
 		if (rc < 0)
 			return daemons_errno(rc);
 	}
+	rc = reserve_check(d->gw, err);
+	if (rc < 0)
+		return daemons_errno(rc);
 	conf_fill(d, &c, s, x);
 	rc = sa_make(d->gw, &c, &origin, replaces, sa, err);
 	explicit_bzero(&c.key, sizeof(c.key));
@@ -398,6 +403,42 @@ state_tie_key(const struct xfrm_sa *x, bool inbound, struct tie_key *key)
 	memcpy(key->dst, x->id.dst.octets, sizeof(key->dst));
 }
 
+/* False: its numbers are there, or there is no memory to remember that they are not. */
+static bool
+wait_begin(struct daemons *d, uint32_t index)
+{
+	uint64_t ticket = reserve_ticket(d->gw);
+
+	if (ticket <= reserve_done(d->gw))
+		return false;
+	if (d->n_waiting == d->size_waiting) {
+		uint32_t size = d->size_waiting != 0 ? 2 * d->size_waiting : 64;
+		struct waiting *waiting = realloc(d->waiting, size * sizeof(waiting[0]));
+
+		if (waiting == NULL)
+			return false;
+		d->waiting = waiting;
+		d->size_waiting = size;
+	}
+	d->waiting[d->n_waiting++] = (struct waiting) { ticket, index };
+	return true;
+}
+
+/* A state that came in the place of one that is gone may be taken for it: its packets wait for
+ * their numbers then, in the SA. */
+void
+states_ready(struct daemons *d, uint64_t ticket)
+{
+	while (d->first_waiting < d->n_waiting && d->waiting[d->first_waiting].ticket <= ticket) {
+		uint32_t index = d->waiting[d->first_waiting++].state;
+
+		if (slab_next(&d->states, index) == index)
+			tie_sa_ready(d->ties, &state_at(d, index)->node);
+	}
+	if (d->first_waiting == d->n_waiting)
+		d->first_waiting = d->n_waiting = 0;
+}
+
 int
 state_open(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct err *err)
 {
@@ -425,6 +466,7 @@ state_open(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct er
 		larval_del(d, index);
 	s->larval_end = 0;
 	s->kind = x->id.proto == XFRM_PROTO_ESP ? STATE_ESP : STATE_COMP;
+	s->node.waits = s->dir == XFRM_SA_DIR_OUT && s->kind == STATE_ESP && wait_begin(d, index);
 	tie_sa_add(d->ties, tie, &s->node);
 	d->changes++;
 	return 0;

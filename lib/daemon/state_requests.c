@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ctl/reserve.h"
 #include "daemon/state.h"
 #include "sad/sad.h"
 
@@ -167,6 +168,17 @@ update(const struct cause *c, struct xfrm_sa *x, struct err *err)
 							     change(c, index, x, err);
 }
 
+/* Until the SA's numbers are on the disk: who hears that it is there may send by it. */
+static void
+answer_hold(const struct cause *c)
+{
+	const struct daemon_out *out = &c->d->out;
+	uint64_t ticket = reserve_ticket(c->d->gw);
+
+	if (out->hold != NULL && ticket > reserve_done(c->d->gw))
+		out->hold(out->ctx, c->client->id, ticket);
+}
+
 int
 sa_new_request(struct cause *c, struct xfrm_out *reply, struct err *err)
 {
@@ -178,6 +190,8 @@ sa_new_request(struct cause *c, struct xfrm_out *reply, struct err *err)
 	rc = state_check(c->d, &x, err);
 	if (rc == 0)
 		rc = c->msg->head.type == XFRM_NEWSA ? add(c, &x, err) : update(c, &x, err);
+	if (rc == 0)
+		answer_hold(c);
 	xfrm_sa_wipe(&x);
 	return rc;
 }

@@ -40,6 +40,7 @@ void
 states_fini(struct daemons *d)
 {
 	free(d->by_id);
+	free(d->waiting);
 	free(d->file_sas);
 	slab_fini(&d->mores);
 	slab_fini(&d->states);

@@ -251,7 +251,7 @@ tie_sa_of(const struct tie *tie, uint32_t spi)
 {
 	const struct tie_sa *sa = tie->newest;
 
-	while (sa != NULL && spi != 0 && sa->spi != spi)
+	while (sa != NULL && (sa->waits || (spi != 0 && sa->spi != spi)))
 		sa = sa->older;
 	return sa;
 }
@@ -268,7 +268,8 @@ tie_member_of(const struct ties *ties, const struct tie *tie, uint16_t worker,
 {
 	const struct tie_sa *sa = tie->newest;
 
-	while (sa != NULL && (sa->worker != worker || list_of(ties, sa) != list_of(ties, like)))
+	while (sa != NULL &&
+	       (sa->waits || sa->worker != worker || list_of(ties, sa) != list_of(ties, like)))
 		sa = sa->older;
 	return sa;
 }
@@ -303,11 +304,11 @@ point_all(struct ties *ties, const struct tie *tie)
 static bool
 wants_choice(const struct tie *tie)
 {
-	return tie->key.proto == XFRM_PROTO_ESP && !tie->key.inbound && tie->newest != NULL &&
+	return tie->key.proto == XFRM_PROTO_ESP && !tie->key.inbound && tie_sa_of(tie, 0) != NULL &&
 	       (tie->n_apart > 0 || tie->n_asking > 0);
 }
 
-/* The SAs as members, the oldest first; NULL: no memory. */
+/* The SAs as members, the oldest first, but for those that wait; NULL: no memory. */
 static struct choice_member *
 members_of(const struct ties *ties, const struct tie *tie, uint32_t *n)
 {
@@ -315,16 +316,19 @@ members_of(const struct ties *ties, const struct tie *tie, uint32_t *n)
 	uint32_t i = 0;
 
 	for (const struct tie_sa *sa = tie->newest; sa != NULL; sa = sa->older)
-		i++;
+		i += !sa->waits;
 	*n = i;
 	members = calloc(i, sizeof(*members));
-	for (const struct tie_sa *sa = tie->newest; sa != NULL && members != NULL; sa = sa->older)
+	for (const struct tie_sa *sa = tie->newest; sa != NULL && members != NULL; sa = sa->older) {
+		if (sa->waits)
+			continue;
 		members[--i] = (struct choice_member) {
 			.sa = word_of(sa),
 			.dscp = list_of(ties, sa),
 			.worker = sa->worker == 0 ? CHOICE_ANY_WORKER : sa->worker - 1,
 			.rank = sa->rank,
 		};
+	}
 	return members;
 }
 
@@ -415,6 +419,16 @@ tie_sa_add(struct ties *ties, struct tie *tie, struct tie_sa *sa)
 	tie->newest = sa;
 	tie->n_apart += is_apart(sa);
 	renew(ties, tie);
+}
+
+void
+tie_sa_ready(struct ties *ties, struct tie_sa *sa)
+{
+	if (!sa->waits)
+		return;
+	sa->waits = false;
+	if (sa->tie != NULL)
+		renew(ties, sa->tie);
 }
 
 void

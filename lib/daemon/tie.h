@@ -46,6 +46,7 @@ struct tie_sa {
 	uint16_t worker; /* that it is for, from 1; 0: for any */
 	uint8_t rank;	 /* as choice_member.rank */
 	bool listed;	 /* it has a list of classes: ties_lists() says which */
+	bool waits;	 /* for numbers: no policy goes by it before tie_sa_ready() */
 };
 
 struct tie_policy {
@@ -96,6 +97,8 @@ void ties_lists(struct ties *ties, tie_list_fn *list_of, const void *ctx);
 void tie_sa_add(struct ties *ties, struct tie *tie, struct tie_sa *sa);
 /* The SA is another one now: the same node, the same age. */
 void tie_sa_point(struct ties *ties, struct tie_sa *sa, uint32_t index, uint32_t generation);
+/* It need not wait any more. */
+void tie_sa_ready(struct ties *ties, struct tie_sa *sa);
 /* Before the SA ends. A node that is in no tie is fine. */
 void tie_sa_del(struct ties *ties, struct tie_sa *sa);
 

@@ -13,6 +13,7 @@
 
 struct packet {
 	struct packet *next;
+	uint64_t ticket; /* not before that */
 	size_t len;
 	uint8_t octets[];
 };
@@ -94,7 +95,8 @@ put(struct client *c, const void *octets, size_t len)
 {
 	struct packet *p;
 
-	if (c->dead || (c->first == NULL && send_now(c, octets, len)))
+	if (c->dead ||
+	    (c->first == NULL && c->held_to <= c->ipc->released && send_now(c, octets, len)))
 		return;
 	p = malloc(sizeof(*p) + len);
 	if (p == NULL) {
@@ -104,6 +106,7 @@ put(struct client *c, const void *octets, size_t len)
 		return;
 	}
 	p->next = NULL;
+	p->ticket = c->held_to;
 	p->len = len;
 	memcpy(p->octets, octets, len);
 	if (c->first == NULL)
@@ -146,7 +149,8 @@ client_flush(struct client *c)
 	struct nlmsghdr overrun = { .nlmsg_len = NLMSG_HDRLEN, .nlmsg_type = NLMSG_OVERRUN };
 	struct packet *p;
 
-	while ((p = c->first) != NULL && !c->dead && send_now(c, p->octets, p->len)) {
+	while ((p = c->first) != NULL && !c->dead && p->ticket <= c->ipc->released &&
+	       send_now(c, p->octets, p->len)) {
 		c->first = p->next;
 		c->queued -= p->len;
 		packet_free(p);
@@ -158,11 +162,17 @@ client_flush(struct client *c)
 	}
 }
 
+static bool
+is_sendable(const struct client *c)
+{
+	return c->first != NULL && c->first->ticket <= c->ipc->released;
+}
+
 void
 client_watch(struct client *c)
 {
 	uint32_t events = (client_has_room(c) && c->answer == NULL ? EPOLLIN : 0) |
-			  (c->first != NULL ? EPOLLOUT : 0);
+			  (is_sendable(c) ? EPOLLOUT : 0);
 
 	if (events != c->watched && !c->dead &&
 	    poller_change(c->ipc->options.poller, c->fd, events) == 0)

@@ -29,7 +29,8 @@ struct client {
 	uint32_t watched;    /* events that the poller waits for */
 	struct client *next; /* in line */
 	struct packet *first, *last;
-	size_t queued; /* octets */
+	size_t queued;	  /* octets */
+	uint64_t held_to; /* what is queued from now on waits for this ticket */
 	uint64_t requests, events_lost;
 	struct answer *answer; /* what a command says, on its way; NULL: none */
 };
@@ -43,6 +44,7 @@ struct ipc {
 	int spare; /* a descriptor to give up when there is no other */
 	uint32_t n_clients;
 	uint64_t next_serial;
+	uint64_t released; /* tickets up to this one */
 	struct client *clients[IPC_CLIENTS_MAX];
 	struct client *line, **line_end; /* to be served, in turn */
 	uint8_t buffer[IPC_DATAGRAM_MAX + 1];

@@ -256,6 +256,28 @@ ipc_reply(void *ctx, uint64_t client, const void *datagram, size_t len)
 }
 
 void
+ipc_hold(void *ctx, uint64_t client, uint64_t ticket)
+{
+	struct client *c = client_of(ctx, client);
+
+	if (c != NULL)
+		c->held_to = ticket;
+}
+
+void
+ipc_release(void *ctx, uint64_t ticket)
+{
+	struct ipc *ipc = ctx;
+
+	ipc->released = ticket;
+	for (uint32_t i = 0; i < IPC_CLIENTS_MAX; i++)
+		if (ipc->clients[i] != NULL && ipc->clients[i]->first != NULL) {
+			client_flush(ipc->clients[i]);
+			client_watch(ipc->clients[i]);
+		}
+}
+
+void
 ipc_event(void *ctx, unsigned int group, const void *datagram, size_t len)
 {
 	struct ipc *ipc = ctx;

@@ -63,7 +63,11 @@ void ipc_share(struct ipc *ipc, const char *group);
 void ipc_reply(void *ctx, uint64_t client, const void *datagram, size_t len);
 /* An event for all who listen to that group, 1 to 8. */
 void ipc_event(void *ctx, unsigned int group, const void *datagram, size_t len);
-/* Whether anybody does. */
+/* What a client, by its id, is told from now on waits, in its order, until ipc_release() of that
+ * ticket or a later one. Tickets only rise. */
+void ipc_hold(void *ctx, uint64_t client, uint64_t ticket);
+void ipc_release(void *ctx, uint64_t ticket);
+/* Whether anybody listens to that group. */
 bool ipc_listens(const struct ipc *ipc, unsigned int group);
 
 #endif

@@ -36,7 +36,7 @@ listens(void *ctx, unsigned int group)
 int
 ipc_serve_xfrm(struct ipc *ipc, struct gw *gw, struct daemons **daemons, struct err *err)
 {
-	const struct daemon_out out = { ipc, ipc_reply, ipc_event, listens };
+	const struct daemon_out out = { ipc, ipc_reply, ipc_event, listens, ipc_hold, ipc_release };
 	int rc = daemons_create(gw, &out, daemons, err);
 
 	if (rc < 0)

@@ -7,8 +7,10 @@
 #include <rte_telemetry.h>
 
 #include "ctl/report.h"
+#include "ctl/reserve.h"
 #include "mirror/mirror.h"
 #include "port/port.h"
+#include "state/state.h"
 
 struct port_copy {
 	char name[PORT_NAME_SIZE];
@@ -30,6 +32,7 @@ static struct {
 	uint32_t n_ports, n_sas, n_sas_all;
 	struct port_copy ports[PORTS_MAX];
 	struct sa_copy sas[TELEM_SAS_MAX];
+	struct state_counts state; /* all 0 without a state file */
 } copy = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void
@@ -77,6 +80,8 @@ telem_tick(const struct gw *gw)
 	copy.punted = mirrors_punted(gw->mirrors);
 	ports_copy(gw);
 	sas_copy(gw);
+	if (!reserve_counts(gw, &copy.state))
+		copy.state = (struct state_counts) { .records = 0 };
 	pthread_mutex_unlock(&copy.lock);
 }
 
@@ -174,6 +179,25 @@ mirrors_tell(struct rte_tel_data *d)
 	}
 }
 
+static void
+state_tell(struct rte_tel_data *d)
+{
+	const struct state_counts *c = &copy.state;
+
+	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_int(d, "well", c->trouble[0] == 0);
+	rte_tel_data_add_dict_u64(d, "records", c->records);
+	rte_tel_data_add_dict_u64(d, "file_bytes", c->file_bytes);
+	rte_tel_data_add_dict_u64(d, "rewrites", c->rewrites);
+	rte_tel_data_add_dict_u64(d, "commits", c->commits);
+	rte_tel_data_add_dict_u64(d, "numbers_written", c->written);
+	rte_tel_data_add_dict_u64(d, "fsyncs", c->fsyncs);
+	rte_tel_data_add_dict_u64(d, "last_commit_us", c->last_us);
+	rte_tel_data_add_dict_u64(d, "longest_commit_us", c->max_us);
+	rte_tel_data_add_dict_u64(d, "waiting", c->waiting);
+	rte_tel_data_add_dict_u64(d, "failures", c->failures);
+}
+
 static const struct command {
 	const char *name;
 	void (*tell)(struct rte_tel_data *d);
@@ -184,6 +208,8 @@ static const struct command {
 	{ "/espgw/ports", ports_tell, "Counters and links of the ports. Takes no parameters" },
 	{ "/espgw/mirrors", mirrors_tell,
 	  "What mirrors were given, by class. Takes no parameters" },
+	{ "/espgw/state", state_tell,
+	  "The state file: its size, commits and failures. Takes no parameters" },
 	{ "/espgw/sas", sas_tell, "Counters of the file's first 64 SAs. Takes no parameters" },
 };
 
