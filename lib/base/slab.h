@@ -19,6 +19,7 @@
 #include "base/err.h"
 
 #define SLAB_GENERATION_MAX INT32_MAX /* the top bit is for who keeps other things beside items */
+#define SLAB_BOOK_OCTETS    6	      /* of each item, beside it */
 #define SLAB_CHUNK_SHIFT    12
 #define SLAB_CHUNK_ITEMS    (1u << SLAB_CHUNK_SHIFT)
 #define SLAB_CHUNK_MASK	    (SLAB_CHUNK_ITEMS - 1)

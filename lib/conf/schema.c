@@ -5,6 +5,7 @@
 
 #include "crypto/engine.h"
 #include "hold/hold.h"
+#include "numbers/numbers.h"
 #include "replay/replay.h"
 #include "route/trie.h"
 #include "sa/sa.h"
@@ -64,7 +65,7 @@ WORD_LIST(actions) = {
  */
 #define SA_COST                                                                \
 	(sizeof(struct sa) + sizeof(struct sa_cold) + sizeof(struct session) + \
-	 sizeof(struct replay) + 1024 / 8)
+	 sizeof(struct replay) + 1024 / 8 + NUMBERS_OCTETS + 3 * SLAB_BOOK_OCTETS)
 #define MBUF_COST  (sizeof(struct rte_mbuf) + sizeof(struct pkt) + RTE_MBUF_DEFAULT_BUF_SIZE)
 #define GROUP_COST (TRIE_GROUP * sizeof(uint32_t))
 

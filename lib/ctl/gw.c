@@ -61,6 +61,15 @@ engines_init(struct gw *gw, struct err *err)
 	return 0;
 }
 
+/* With very many SAs there are as many flows: one that its cache does not know costs a packet
+ * several lines of far memory. 0: the standard.
+ */
+static uint32_t
+flows_for(uint32_t max_sas)
+{
+	return max_sas <= SPD_FLOWS_V4 ? 0 : rte_align32pow2(2 * RTE_MIN(max_sas, 1u << 21));
+}
+
 static int
 worker_make(struct gw *gw, uint16_t index, uint16_t lcore, struct err *err)
 {
@@ -91,7 +100,7 @@ worker_make(struct gw *gw, uint16_t index, uint16_t lcore, struct err *err)
 	if (rc == 0)
 		rc = esp_worker_init(index, socket, &w->esp, err);
 	if (rc == 0)
-		rc = spd_worker_init(0, 0, socket, &w->spd, err);
+		rc = spd_worker_init(flows_for(c->max_sas), 0, socket, &w->spd, err);
 	if (rc == 0)
 		rc = icmp_worker_init(NULL, socket, &w->icmp, err);
 	return rc;

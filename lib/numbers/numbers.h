@@ -33,6 +33,7 @@
 #define NUMBERS_NAME_SIZE    64 /* longer names are cut */
 #define NUMBERS_KEPT_MAX     (1u << 20)
 #define NUMBERS_KEPT_SECONDS (24 * 3600)
+#define NUMBERS_OCTETS	     300 /* of a key in use, but for its lane or window: --check */
 
 #define NUMBERS_HASH_SIZE   16
 #define NUMBERS_SECRET_SIZE 32

@@ -19,6 +19,11 @@ class_of(size_t size)
 	return size == 0 ? 0 : RTE_MIN((size - 1) / RTE_CACHE_LINE_SIZE, (size_t)CLASS_LARGE);
 }
 
+_Static_assert(sizeof(struct numbers) + sizeof(struct numbers_live) + sizeof(struct record) +
+			       3 * SLAB_BOOK_OCTETS + 2 * sizeof(uint32_t) <=
+		       NUMBERS_OCTETS,
+	       "what a key in use takes: hold, live object, record, its hash's bucket");
+
 int
 store_init(struct store *s, uint32_t max_keys, int socket, struct err *err)
 {

@@ -341,7 +341,7 @@ churn(struct bench *b, double duration)
 			n += 2;
 		}
 		look(b, &since);
-		backlog_wait(b, 16384, &since);
+		backlog_wait(b, RTE_MIN(b->n_pairs / 64, 16384u), &since);
 		now = seconds();
 	} while (now - begin < duration);
 	printf("SAs added and ended, %u installed: %.0f per second, of control's CPU %.0f; %.1f ms "
@@ -481,7 +481,7 @@ main(int argc, char **argv)
 	numbers_expire(b.gw.numbers, clock_now(&b.gw.clock) + 25 * 3600 * NS_PER_SECOND);
 	full = heap_now();
 	heap_print("a day later", full, base, n);
-	good = (full.dpdk - empty.dpdk) * 50.0 <= empty.dpdk;
+	good = ((double)full.dpdk - empty.dpdk) * 50.0 <= empty.dpdk;
 	printf("heap above that of the start: %.2f %%\n",
 	       100.0 * ((double)full.dpdk - empty.dpdk) / empty.dpdk);
 	good = stream_judge(&b) && good;
