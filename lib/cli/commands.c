@@ -244,6 +244,8 @@ const struct command commands[] = {
 	  "show counters from here on; those of SAs and of the exit report go on" },
 	{ "set log",       "LEVEL",  1, 1, CLI_LEVEL, 0, CHANGES, set_log,
 	  "what is logged: error, warning, notice, info, debug" },
+	{ "set sa",        "NAME worker N|auto", 3, 3, CLI_SA, 0, CHANGES, set_sa,
+	  "give an SA to a worker, where it stays; auto: wherever its packets arrive again" },
 	{ "set stats-period", "SECONDS", 1, 1, CLI_TEXT, 0, CHANGES, set_stats_period,
 	  "how often a line of counters is printed; 0 is never" },
 	{ "reload",        "[--dry-run]", 0, 1, CLI_DRY_RUN, 0, CHANGES, reload,

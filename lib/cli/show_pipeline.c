@@ -35,6 +35,10 @@ worker_print(FILE *out, const struct worker *w, const struct worker_counts *c)
 	for (uint16_t i = 0; i < w->n_sources; i++)
 		fprintf(out, " %s", w->sources[i].name);
 	fputc('\n', out);
+	for (uint16_t i = 0; i < w->n_workers; i++)
+		if (c->given_to[i] != 0 || c->taken_from[i] != 0)
+			fprintf(out, "  worker %u: given %" PRIu64 ", taken %" PRIu64 "\n", i,
+				c->given_to[i], c->taken_from[i]);
 }
 
 static void
@@ -49,6 +53,17 @@ worker_json(struct json *j, const struct worker *w, const struct worker_counts *
 	json_u64(j, "tx", c->tx);
 	json_u64(j, "handoff_given", c->given);
 	json_u64(j, "handoff_taken", c->taken);
+	json_array(j, "handoff");
+	for (uint16_t i = 0; i < w->n_workers; i++) {
+		if (c->given_to[i] == 0 && c->taken_from[i] == 0)
+			continue;
+		json_object(j, NULL);
+		json_u64(j, "worker", i);
+		json_u64(j, "given", c->given_to[i]);
+		json_u64(j, "taken", c->taken_from[i]);
+		json_end(j);
+	}
+	json_end(j);
 	json_u64(j, "flow_hits", c->flow_hits);
 	json_u64(j, "flow_misses", c->flow_misses);
 	json_u64(j, "bounced", c->bounced);

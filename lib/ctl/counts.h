@@ -6,7 +6,8 @@
 
 struct worker_counts {
 	uint64_t loops, busy_loops, rx, tx;
-	uint64_t given, taken; /* by handoff */
+	uint64_t given, taken;					 /* by handoff */
+	uint64_t given_to[WORKERS_MAX], taken_from[WORKERS_MAX]; /* the same, by the other worker */
 	uint64_t flow_hits, flow_misses, bounced;
 	uint64_t drops[DROP_MAX], consumed[CONSUMED_MAX], generated[GENERATED_MAX];
 	uint64_t stage_bursts[STAGE_MAX], stage_packets[STAGE_MAX];

@@ -6,6 +6,7 @@
 #include "eal.h"
 #include "hold/hold.h"
 #include "pipe/handoff.h"
+#include "pipe/move.h"
 #include "pipe/pipe.h"
 #include "sa/sa.h"
 #include "worker.h"
@@ -339,6 +340,112 @@ one_that_stands_still_stops_the_others_for_a_while_only(void **state)
 	assert_false(worker_holds_back(w));
 }
 
+/* A step of control's: a mail of each worker, or of the two. */
+static void
+all_tell(struct bed *b, struct move *move)
+{
+	for (uint16_t i = 0; i < N_WORKERS; i++)
+		move_tell(b->workers[i], move);
+}
+
+static void
+loops(struct bed *b, uint32_t n)
+{
+	for (uint32_t k = 0; k < n; k++)
+		for (uint16_t i = 0; i < N_WORKERS; i++)
+			pipe_poll(b->workers[i]);
+}
+
+/* From each producer in the order it gave them, whoever took them. */
+static void
+nothing_overtook(void)
+{
+	uint64_t next[N_WORKERS] = { 0 };
+
+	for (uint32_t i = 0; i < arrived.n; i++)
+		if (arrived.seq[i] % EACH == 0)
+			next[arrived.from[i]] = 1;
+		else
+			assert_int_equal(arrived.seq[i], next[arrived.from[i]]++);
+}
+
+/* SA 0 goes from worker 0 to worker 3, with the ring from worker 1 to the old and from worker 2 to
+ * the new owner full.
+ */
+static void
+moved_with_full_rings(struct bed *b, enum stage_id line, enum handoff_way way)
+{
+	struct move move = { .sa = b->sa.index, .from = 0, .to = 3, .way = way };
+	struct sa *sa = sa_at(&b->sas, b->sa.index);
+	uint32_t n;
+
+	move.generation = b->sa.generation;
+	n = give_until_held_back(b, &b->sa, 1, line);
+	move_join(b->workers[0], &move);
+	move_join(b->workers[3], &move);
+	sa->owner = 3 | SA_MOVING;
+	n += give_until_held_back(b, &b->sa, 2, line);
+	/* The old owner's own packets go the same way; the new one's own wait. */
+	give_of(b, &b->sa, 0, EACH, line);
+	give_of(b, &b->sa, 3, EACH, line);
+	assert_int_equal(arrived.n, 0);
+	/* The new owner parks what there is room for, until every worker has told. */
+	loops(b, 2 * HANDOFF_RING_SIZE / EACH);
+	assert_true(b->workers[3]->handoff->n_parked > PARK_MAX - BURST_MAX);
+	assert_true(worker_holds_back(b->workers[3]));
+	assert_false(move.left);
+	assert_int_equal(handoff_held(b->workers, N_WORKERS) + arrived.n, (n + 2) * EACH);
+	for (uint32_t i = 0; i < arrived.n; i++)
+		assert_int_equal(arrived.from[i], 1);
+	all_tell(b, &move);
+	loops(b, 2 * HANDOFF_RING_SIZE / EACH);
+	assert_true(move_is_taken(&move));
+	assert_int_equal(arrived.n, (n + 2) * EACH);
+	nothing_overtook();
+	assert_int_equal(handoff_held(b->workers, N_WORKERS), 0);
+	for (uint16_t i = 0; i < N_WORKERS; i++)
+		assert_int_equal(test_worker_dropped(b->workers[i]), 0);
+	/* Until control says so, and from then on. */
+	give_of(b, &b->sa, 3, 1, line);
+	sa->owner = 3;
+	move_part(b->workers[0], &move);
+	move_part(b->workers[3], &move);
+	give_of(b, &b->sa, 3, 1, line);
+	assert_int_equal(arrived.n, (n + 2) * EACH + 2);
+}
+
+static void
+an_outbound_sa_moves_with_every_ring_full(void **state)
+{
+	moved_with_full_rings(*state, STAGE_HANDOFF_OUT, HANDOFF_WAY_OUT);
+}
+
+static void
+an_inbound_sa_moves_with_every_ring_full(void **state)
+{
+	moved_with_full_rings(*state, STAGE_HANDOFF_IN, HANDOFF_WAY_IN);
+}
+
+static void
+an_sa_that_ends_on_its_way_ends_what_was_parked(void **state)
+{
+	struct bed *b = *state;
+	struct move move = { .sa = b->sa.index, .from = 0, .to = 3, .way = HANDOFF_WAY_IN };
+
+	move.generation = b->sa.generation;
+	move_join(b->workers[0], &move);
+	move_join(b->workers[3], &move);
+	sa_at(&b->sas, b->sa.index)->owner = 3 | SA_MOVING;
+	give(b, 3, 5, STAGE_HANDOFF_IN);
+	assert_int_equal(b->workers[3]->handoff->n_parked, 5);
+	sa_retire(&b->sas, b->sa.index);
+	all_tell(b, &move);
+	loops(b, 2);
+	assert_true(move_is_taken(&move));
+	assert_int_equal(b->workers[3]->drops[DROP_NO_SA], 5);
+	assert_int_equal(handoff_held(b->workers, N_WORKERS), 0);
+}
+
 int
 main(void)
 {
@@ -364,6 +471,12 @@ main(void)
 			two_workers_whose_rings_to_each_other_are_full_both_go_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			one_that_stands_still_stops_the_others_for_a_while_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_outbound_sa_moves_with_every_ring_full, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(an_inbound_sa_moves_with_every_ring_full, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(an_sa_that_ends_on_its_way_ends_what_was_parked,
+						setup, teardown),
 	};
 
 	if (test_eal_init() < 0)
