@@ -69,6 +69,8 @@ daemons_create(struct gw *gw, const struct daemon_out *out, struct daemons **dae
 	rc = states_init(d, max, err);
 	if (rc == 0)
 		rc = ties_create(gw, &d->ties, err);
+	if (rc == 0)
+		ties_lists(d->ties, state_classes, d);
 	env.ctx = d;
 	env.ties = d->ties;
 	if (rc == 0)

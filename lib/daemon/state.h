@@ -37,6 +37,8 @@ struct state_more {
 	struct xfrm_mark mark, set_mark;
 	uint32_t if_id, mtimer_s, pcpu, nat_keepalive_s, tfcpad, extra_flags;
 	uint32_t has; /* enum xfrm_has, of these */
+	uint64_t dscp;
+	uint8_t rank;
 };
 
 enum state_kind {
@@ -151,6 +153,7 @@ uint32_t state_index(const struct daemons *d, const struct state *s);
 void state_rename(struct daemons *d, uint32_t index, const struct xfrm_sa *x);
 /* All there is to say; with the keys, which the caller wipes. */
 void state_read(const struct daemons *d, uint32_t index, struct xfrm_sa *x);
+uint64_t state_classes(const void *ctx, const struct tie_sa *node);
 void larval_add(struct daemons *d, uint32_t index, uint32_t end);
 void larval_del(struct daemons *d, uint32_t index);
 uint32_t daemons_now(const struct daemons *d); /* s of the gateway's clock */

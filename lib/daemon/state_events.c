@@ -163,6 +163,7 @@ describe(void *ctx, uint32_t sa, struct sa_owner_text *text)
 	text->reqid = s->reqid;
 	text->of_worker = s->node.worker != 0;
 	text->worker = s->node.worker - 1u;
+	text->dscp = s->node.listed ? state_classes(d, &s->node) : 0;
 	snprintf(text->origin, sizeof(text->origin), "%s", owner_text(s->owner));
 	if (owner_is_orphan(s->owner))
 		text->orphan_seconds =

@@ -354,6 +354,8 @@ static void
 node_place(struct tie_sa *node, const struct xfrm_sa *x)
 {
 	node->worker = (x->has & XFRM_HAS_PCPU) != 0 ? (uint16_t)(x->pcpu + 1) : 0;
+	node->listed = x->classes.dscp != 0;
+	node->rank = x->classes.rank;
 }
 
 static int

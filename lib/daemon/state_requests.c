@@ -116,6 +116,9 @@ same_check(const struct xfrm_sa *old, const struct xfrm_sa *x, struct err *err)
 		return err_set(
 			err, -EINVAL,
 			"XFRMA_SA_PCPU: an SA in use stays with its worker: delete it first");
+	if (x->classes.dscp != 0 &&
+	    (x->classes.dscp != old->classes.dscp || x->classes.rank != old->classes.rank))
+		return err_set(err, -EINVAL, "an SA in use keeps its classes: delete it first");
 	if (memcmp(&x->suite, &old->suite, sizeof(x->suite)) != 0)
 		return err_set(err, -EINVAL, "an SA in use keeps its algorithms: delete it first");
 	if (x->key.len != old->key.len || x->auth_key.len != old->auth_key.len ||
@@ -135,6 +138,8 @@ change(const struct cause *c, uint32_t index, struct xfrm_sa *x, struct err *err
 	state_read(c->d, index, &old);
 	if (s->kind == STATE_ESP)
 		rc = same_check(&old, x, err);
+	if (rc == 0)
+		x->classes = old.classes;
 	if (rc == 0 && (x->has & XFRM_HAS_PCPU) == 0) {
 		x->pcpu = old.pcpu;
 		x->has |= old.has & XFRM_HAS_PCPU;

@@ -252,7 +252,8 @@ more_write(struct daemons *d, struct state *s, const struct xfrm_sa *x, struct e
 	struct state_more *m;
 	int rc;
 
-	if ((x->has & HAS_MORE) == 0 && sel_is_plain(&x->sel, x->family) && !has_oa) {
+	if ((x->has & HAS_MORE) == 0 && sel_is_plain(&x->sel, x->family) && !has_oa &&
+	    x->classes.dscp == 0) {
 		more_give(d, s);
 		return 0;
 	}
@@ -275,6 +276,8 @@ more_write(struct daemons *d, struct state *s, const struct xfrm_sa *x, struct e
 		.tfcpad = x->tfcpad,
 		.extra_flags = x->extra_flags,
 		.has = x->has & HAS_MORE,
+		.dscp = x->classes.dscp,
+		.rank = x->classes.rank,
 	};
 	return 0;
 }
@@ -321,6 +324,22 @@ more_read(const struct daemons *d, const struct state *s, struct xfrm_sa *x)
 	x->tfcpad = m->tfcpad;
 	x->extra_flags = m->extra_flags;
 	x->has |= m->has;
+	x->classes.dscp = m->dscp;
+	x->classes.rank = m->rank;
+}
+
+/* For ties_lists(); the daemons as ctx. */
+uint64_t
+state_classes(const void *ctx, const struct tie_sa *node)
+{
+	const struct daemons *d = ctx;
+	const struct state *s = state_of_node(node);
+	const struct state_more *m;
+
+	if (s->more == STATE_NONE)
+		return 0;
+	m = slab_at(&d->mores, s->more);
+	return m->dscp;
 }
 
 static uint64_t

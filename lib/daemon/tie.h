@@ -45,9 +45,10 @@ struct tie_sa {
 	uint32_t spi;
 	uint16_t worker; /* that it is for, from 1; 0: for any */
 	uint8_t rank;	 /* as choice_member.rank */
-	bool listed;	 /* it has a list of classes: ties_lists() says which */
-	bool waits;	 /* for numbers: no policy goes by it before tie_sa_ready() */
+	bool listed : 1; /* it has a list of classes: ties_lists() says which */
+	bool waits : 1;	 /* for numbers: no policy goes by it before tie_sa_ready() */
 };
+_Static_assert(sizeof(struct tie_sa) == 40, "every daemon's SA has one");
 
 struct tie_policy {
 	struct tie *tie;

@@ -108,6 +108,7 @@ put_ours(struct put *p, const struct xfrm_sa *sa)
 		.congestion_control = sa->iptfs_rate.congestion_control,
 	};
 	struct xw_outer o = { .df = sa->outer.df, .frag = sa->outer.frag };
+	struct xw_classes c = { .dscp = sa->classes.dscp, .rank = sa->classes.rank };
 
 	if (sa->has & XFRM_HAS_SUBSPACES)
 		put_attr(p, XFRM_A_SUBSPACES, &s, sizeof(s));
@@ -115,6 +116,8 @@ put_ours(struct put *p, const struct xfrm_sa *sa)
 		put_attr(p, XFRM_A_IPTFS_RATE, &r, sizeof(r));
 	if (sa->has & XFRM_HAS_OUTER)
 		put_attr(p, XFRM_A_OUTER, &o, sizeof(o));
+	if (sa->classes.dscp != 0)
+		put_attr(p, XFRM_A_CLASSES, &c, sizeof(c));
 }
 
 static void

@@ -252,6 +252,9 @@ options_check(const struct xfrm_sa *sa, const struct attrs *list, struct err *er
 		return attr_refuse(a, -EINVAL, err,
 				   "df %u, frag %u: 0 to 2 (copy, set, clear; pre, post, none)",
 				   sa->outer.df, sa->outer.frag);
+	if (sa->classes.dscp != 0 && sa->dir == XFRM_SA_DIR_IN)
+		return attr_refuse(attr_find(list, XFRM_A_CLASSES), -EINVAL, err,
+				   "of an inbound SA: nobody asks by which one a class came");
 	rc = encap_check(sa, list, err);
 	return rc < 0 ? rc : iptfs_check(sa, list, err);
 }

@@ -267,6 +267,12 @@ struct xw_outer {
 	uint8_t df, frag, pad[2];
 };
 
+/* XFRM_A_CLASSES: bit n of dscp is class n. Of two lists of one length the lower rank counts. */
+struct xw_classes {
+	uint64_t dscp;
+	uint8_t rank, pad[7];
+};
+
 /* XFRM_A_LANE_STATS */
 struct xw_lane_stats {
 	uint32_t lane, pad;
@@ -314,6 +320,7 @@ XW_SIZE(xw_thresh, 2);
 XW_SIZE(xw_subspaces, 4);
 XW_SIZE(xw_iptfs_rate, 16);
 XW_SIZE(xw_outer, 4);
+XW_SIZE(xw_classes, 16);
 XW_SIZE(xw_lane_stats, 32);
 
 XW_AT(xw_sel, saddr, 16);

@@ -118,6 +118,7 @@ enum xfrm_attr_type {
 	XFRM_A_LANE_STATS, /* struct xw_lane_stats, one or more; in a reply that was asked for them
 			    */
 	XFRM_A_WANT_LANES, /* no octets: GETSA asks for XFRM_A_LANE_STATS */
+	XFRM_A_CLASSES,	   /* struct xw_classes: of an outbound SA */
 	XFRM_A_PRIVATE_END,
 };
 

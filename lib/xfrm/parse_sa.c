@@ -110,6 +110,7 @@ ours_load(const struct attrs *list, struct xfrm_sa *sa, struct err *err)
 	struct xw_subspaces s;
 	struct xw_iptfs_rate r;
 	struct xw_outer o;
+	struct xw_classes c;
 
 	if (a != NULL)
 		return attr_refuse(a, -EOPNOTSUPP, err, "EESP is not offered: leave it out");
@@ -129,6 +130,10 @@ ours_load(const struct attrs *list, struct xfrm_sa *sa, struct err *err)
 		sa->has |= XFRM_HAS_OUTER;
 		sa->outer.df = o.df;
 		sa->outer.frag = o.frag;
+	}
+	if (attr_copy(list, XFRM_A_CLASSES, &c, sizeof(c))) {
+		sa->classes.dscp = c.dscp;
+		sa->classes.rank = c.rank;
 	}
 	return 0;
 }

@@ -211,6 +211,10 @@ struct xfrm_sa {
 	struct {
 		uint8_t df, frag; /* as espgw.yaml's words in their order */
 	} outer;
+	struct {
+		uint64_t dscp; /* bit n: class n; 0: it has no list */
+		uint8_t rank;
+	} classes;
 	struct xfrm_replay replay; /* last: it is long, and seldom all used */
 };
 

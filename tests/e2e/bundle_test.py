@@ -17,12 +17,13 @@ from gw import frame, udp
 from pump import send, socket_on
 from sites import BLACK4, HOST4, HOST_MAC, NET4, RED_MAC, af_packet, black_veth, red_veths, site
 from tap import case, check, main, same
-from xfrm import ACQUIRE, DELSA, GETSA, NEWPOLICY, NEWSA, OUT, Daemon, attributes, policy, sa, sa_id, selector, template
+from xfrm import ACQUIRE, DELSA, GETSA, NEWPOLICY, NEWSA, OUT, Daemon, attribute, attributes, policy, sa, sa_id, selector, template
 
 OURS, PEERS, REQID = BLACK4[0], BLACK4[1], 7
 OUTBOUND = selector(NET4[0], NET4[1])
 FLOWS = 32
-CPU_ACQUIRE, TMPL, SA_PCPU = 4, 5, 35
+CPU_ACQUIRE, SA_PCPU, CLASSES = 4, 35, 0x2007
+EF, AF11, AF31 = 46, 10, 26
 ENOBUFS, EINVAL, ERANGE = 105, 22, 34
 
 
@@ -71,10 +72,10 @@ class Site:
     def given(self):
         return sum(w["handoff_given"] for w in self.show("pipeline")["workers"])
 
-    def send(self, count):
+    def send(self, count, dscp=0):
         """Packets of many flows, which the kernel spreads over the queues of both workers."""
         for _ in range(count):
-            packet = udp(HOST4[0], HOST4[1], struct.pack("!I", self.sent), sport=1000 + self.sent % FLOWS, dport=9)
+            packet = udp(HOST4[0], HOST4[1], struct.pack("!I", self.sent), sport=1000 + self.sent % FLOWS, dport=9, tos=dscp << 2)
             send(self.host, frame(packet, RED_MAC[0], HOST_MAC[0]))
             self.sent += 1
             if self.sent % 16 == 0:
@@ -102,9 +103,9 @@ class Site:
             spis[self.seen[n]] = spis.get(self.seen[n], 0) + 1
         return spis
 
-    def transfer(self, count=200):
+    def transfer(self, count=200, dscp=0):
         first = self.sent
-        self.send(count)
+        self.send(count, dscp)
         return self.all_of(first)
 
 
@@ -123,8 +124,9 @@ def lost(report):
     return set(report.drops) - {"no_route", "no_policy", "not_ours"}
 
 
-def member(spi, pcpu=None, **more):
-    return sa(OURS, PEERS, spi, REQID, key(spi), direction=2, window=0, pcpu=pcpu, **more)
+def member(spi, pcpu=None, dscp=(), **more):
+    body = sa(OURS, PEERS, spi, REQID, key(spi), direction=2, window=0, pcpu=pcpu, **more)
+    return body + (attribute(CLASSES, struct.pack("=QB7x", sum(1 << d for d in dscp), 0)) if dscp else b"")
 
 
 def acquires(daemon, seconds):
@@ -207,6 +209,33 @@ def refused():
         daemon.ask(DELSA, sa_id(PEERS, 0x101))
         daemon.ask(NEWSA, member(0x110, 0))
         daemon.close()
+
+
+@case("classes: an SA that a daemon gives a list carries what it lists, and another what is left when it goes")
+def by_class():
+    with running(configuration()) as s:
+        daemon = Daemon(s.gateway.socket, ("sa",), within=20 * SLOWER)
+        s.begin()
+        daemon.ask(NEWPOLICY, policy(OUT, OUTBOUND, template(OURS, PEERS, REQID)))
+        daemon.ask(NEWSA, member(0x100))
+        daemon.ask(NEWSA, member(0x101, dscp=[EF]))
+        daemon.ask(NEWSA, member(0x102, dscp=[AF11, AF31]))
+        for dscp, spi in ((0, 0x100), (EF, 0x101), (AF11, 0x102), (AF31, 0x102), (AF11 + 1, 0x100)):
+            same(set(s.transfer(20, dscp)), {spi}, f"SPI of class {dscp}")
+        got = attributes(daemon.ask(GETSA, sa_id(PEERS, 0x102))[0].body[224:])
+        same(struct.unpack("=QB7x", got[CLASSES]), (1 << AF11 | 1 << AF31, 0), "classes of GETSA")
+        same([x.get("dscp_set") for x in s.show("sa")["sas"] if x["spi"] == "0x00000102"], [[AF11, AF31]], "classes of show sa")
+        daemon.ask(NEWSA, member(0x103, dscp=[EF]))
+        same(set(s.transfer(20, EF)), {0x103}, "SPI of EF after a rekey")
+        first = s.sent
+        s.send(50, EF)
+        for spi in (0x101, 0x103):
+            daemon.ask(DELSA, sa_id(PEERS, spi))
+        s.send(50, EF)
+        check(set(s.all_of(first)) <= {0x100, 0x103}, "SPIs while EF's SAs go")
+        same(set(s.transfer(20, EF)), {0x100}, "SPI of EF without an SA of its own")
+        daemon.close()
+        same(lost(s.gateway.stop()), set(), "drops")
 
 
 def half(*members):

@@ -106,6 +106,9 @@ static const struct sa_case attr_cases[] = {
 	{ "a security label", IN(seq), 0, { { XFRM_A_SEC_CTX, 8, (const uint8_t[8]) { 8 } } }, true,
 	  -EOPNOTSUPP, "XFRMA_SEC_CTX" },
 	{ "EESP", IN(seq), 0, { { XFRM_A_EESP, 0, NULL } }, true, -EOPNOTSUPP, "EESP" },
+	{ "classes of an inbound SA", IN(seq), 0, { DIR_IN, { XFRM_A_CLASSES, 16, (const uint8_t[16]) { 1 } } }, true,
+	  -EINVAL, "nobody asks by which one a class came" },
+	{ "half of the classes", IN(seq), 0, { { XFRM_A_CLASSES, 8, (const uint8_t[8]) { 1 } } }, true, -EINVAL, "classes" },
 	{ "df 3", IN(seq), 0, { WORD(XFRM_A_OUTER, 3) }, true, -EINVAL, "df 3, frag 0" },
 };
 /* clang-format on */

@@ -252,6 +252,10 @@ rig_sa(struct xfrm_sa *sa)
 		sa->outer.df = (uint8_t)below(3);
 		sa->outer.frag = (uint8_t)below(3);
 	}
+	if (often() && sa->dir != XFRM_SA_DIR_IN) {
+		sa->classes.dscp = UINT64_C(1) << below(64) | below(64);
+		sa->classes.rank = (uint8_t)below(256);
+	}
 }
 
 static void
