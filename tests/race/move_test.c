@@ -160,7 +160,7 @@ feed_out(struct mover_case *c, uint16_t worker)
 		uint8_t *ip;
 
 		frames[n] = race_frame(c->race, SEAL_INNER, &ip);
-		seal_ip(ip, SEAL_INNER, 253, 0x0a010001, 0x0a020001);
+		seal_ip(ip, SEAL_INNER, 253, 0, 0x0a010001, 0x0a020001);
 		seal_put64(ip + SEAL_IP, (uint64_t)worker << 32 | ++c->next_out[worker]);
 	}
 	race_must(n == 0 || race_feed(c->race, RACE_LAN, worker, frames, n), "a port is full");
