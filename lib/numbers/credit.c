@@ -117,23 +117,25 @@ credit_recall(struct numbers_live *l, uint16_t lane)
 			hard_of(l, kind) == 0 ? UINT64_MAX : count_of(l, lane, kind));
 }
 
-/* Whether a lane had to refuse packets since it was last given something. */
-static bool
-is_hungry(const struct numbers_live *l, uint32_t lane)
+static uint16_t
+refused_of(const struct numbers_live *l, uint32_t lane, enum kind kind)
 {
-	if (l->inbound)
-		return __atomic_load_n(&l->limits[lane].refused, __ATOMIC_RELAXED) !=
-		       l->limits[lane].seen;
-	return __atomic_load_n(&l->lanes[lane].refused, __ATOMIC_RELAXED) != l->grants[lane].seen;
+	return __atomic_load_n(l->inbound ? &l->limits[lane].refused[kind] :
+					    &l->lanes[lane].refused[kind],
+			       __ATOMIC_RELAXED);
 }
 
-static void
-serve(struct numbers_live *l, uint32_t lane)
+static uint16_t *
+seen_of(const struct numbers_live *l, uint32_t lane, enum kind kind)
 {
-	if (l->inbound)
-		l->limits[lane].seen = __atomic_load_n(&l->limits[lane].refused, __ATOMIC_RELAXED);
-	else
-		l->grants[lane].seen = __atomic_load_n(&l->lanes[lane].refused, __ATOMIC_RELAXED);
+	return l->inbound ? &l->limits[lane].seen[kind] : &l->grants[lane].seen[kind];
+}
+
+/* Whether a lane had to refuse packets since it was last given something. */
+static bool
+is_hungry(const struct numbers_live *l, uint32_t lane, enum kind kind)
+{
+	return refused_of(l, lane, kind) != *seen_of(l, lane, kind);
 }
 
 /* Too little to go on with. */
@@ -141,6 +143,12 @@ static bool
 is_short(const struct numbers_live *l, uint32_t lane, enum kind kind)
 {
 	return left_of(l, lane, kind) < (kind == PACKETS ? 1 : LARGEST_PACKET);
+}
+
+static bool
+is_needy(const struct numbers_live *l, uint32_t lane, enum kind kind)
+{
+	return is_hungry(l, lane, kind) && is_short(l, lane, kind);
 }
 
 static void
@@ -152,7 +160,7 @@ sums_of(const struct numbers_live *l, enum kind kind, struct sums *s)
 
 		s->given += *end_of(l, lane, kind);
 		s->counted += count_of(l, lane, kind);
-		if (!is_hungry(l, lane) || !is_short(l, lane, kind)) {
+		if (!is_needy(l, lane, kind)) {
 			s->idle += left;
 			continue;
 		}
@@ -168,7 +176,7 @@ give(struct numbers_live *l, uint32_t lane, enum kind kind, uint64_t n, uint64_t
 	n = RTE_MIN(n, *rest);
 	if (n == 0)
 		return;
-	serve(l, lane);
+	*seen_of(l, lane, kind) = refused_of(l, lane, kind);
 	*rest -= n;
 	end_set(l, lane, kind, *end_of(l, lane, kind) + n);
 }
@@ -189,7 +197,7 @@ share(struct numbers_live *l, enum kind kind, const struct sums *s, uint64_t *re
 	most = s->hungry == 0 ? 0 : *rest / (2 * s->hungry);
 	most = RTE_MAX(most, slice);
 	for (uint32_t lane = 0; lane < l->n && s->hungry > 0; lane++)
-		if (is_hungry(l, lane) && is_short(l, lane, kind))
+		if (is_needy(l, lane, kind))
 			give(l, lane, kind, most, rest);
 	for (uint32_t lane = 0; lane < n; lane++) {
 		uint64_t left = left_of(l, lane, kind);
@@ -242,7 +250,9 @@ credit_fill(struct numbers_live *l)
 {
 	bool packets = fill(l, PACKETS, &l->packets_why), bytes = fill(l, BYTES, &l->bytes_why);
 
-	for (uint32_t lane = 0; l->inbound && lane < l->n; lane++) {
+	for (uint32_t lane = 0; lane < l->n; lane++) {
+		if (!l->inbound)
+			continue;
 		__atomic_store_n(&l->limits[lane].packets_why, drop_of(l->packets_why),
 				 __ATOMIC_RELAXED);
 		__atomic_store_n(&l->limits[lane].bytes_why, drop_of(l->bytes_why),
@@ -258,7 +268,7 @@ is_waiting(const struct numbers_live *l)
 	if (l->packets_why != LANE_END_CREDIT && l->bytes_why != LANE_END_CREDIT)
 		return false;
 	for (uint32_t lane = 0; lane < l->n; lane++)
-		if (is_hungry(l, lane))
+		if (is_hungry(l, lane, PACKETS) || is_hungry(l, lane, BYTES))
 			return true;
 	return l->jobs != NULL || l->due;
 }

@@ -28,7 +28,7 @@ struct grant {
 	uint64_t base_number, base_packets;
 	uint64_t reserved;		 /* the last number durably reserved; UINT64_MAX: all */
 	uint64_t packets_end, bytes_end; /* of the lane's counts; UINT64_MAX: no limit */
-	uint32_t seen;			 /* of lane.refused: as many were known last time */
+	uint16_t seen[2];		 /* of lane.refused: as many were known last time */
 };
 
 struct numbers_live {

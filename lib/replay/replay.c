@@ -144,13 +144,15 @@ enum drop_reason
 replay_refused(const struct replay *r, struct replay_limits *l, uint32_t bytes)
 {
 	enum drop_reason why = DROP_NONE;
+	bool bytes_too = r->packets < cell_get(&l->packets_end);
 
-	if (r->packets >= cell_get(&l->packets_end))
+	if (!bytes_too)
 		why = (enum drop_reason)__atomic_load_n(&l->packets_why, __ATOMIC_RELAXED);
 	else if (r->bytes + bytes > cell_get(&l->bytes_end))
 		why = (enum drop_reason)__atomic_load_n(&l->bytes_why, __ATOMIC_RELAXED);
 	if (why == DROP_SEQ_WAIT)
-		__atomic_store_n(&l->refused, l->refused + 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&l->refused[bytes_too], (uint16_t)(l->refused[bytes_too] + 1),
+				 __ATOMIC_RELAXED);
 	return why;
 }
 

@@ -39,8 +39,8 @@ struct replay_limits {
 	uint64_t packets_end, bytes_end; /* counts of the window that are not passed */
 	uint8_t packets_why, bytes_why;	 /* enum drop_reason of what comes beyond */
 
-	uint32_t refused; /* by the owner: how many had to wait */
-	uint32_t seen;	  /* control's own: as many were known last time */
+	uint16_t refused[2]; /* by the owner: had to wait for packets, for octets */
+	uint16_t seen[2];    /* control's own: as many were known last time */
 };
 
 /* The head, one line, which stays where it is for the life of the key. Its bits lie behind it until

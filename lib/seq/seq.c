@@ -3,7 +3,7 @@
 #define ASK_AGAIN_AFTER 64 /* numbers */
 
 static enum drop_reason
-refuse(struct lane *l, uint8_t why)
+refuse(struct lane *l, uint8_t why, bool bytes)
 {
 	switch (why) {
 	case LANE_END_SPACE:
@@ -11,7 +11,8 @@ refuse(struct lane *l, uint8_t why)
 	case LANE_END_LIMIT:
 		return DROP_EXPIRED;
 	case LANE_END_CREDIT:
-		__atomic_store_n(&l->refused, l->refused + 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&l->refused[bytes], (uint16_t)(l->refused[bytes] + 1),
+				 __ATOMIC_RELAXED);
 		return DROP_SEQ_WAIT;
 	default:
 		return DROP_SEQ_WAIT;
@@ -36,10 +37,10 @@ lane_stopped(struct lane *l, uint32_t bytes, bool *ask)
 			l->mark = ask_at;
 	}
 	if (used >= end)
-		return refuse(l, why);
+		return refuse(l, why, false);
 	if (l->bytes + bytes <= cell_get(&l->bytes_end))
 		return DROP_NONE;
-	return refuse(l, __atomic_load_n(&l->bytes_why, __ATOMIC_RELAXED));
+	return refuse(l, __atomic_load_n(&l->bytes_why, __ATOMIC_RELAXED), true);
 }
 
 void

@@ -52,7 +52,7 @@ struct lane {
 	uint8_t bytes_why;  /* likewise: LANE_END_LIMIT or LANE_END_CREDIT */
 	uint8_t ask_shift;  /* LANE_END_RESERVE: it is near 1 << ask_shift numbers before */
 	uint8_t spare;
-	uint32_t refused; /* owner: packets for which credit was missing */
+	uint16_t refused[2]; /* owner: for want of credit in packets, in octets */
 } __rte_aligned(64);
 _Static_assert(sizeof(struct lane) == 64, "one line a lane");
 

@@ -223,6 +223,33 @@ octets_pass_up_to_the_limit(void **state)
 			}
 }
 
+/* The one that comes first counts, and the other does not keep it from being reached. */
+static void
+both_limits_hold_at_once(void **state)
+{
+	static const struct {
+		uint64_t packets, bytes, want;
+	} cases[] = {
+		{ 1000, 1000000, 1000 },
+		{ 100000, 1000000, 10000 },
+		{ 10000, 1000000, 10000 },
+		{ 3, 250, 2 },
+	};
+
+	for (int inbound = 0; inbound < 2; inbound++)
+		for (size_t k = 0; k < RTE_DIM(cases); k++)
+			for (enum spread spread = EVEN; spread <= SKEWED; spread++) {
+				struct bed b;
+
+				bed_open(&b, inbound, 8, 1, cases[k].packets, cases[k].bytes);
+				run(&b, spread, 10, 100);
+				if (b.packets != cases[k].want)
+					fail_msg("%s, %zu, spread %u: %lu", inbound ? "in" : "out",
+						 k, spread, b.packets);
+				bed_close(&b);
+			}
+}
+
 /* As long as much is left nothing waits: a slice is more than what comes in a tick. */
 static void
 nothing_waits_far_from_the_limit(void **state)
@@ -397,6 +424,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		NUMBERS_TEST(exactly_the_limit_passes),
 		NUMBERS_TEST(octets_pass_up_to_the_limit),
+		NUMBERS_TEST(both_limits_hold_at_once),
 		NUMBERS_TEST(nothing_waits_far_from_the_limit),
 		NUMBERS_TEST(a_limit_may_change_on_the_way),
 		NUMBERS_TEST(one_lane_has_it_all),

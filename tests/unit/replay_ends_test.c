@@ -111,7 +111,8 @@ counts_stop_at_the_limits(void **state)
 	assert_int_equal(replay_count(r, 50), DROP_NONE);
 	assert_int_equal(r->packets, 5);
 	assert_int_equal(r->bytes, 450);
-	assert_int_equal(limits.refused, 1);
+	assert_int_equal(limits.refused[0], 0);
+	assert_int_equal(limits.refused[1], 1);
 	free(r);
 }
 
