@@ -17,7 +17,7 @@ VECTOR_INNER = bytes.fromhex("450000241234400040113c43c000020ac63364141388177000
 VECTOR_HEAD = bytes.fromhex("112233440005000000000001")
 VECTOR_REST = bytes.fromhex("7aa295229b170c7ab21f803963847d10693a1eea3db418ea075945b191373ed6fe01947fc85192e6ec4c75685aed"
                             "24abd36d9ec62566308b")
-VECTOR_LANES = 38  # of which the vector's flow goes by lane 5
+VECTOR_LANES = 8  # of which the vector's flow goes by lane 5
 VECTORS = {True: VECTOR_HEAD + VECTOR_REST, False: VECTOR_HEAD + VECTOR_HEAD[4:] + VECTOR_REST}
 
 
