@@ -5,10 +5,10 @@ import struct
 from esp import BadIcv, xsn
 from gw import (Tunnel, aged, from_far, from_lan, host, ip, laboratory, run, same_packets, tcp, to_lan, to_wan, udp,
                 with_tunnels)
+from lanes import LAST, check_numbers
 from rows import Row, add_rows
 from tap import Failure, add_case, case, check, main, once, same
 
-LAST = (1 << 48) - 1
 LENGTHS = [*range(9), 63, 64, 65, 512, 1000, 1300]
 
 # Made by an independent AES-256-GCM: key 00 01 .. 1f, salt a0a1a2a3, ESP's padding 1, 2, 3.
@@ -99,17 +99,6 @@ def all_forms():
 def slice_of(packets, t):
     begin = (t.n - 1) * len(LENGTHS)
     return packets[begin:begin + len(LENGTHS)]
-
-
-def check_numbers(numbers, lanes, what):
-    """Each id's numbers are 1, 2, 3 … in order, and no id is beyond those agreed on. Gives back the ids."""
-    next_of = {}
-    for seq in numbers:
-        lane = seq >> 48
-        check(lane < lanes, f"{what}: lane {lane} of {lanes}")
-        same(seq & LAST, next_of.get(lane, 1), f"{what}: number of lane {lane}")
-        next_of[lane] = (seq & LAST) + 1
-    return set(next_of)
 
 
 def form_out(t):
