@@ -154,6 +154,10 @@ void state_rename(struct daemons *d, uint32_t index, const struct xfrm_sa *x);
 /* All there is to say; with the keys, which the caller wipes. */
 void state_read(const struct daemons *d, uint32_t index, struct xfrm_sa *x);
 uint64_t state_classes(const void *ctx, const struct tie_sa *node);
+/* Its lanes that were used, the first n of them; how many. */
+#define STATE_LANES_MAX 64 /* as many as an answer has room for */
+uint16_t state_lanes(const struct daemons *d, uint32_t index, struct xw_lane_stats *lanes,
+		     uint16_t n);
 void larval_add(struct daemons *d, uint32_t index, uint32_t end);
 void larval_del(struct daemons *d, uint32_t index);
 uint32_t daemons_now(const struct daemons *d); /* s of the gateway's clock */

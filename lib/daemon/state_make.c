@@ -12,6 +12,7 @@
 #include "route/fib.h"
 #include "route/route.h"
 #include "sad/sad.h"
+#include "seq/seq.h"
 
 #define WINDOW_LEAST 32
 #define ANY_PATH     UINT16_MAX /* as large as the link takes */
@@ -23,6 +24,24 @@ state_pcpu_check(const struct daemons *d, const struct xfrm_sa *x, struct err *e
 		return 0;
 	return err_set(err, -ERANGE, "XFRMA_SA_PCPU: %u: the gateway has %u workers, from 0 on",
 		       x->pcpu, d->gw->n_workers);
+}
+
+static int
+subspaces_check(const struct xfrm_sa *x, struct err *err)
+{
+	if (x->subspaces.bits != LANE_ID_BITS)
+		return err_set(err, -EINVAL, "subspaces: %u bits of an id: %u", x->subspaces.bits,
+			       LANE_ID_BITS);
+	if (x->subspaces.mode > 1)
+		return err_set(err, -EINVAL, "subspaces: mode %u: 0 (flow) or 1 (class)",
+			       x->subspaces.mode);
+	if (!x->suite.aead)
+		return err_set(err, -EINVAL, "subspaces: with an AEAD only");
+	if (!x->suite.esn)
+		return err_set(err, -EINVAL,
+			       "subspaces: with flag ESN (128) only: a number has "
+			       "64 bits");
+	return 0;
 }
 
 int
@@ -40,8 +59,8 @@ state_check(const struct daemons *d, const struct xfrm_sa *x, struct err *err)
 		return err_set(err, -EOPNOTSUPP,
 			       "XFRMA_OFFLOAD_DEV: the gateway's ports are no devices of the "
 			       "kernel; leave it out");
-	if ((x->has & XFRM_HAS_SUBSPACES) != 0)
-		return err_set(err, -EOPNOTSUPP, "subspaces are not offered yet: leave them out");
+	if ((x->has & XFRM_HAS_SUBSPACES) != 0 && subspaces_check(x, err) < 0)
+		return -EINVAL;
 	if (x->key.len > CONF_SECRET_MAX || x->auth_key.len > CONF_SECRET_MAX)
 		return err_set(err, -EINVAL, "keys of %u and %u octets are too long", x->key.len,
 			       x->auth_key.len);
@@ -218,6 +237,11 @@ conf_fill(struct daemons *d, struct conf_sa *c, const struct state *s, const str
 		.esn = x->suite.esn,
 		.replay_window = window == 0 ? 0 : RTE_MAX(window, (uint32_t)WINDOW_LEAST),
 	};
+	if ((x->has & XFRM_HAS_SUBSPACES) != 0) {
+		c->subspaces = true;
+		c->lanes = x->subspaces.count; /* 0: CONF_AUTO */
+		c->lane_by = x->subspaces.mode == 1 ? CONF_LANE_BY_CLASS : CONF_LANE_BY_FLOW;
+	}
 	if ((x->has & (XFRM_HAS_REPLAY | XFRM_HAS_REPLAY_ESN)) != 0) {
 		c->oseq = x->replay.oseq;
 		c->replay_top = x->replay.seq;

@@ -262,6 +262,7 @@ int
 sa_get_request(struct cause *c, struct xfrm_out *reply, struct err *err)
 {
 	struct xfrm_head head = answer(XFRM_NEWSA, c);
+	struct xw_lane_stats lanes[STATE_LANES_MAX];
 	struct xfrm_sa_id id;
 	struct xfrm_sa x;
 	uint32_t index;
@@ -272,6 +273,10 @@ sa_get_request(struct cause *c, struct xfrm_out *reply, struct err *err)
 	if (rc < 0)
 		return rc;
 	state_read(c->d, index, &x);
+	if (id.want_lanes) {
+		x.lanes = lanes;
+		x.n_lanes = state_lanes(c->d, index, lanes, STATE_LANES_MAX);
+	}
 	rc = xfrm_put_sa(reply, &head, &x, state_at(c->d, index)->owner == c->client->owner);
 	xfrm_sa_wipe(&x);
 	return rc < 0 ? err_set(err, rc, "the SA does not fit into an answer") : 0;

@@ -7,6 +7,7 @@
 
 #include "ctl/report.h"
 #include "daemon/state.h"
+#include "numbers/numbers.h"
 #include "replay/replay.h"
 #include "sad/sad.h"
 #include "seq/seq.h"
@@ -424,6 +425,43 @@ bitmap_read(const struct replay *w, const struct state *s, struct xfrm_replay *r
 }
 
 static void
+subspaces_read(const struct sa *sa, struct xfrm_sa *x)
+{
+	if ((sa->flags & SA_SUBSPACES) == 0)
+		return;
+	x->has |= XFRM_HAS_SUBSPACES;
+	x->subspaces.count = sa->lanes;
+	x->subspaces.bits = LANE_ID_BITS;
+	x->subspaces.mode = (sa->flags & SA_LANE_BY_CLASS) != 0;
+}
+
+uint16_t
+state_lanes(const struct daemons *d, uint32_t index, struct xw_lane_stats *lanes, uint16_t n)
+{
+	uint32_t at = state_at(d, index)->node.index;
+	const struct sa *sa = at == SA_NONE ? NULL : sa_at(&d->gw->sas, at);
+	uint16_t found = 0;
+
+	if (sa == NULL || (sa->flags & SA_SUBSPACES) == 0)
+		return 0;
+	for (uint32_t id = 0; id < sa->lanes && found < n; id++) {
+		const struct numbers *numbers = sa_cold(&d->gw->sas, at)->numbers;
+		uint64_t top = numbers_used(numbers, (uint16_t)id);
+		struct numbers_counts c;
+
+		numbers_count_lane(numbers, (uint16_t)id, &c);
+		if (top != 0 || c.packets != 0)
+			lanes[found++] = (struct xw_lane_stats) {
+				.lane = id,
+				.top = top,
+				.packets = c.packets,
+				.bytes = c.bytes,
+			};
+	}
+	return found;
+}
+
+static void
 replay_read(const struct sa *sa, const struct state *s, struct xfrm_sa *x)
 {
 	struct xfrm_replay *r = &x->replay;
@@ -434,7 +472,7 @@ replay_read(const struct sa *sa, const struct state *s, struct xfrm_sa *x)
 	r->oseq = r->seq = 0;
 	memset(r->bitmap, 0, r->words * sizeof(r->bitmap[0]));
 	if ((sa->flags & SA_INBOUND) != 0)
-		bitmap_read(sa->window, s, r);
+		bitmap_read(sa_window(sa), s, r);
 	else
 		r->oseq = lane_used(sa->lane);
 }
@@ -465,6 +503,7 @@ state_read(const struct daemons *d, uint32_t index, struct xfrm_sa *x)
 		x->has |= XFRM_HAS_COMP;
 	if (sa == NULL)
 		return;
+	subspaces_read(sa, x);
 	life_read(d, s->node.index, x);
 	keys_read(sa, x);
 	replay_read(sa, s, x);

@@ -215,6 +215,13 @@ sa_lane_owner(const struct sa *sa, uint16_t id, uint16_t n_workers)
 	return (uint16_t)((sa->owner + (uint32_t)id) % n_workers);
 }
 
+/* An inbound SA's window, with subspaces that of id 0; it is always there. */
+static inline struct replay *
+sa_window(const struct sa *sa)
+{
+	return (sa->flags & SA_SUBSPACES) != 0 ? sa->windows[0] : sa->window;
+}
+
 /* The largest inner packet (tunnel) or whole clear packet without options (transport) for an outer
  * size. */
 uint16_t sa_mtu(const struct sa *sa, uint16_t outer_mtu);

@@ -25,6 +25,7 @@
 #include "stats/cell.h"
 #include "stats/drops.h"
 
+#define LANE_ID_BITS  16
 #define LANE_ID_SHIFT 48
 #define LANE_SN_MAX   ((UINT64_C(1) << LANE_ID_SHIFT) - 1)
 #define LANES_OUT_MAX 1024 /* of one SA */

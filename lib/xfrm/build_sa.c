@@ -112,6 +112,8 @@ put_ours(struct put *p, const struct xfrm_sa *sa)
 
 	if (sa->has & XFRM_HAS_SUBSPACES)
 		put_attr(p, XFRM_A_SUBSPACES, &s, sizeof(s));
+	if (sa->n_lanes > 0)
+		put_attr(p, XFRM_A_LANE_STATS, sa->lanes, sa->n_lanes * sizeof(sa->lanes[0]));
 	if (sa->has & XFRM_HAS_IPTFS_RATE)
 		put_attr(p, XFRM_A_IPTFS_RATE, &r, sizeof(r));
 	if (sa->has & XFRM_HAS_OUTER)

@@ -248,7 +248,9 @@ struct xw_thresh {
 	uint8_t local, remote;
 };
 
-/* XFRM_A_SUBSPACES: out, how many lanes and the bits that number them; mode 0. */
+/* XFRM_A_SUBSPACES: how many lanes, 0 = as many as suit; the bits that number them, 16; mode: of
+ * several lanes of a worker, 0 one for each flow, 1 one for each class selector.
+ */
 struct xw_subspaces {
 	uint16_t count;
 	uint8_t bits, mode;

@@ -201,8 +201,11 @@ struct xfrm_sa {
 	struct xfrm_offload offload;
 	struct {
 		uint16_t count;
-		uint8_t bits, mode;
+		uint8_t bits, mode; /* of XFRM_A_SUBSPACES */
 	} subspaces;
+	/* XFRM_A_LANE_STATS, of an answer; borrowed for the call that writes it. */
+	const struct xw_lane_stats *lanes;
+	uint16_t n_lanes;
 	struct {
 		uint64_t bits_per_second;
 		uint8_t layer;

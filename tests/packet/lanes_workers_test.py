@@ -8,7 +8,8 @@ from control import running
 from esp import xsn
 from gw import (Tunnel, aged, far_end, from_far, from_lan, host, run, same_packets, to_lan, to_wan, udp, with_tunnels)
 from lanes import LAST, check_numbers
-from tap import add_case, case, check, main, once, same
+from tap import Failure, add_case, case, check, main, once, same
+import xfrm
 
 COUNT = 2000
 LANES = 8
@@ -195,6 +196,53 @@ def shown():
         sa = json.loads(gateway.espctl("show", "sa", "t1.in", "--json").stdout)
         same((sa["subspaces"], sa["lanes"], sa["replay_window"], sa["lanes_used"]), (True, 4, 1024, []), "an SA in")
         check("subspaces: yes" in gateway.espctl("show", "sa", "t1.in").stdout, "the text")
+
+
+SUBSPACES, LANE_STATS, WANT_LANES, REPLAY_ESN = 0x2001, 0x2005, 0x2006, 23
+
+
+def daemon_sa(direction, subspaces, esn=True):
+    """NEWSA of an SA with ESN and a window of 64, and that attribute."""
+    ends = ("192.0.2.1", "198.51.100.1")
+    body = bytearray(xfrm.sa(*(ends if direction == 2 else ends[::-1]), 0x5000 + direction, 7, bytes([direction] * 20),
+                             direction=direction, window=0))
+    body[216] = 128 if esn else 0
+    body += xfrm.attribute(REPLAY_ESN, struct.pack("=7I", 1, 0, 0, 0, 0, 0 if direction == 2 else 32, 0)) if esn else b""
+    return bytes(body) + xfrm.attribute(SUBSPACES, struct.pack("=HBB", *subspaces))
+
+
+@case("XFRM: subspaces of a daemon's SA are taken, told again, and lanes are told to who asks")
+def daemons():
+    with running(config=with_tunnels()) as gateway:
+        client = xfrm.Daemon(gateway.path)
+        client.ask(xfrm.NEWSA, daemon_sa(2, (4, 16, 1)))
+        client.ask(xfrm.NEWSA, daemon_sa(1, (0, 16, 0)))
+        out = xfrm.sa_id("198.51.100.1", 0x5002)
+        have = xfrm.attributes(client.ask(xfrm.GETSA, out)[0].body[224:])
+        same(have[SUBSPACES], struct.pack("=HBB", 4, 16, 1), "out")
+        check(LANE_STATS not in have, "lanes told to who did not ask")
+        have = xfrm.attributes(client.ask(xfrm.GETSA, out + xfrm.attribute(WANT_LANES, b""))[0].body[224:])
+        check(LANE_STATS not in have, "lanes told that were not used")
+        have = xfrm.attributes(client.ask(xfrm.GETSA, xfrm.sa_id("192.0.2.1", 0x5001))[0].body[224:])
+        same(have[SUBSPACES], struct.pack("=HBB", 64, 16, 0), "in")
+        sa = json.loads(gateway.espctl("show", "sa", "xfrm:0x00005002@198.51.100.1", "--json").stdout)
+        same((sa["lanes"], sa["lane_by"]), (4, "class"), "shown")
+        client.close()
+
+
+@case("XFRM: what an SA with subspaces cannot be is refused with a sentence")
+def daemons_refused():
+    with running(config=with_tunnels()) as gateway:
+        client = xfrm.Daemon(gateway.path)
+        for subspaces, esn, want in (((4, 8, 0), True, "bits of an id"), ((4, 16, 2), True, "0 (flow)"),
+                                     ((4, 16, 0), False, "ESN"), ((1025, 16, 0), True, "lanes")):
+            try:
+                client.ask(xfrm.NEWSA, daemon_sa(2, subspaces, esn))
+            except Failure as failure:
+                check(want in str(failure), f"{failure}, not {want}")
+            else:
+                raise Failure(f"{subspaces} is taken")
+        client.close()
 
 
 if __name__ == "__main__":
