@@ -56,6 +56,7 @@ class Site:
 
     def begin(self):
         self.host, self.black = socket_on(self.lab, "host-a", "eth0"), socket_on(self.lab, "gw-b", "black")
+        wait_for("the gateway", lambda: self.show("pipeline"))
         # A port that was just opened may lose the first frames: let it count some, that lead nowhere.
         for number in range(20):
             send(self.host, frame(udp(HOST4[0], "10.9.9.9", b"nobody", sport=1000 + number), RED_MAC[0], HOST_MAC[0]))

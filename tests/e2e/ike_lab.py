@@ -276,6 +276,8 @@ class IkeLab(Lab):
         """espgw with a guide's file, on the lab's devices; its mirrors are the kernel's way out."""
         config = yaml.safe_load(mirrored(text or guide("strongswan/site-to-site/espgw.yaml"), side))
         config["gateway"] |= {"idle": "sleep", "max_sas": 1024, "key_cache": "1Mi"}
+        if "state_file" in config["gateway"]:
+            config["gateway"]["state_file"] = f"{self.folder}/state-{'ab'[side]}"
         for number, (port, interface) in enumerate(zip(config["ports"], ("black", "red"))):
             port["device"] = af_packet(number, interface)
         change(config)
