@@ -84,7 +84,9 @@ state_header_get(const uint8_t *octets, size_t len, struct state_header *h)
 	h->generation = get(octets + 64, 8);
 	h->written = get(octets + 72, 8);
 	h->seed = (uint32_t)get(octets + STATE_HEADER_SIZE - CRC_SIZE, CRC_SIZE);
-	return h->generation == 0 ? STATE_HEADER_BAD : STATE_HEADER_GOOD;
+	/* There is always a next one. */
+	return h->generation == 0 || h->generation == UINT64_MAX ? STATE_HEADER_BAD :
+								   STATE_HEADER_GOOD;
 }
 
 void

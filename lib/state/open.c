@@ -151,14 +151,18 @@ struct reading {
 static int
 record_merge(struct state_file *f, const struct state_record *r, uint64_t now)
 {
-	struct state_entry *e = table_get(&f->table, &r->key);
+	uint64_t expiry = r->expiry != 0 ? r->expiry : now + STATE_DEAD_KEY_SECONDS;
+	struct state_entry *e;
 
+	if (r->number == 0)
+		return 0;
+	e = table_get(&f->table, &r->key);
 	if (e == NULL)
 		return -ENOMEM;
 	f->n_dead -= entry_is_dead(e);
 	e->number = r->number > e->number ? r->number : e->number;
 	e->forever |= r->forever;
-	e->expiry_s = (uint32_t)(r->expiry != 0 ? r->expiry : now + STATE_DEAD_KEY_SECONDS);
+	e->expiry_s = (uint32_t)(expiry < UINT32_MAX ? expiry : UINT32_MAX);
 	f->n_dead += entry_is_dead(e);
 	return 0;
 }
