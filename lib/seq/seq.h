@@ -101,7 +101,7 @@ lane_take(struct lane *l, uint32_t bytes, uint64_t *seq)
 	uint64_t next = l->next, sum = l->bytes + bytes;
 
 	/* Compared one lower: a next of 0, behind 2^64-1, is then above every mark. */
-	if (unlikely(next - 1 >= l->mark || sum > l->bytes_end))
+	if (unlikely(next - 1 >= l->mark || sum > cell_get(&l->bytes_end)))
 		return false;
 	*seq = next;
 	__atomic_store_n(&l->next, next + 1, __ATOMIC_RELAXED);
