@@ -6,8 +6,9 @@
 #include "rig.h"
 #include "seal.h"
 
-#define FEED	   32  /* packets for a worker at a time */
-#define AHEAD	   512 /* packets of a worker that may be under way */
+#define FEED	   32	/* packets for a worker at a time */
+#define AHEAD	   512	/* packets of a worker that may be under way */
+#define AHEAD_FULL 2500 /* so many that every ring between workers is full */
 #define KEYS_MAX   2048
 #define PACKET	   64
 #define VARIANTS   16 /* SPIs that a key has in turn */
@@ -178,7 +179,7 @@ feed(struct nonce *t, uint16_t worker)
 }
 
 static void
-unique(struct race *r, uint16_t lanes)
+unique(struct race *r, uint16_t lanes, uint32_t ahead)
 {
 	uint64_t packets = race_times(1 << 20, 1 << 14, 1 << 24);
 	uint64_t next = packets / CHANGES;
@@ -196,7 +197,7 @@ unique(struct race *r, uint16_t lanes)
 	text_of(&t, text, sizeof(text));
 	race_start(r, text);
 	while (t.ledger.n < packets) {
-		if (race_inside(r) < (uint64_t)AHEAD * r->gw.n_workers)
+		if (race_inside(r) < (uint64_t)ahead * r->gw.n_workers)
 			for (uint16_t i = 0; i < r->gw.n_workers; i++)
 				feed(&t, i);
 		race_take(r, RACE_WAN, see, &t);
@@ -219,25 +220,44 @@ unique(struct race *r, uint16_t lanes)
 static void
 one_lane(struct race *r)
 {
-	unique(r, 1);
+	unique(r, 1, AHEAD);
 }
 
 static void
 a_lane_each(struct race *r)
 {
-	unique(r, r->workers);
+	unique(r, r->workers, AHEAD);
 }
 
 static void
 three_lanes(struct race *r)
 {
-	unique(r, 3);
+	unique(r, 3, AHEAD);
 }
 
 static void
 sixteen_lanes(struct race *r)
 {
-	unique(r, 16);
+	unique(r, 16, AHEAD);
+}
+
+static void
+full_rings(struct race *r)
+{
+	unique(r, 1, AHEAD_FULL);
+}
+
+static void
+full_rings_of_lanes(struct race *r)
+{
+	unique(r, 2, AHEAD_FULL);
+}
+
+static void
+reserved(struct race *r)
+{
+	r->has_state = true;
+	unique(r, 3, AHEAD);
 }
 
 int
@@ -249,6 +269,12 @@ main(void)
 		{ "A3.12 five workers, three lanes: no key meets a number twice", 5, three_lanes },
 		{ "A3.12 three workers, 16 lanes by flow or by class: no key meets a number twice",
 		  3, sixteen_lanes },
+		{ "A3.12 one lane, every ring kept full: no key meets a number twice", 4,
+		  full_rings },
+		{ "A3.12 two lanes, every ring kept full: no key meets a number twice", 4,
+		  full_rings_of_lanes },
+		{ "A3.12 three lanes, numbers reserved by 64: no key meets a number twice", 3,
+		  reserved },
 	};
 
 	return race_main(cases, RTE_DIM(cases));

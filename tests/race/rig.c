@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +25,7 @@
 static const char laboratory[] =
 	"version: 1\n"
 	"gateway: {name: race, idle: sleep, max_sas: 16Ki, max_routes: {v4: 256, v6: 256}, mbufs: "
-	"24575, key_cache: 1Mi}\n"
+	"24575, key_cache: 1Mi%s}\n"
 	"ports:\n"
 	"  - {name: wan, device: net_ring_wan, side: black, addresses: [192.0.2.1/24]}\n"
 	"  - {name: lan, device: net_ring_lan, side: red, addresses: [10.254.0.1/24]}\n"
@@ -126,14 +127,25 @@ rig_up(struct race *r, uint16_t workers)
 		  "%s", err.text);
 }
 
-static void
+/* The smallest blocks, so that their ends are met often. */
+static const char *
 file_write(const struct race *r, const char *tunnels)
 {
-	FILE *f = fopen(r->file, "w");
+	static char name[64];
+	char state[96] = "";
+	FILE *f;
 
-	race_must(f != NULL, "%s: %s", r->file, strerror(errno));
-	fprintf(f, "%s%s", laboratory, tunnels);
-	race_must(fclose(f) == 0, "%s: %s", r->file, strerror(errno));
+	snprintf(name, sizeof(name), "%s/espgw.yaml", r->folder);
+	if (r->has_state)
+		snprintf(state, sizeof(state), ", state_file: %s/state, state_block: 64",
+			 r->folder);
+	f = fopen(name, "w");
+	race_must(f != NULL, "%s: %s", name, strerror(errno));
+	race_must(chmod(name, 0600) == 0, "%s: %s", name, strerror(errno));
+	fprintf(f, laboratory, state);
+	fputs(tunnels, f);
+	race_must(fclose(f) == 0, "%s: %s", name, strerror(errno));
+	return name;
 }
 
 static void
@@ -149,8 +161,10 @@ void
 race_start(struct race *r, const char *tunnels)
 {
 	static const struct engine *const engines[] = { &engine_ipsec_mb, &engine_openssl };
+	const char *file = file_write(r, tunnels);
 	const struct gw_options options = {
-		.config = r->file,
+		.config = file,
+		.poller = &r->poller,
 		.engines = engines,
 		.n_engines = RTE_DIM(engines),
 	};
@@ -158,9 +172,9 @@ race_start(struct race *r, const char *tunnels)
 	struct conf *conf;
 	struct err err = { "" };
 
-	file_write(r, tunnels);
-	conf_errors_init(&errors, r->file);
-	complaints(&errors, conf_load(r->file, &conf, &errors));
+	conf_errors_init(&errors, file);
+	complaints(&errors, conf_load(file, &conf, &errors));
+	race_must(poller_init(&r->poller) == 0, "no poller");
 	race_must(gw_start(&r->gw, &options, conf, &err) == 0, "%s", err.text);
 	for (int i = 0; i < 2; i++)
 		race_tsan_port(r->ports[i].dpdk_id, r->gw.n_workers);
@@ -173,8 +187,7 @@ race_reload(struct race *r, const char *tunnels)
 	FILE *out = fopen("/dev/null", "w");
 
 	race_must(out != NULL, "no /dev/null");
-	file_write(r, tunnels);
-	conf_errors_init(&errors, r->file);
+	conf_errors_init(&errors, file_write(r, tunnels));
 	complaints(&errors, gw_reload(&r->gw, false, out, &errors));
 	fclose(out);
 }
@@ -203,6 +216,7 @@ race_stop(struct race *r)
 	race_must(t.held == 0, "%lu are still held", t.held);
 	gw_free(&r->gw);
 	conf_free(r->gw.conf);
+	poller_fini(&r->poller);
 	race_must(rte_mempool_in_use_count(r->pool) == 0, "%u frames are nowhere",
 		  rte_mempool_in_use_count(r->pool));
 }
@@ -272,6 +286,7 @@ race_take(struct race *r, uint8_t port, void (*see)(void *ctx, const uint8_t *ip
 void
 race_tick(struct race *r)
 {
+	poller_wait(&r->poller, 0);
 	gw_tick(&r->gw);
 }
 
@@ -317,21 +332,34 @@ case_run(struct race *r, const struct race_case *c)
 	exit(0);
 }
 
+static void
+folder_remove(const char *folder)
+{
+	static const char *const names[] = { "espgw.yaml", "state", "state.witness", "state.new" };
+
+	for (size_t i = 0; i < RTE_DIM(names); i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		unlink(path);
+	}
+	rmdir(folder);
+}
+
 static bool
 case_fork(const struct race_case *c)
 {
-	struct race r = { .file = "/tmp/espgw-race-XXXXXX" };
-	int status = 0, fd = mkstemp(r.file);
+	struct race r = { .folder = "/tmp/espgw-race-XXXXXX" };
+	int status = 0;
 	pid_t child;
 
 	fflush(stdout);
-	child = fd < 0 ? -1 : fork();
+	child = mkdtemp(r.folder) == NULL ? -1 : fork();
 	if (child == 0)
 		case_run(&r, c);
 	if (child > 0 && waitpid(child, &status, 0) != child)
 		child = -1;
-	close(fd);
-	unlink(r.file);
+	folder_remove(r.folder);
 	if (child < 0)
 		return false;
 	if (WIFSIGNALED(status))

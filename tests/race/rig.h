@@ -20,6 +20,7 @@
 
 #include "ctl/gw.h"
 #include "../unit/tsan.h"
+#include "base/poller.h"
 #include "ctl/report.h"
 
 #define RACE_WORKERS_MAX 16
@@ -38,7 +39,9 @@ struct race {
 	struct race_port ports[2];
 	struct rte_mempool *pool;
 	uint16_t workers;
-	char file[32]; /* the configuration */
+	struct poller poller;
+	char folder[32]; /* with the configuration, and the state file where there is one */
+	bool has_state;	 /* to be set before race_start(): numbers are reserved in a state file */
 	uint64_t fed, sent;
 };
 
