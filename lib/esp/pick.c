@@ -101,12 +101,13 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 			drop(w, m, why);
 			continue;
 		}
-		rte_prefetch0(sa[i]->lane);
 		p->next_hop = __atomic_load_n(&sa[i]->next_hop, __ATOMIC_RELAXED);
 		p->hot = sa[i];
 		p->lane = 0;
 		if (unlikely((sa[i]->flags & SA_SUBSPACES) != 0))
 			p->lane = lane_pick(w, sa[i], m);
+		/* Its own lane only: a line of another worker's would have to come back to it. */
+		rte_prefetch0(&sa[i]->lane[p->lane]);
 		if (unlikely(m->pkt_len > __atomic_load_n(&sa[i]->mtu, __ATOMIC_RELAXED))) {
 			too_big(w, m, sa[i]);
 			continue;

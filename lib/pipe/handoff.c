@@ -11,6 +11,7 @@
 #include "pipe/move.h"
 #include "pipe/pipe.h"
 #include "sa/sa.h"
+#include "seq/seq.h"
 #include "wire/subspace.h"
 #include "worker/mailbox.h"
 
@@ -321,7 +322,7 @@ goes_on(struct worker *w, struct rte_mbuf *m, enum handoff_way way, bool moved)
 	if (way == HANDOFF_WAY_IN) {
 		rte_prefetch0(p->hot->window);
 	} else {
-		rte_prefetch0(p->hot->lane);
+		rte_prefetch0(&p->hot->lane[p->lane]);
 		/* Routes may have changed, and the hop it was given be another's. */
 		p->next_hop = __atomic_load_n(&p->hot->next_hop, __ATOMIC_RELAXED);
 	}
