@@ -149,7 +149,9 @@ floors_raise(struct gw *gw, const struct numbers_ask *ask, bool inbound, uint32_
 	if (numbers_hash(gw->numbers, &of, key.hash) < 0)
 		return -EIO;
 	is_known = numbers_knows(gw->numbers, &of);
-	if (inbound && ask->subspaces) {
+	/* Also where the ask has no lanes: its numbers are those of lane 0. And a lane that has a
+	 * record of its own may have gone on by a later one of all. */
+	if (inbound) {
 		key.lane = LANE_ALL;
 		all = floor_of(r, &key, is_known);
 	}
@@ -158,8 +160,8 @@ floors_raise(struct gw *gw, const struct numbers_ask *ask, bool inbound, uint32_
 
 		key.lane = (uint16_t)lane;
 		number = floor_of(r, &key, is_known);
-		if (number == 0 && all != 0)
-			number = lane_number(lane, all);
+		if (all != 0)
+			number = RTE_MAX(number, lane_number(lane, all));
 		r->floors[lane] = RTE_MAX(r->floors[lane], number);
 	}
 	return 0;
@@ -295,6 +297,13 @@ first_of_lane(struct gw *gw, const struct numbers *n, uint32_t lane, bool foreve
 	return rc;
 }
 
+static void
+all_reserve(struct numbers *n, uint64_t number)
+{
+	for (uint32_t lane = 0; lane < n->n; lane++)
+		numbers_reserve(n, (uint16_t)lane, lane_number(lane, number));
+}
+
 /* One block for all lanes that are still to come. */
 static int
 first_of_all(struct gw *gw, const struct numbers *n, bool forever)
@@ -307,6 +316,8 @@ first_of_all(struct gw *gw, const struct numbers *n, bool forever)
 	numbers_hash_of(gw->numbers, n, key.hash);
 	state_file_look(gw->reserve->file, &key, &known);
 	if (known.live) {
+		/* The key may have been at rest meanwhile, where its last SA had no lanes. */
+		all_reserve((struct numbers *)n, known.number);
 		if (known.number < known.asked)
 			gw->reserve->ticket = gw->reserve->tickets;
 		return 0;
@@ -350,9 +361,11 @@ reserve_low(struct gw *gw, const struct lane_event *e)
 	state_file_look(r->file, &key, &known);
 	used = RTE_MAX(numbers_used(n, e->lane), e->number);
 	last = last_of(n, e->lane, sa->suite.esn);
-	/* What is asked for already will do. */
-	if (known.asked > numbers_reserved(n, e->lane) && known.asked > used)
+	/* What is asked for already will do; what is there, at once. */
+	if (known.asked > numbers_reserved(n, e->lane) && known.asked > used) {
+		numbers_reserve(n, e->lane, known.number);
 		return;
+	}
 	block = next_size(gw, n, &known, used, ms_of(gw), is_wide(n, last));
 	if (want(gw, n, e->lane, sa_cold(&gw->sas, e->sa)->origin.from == SA_FROM_FILE,
 		 end_of(used, block, last), block) < 0)
@@ -373,12 +386,10 @@ done(void *ctx, const struct state_want *want)
 	numbers_hash_of(gw->numbers, n, hash);
 	if (memcmp(hash, want->key.hash, sizeof(hash)) != 0)
 		return;
-	if (want->key.lane != LANE_ALL) {
+	if (want->key.lane != LANE_ALL)
 		numbers_reserve(n, want->key.lane, want->number);
-		return;
-	}
-	for (uint32_t lane = 0; lane < n->n; lane++)
-		numbers_reserve(n, (uint16_t)lane, lane_number(lane, want->number));
+	else
+		all_reserve(n, want->number);
 }
 
 uint64_t

@@ -1,0 +1,210 @@
+/* What a start makes of the state file's records of a key: the one of all lanes that were still to
+ * come, and those of single lanes.
+ */
+#include "state_rig.h"
+
+#include "ctl/gw.h"
+#include "ctl/reserve.h"
+#include "eal.h"
+#include "numbers/numbers.h"
+#include "replay/replay.h"
+
+#define WORKERS	 4
+#define LANES	 4
+#define LANE_ALL UINT16_MAX
+#define ALL	 2048
+#define OWN	 1600
+
+static struct gw gw;
+static struct conf conf;
+
+static struct numbers_ask
+ask_of(bool inbound, bool subspaces)
+{
+	static const uint8_t key[20] = { 1, 2, 3 };
+
+	return (struct numbers_ask) {
+		.name = "a",
+		.id = { .spi = 0x1001, .family = 4 },
+		.key = { .key = key,
+			 .key_len = 16,
+			 .salt = key + 16,
+			 .salt_len = 4,
+			 .counter_mode = true },
+		.inbound = inbound,
+		.esn = true,
+		.subspaces = subspaces,
+		.lanes = subspaces ? LANES : 1,
+		.window = inbound ? 64 : 0,
+		.forever = true,
+	};
+}
+
+static struct numbers_reg *
+registry(const uint8_t *secret)
+{
+	const struct numbers_params p = {
+		.max_sas = 10,
+		.max_kept = 10,
+		.n_workers = WORKERS,
+		.socket = -1,
+		.reserved = true,
+		.secret = secret,
+	};
+	struct numbers_reg *reg;
+
+	assert_int_equal(numbers_create(&p, &reg, &err), 0);
+	return reg;
+}
+
+static void
+nothing_done(void *ctx, const struct state_want *want)
+{
+}
+
+static void
+record(struct state_file *f, struct numbers_reg *reg, uint16_t lane, uint64_t number)
+{
+	const struct numbers_ask ask = ask_of(true, true);
+	struct state_want want = { .key = { .lane = lane, .inbound = true },
+				   .forever = true,
+				   .number = number };
+	uint64_t ticket;
+
+	assert_int_equal(numbers_hash(reg, &ask, want.key.hash), 0);
+	assert_int_equal(state_file_want(f, &want, &ticket), 0);
+}
+
+/* A run in which an inbound key with lanes was used, and that crashed. */
+static void
+crash_with(bool of_lane_3)
+{
+	const struct state_options o = { .path = path };
+	struct state_file *f = open_by(&o);
+	struct numbers_reg *reg = registry(state_file_secret(f));
+
+	record(f, reg, LANE_ALL, ALL);
+	if (of_lane_3)
+		record(f, reg, 3, (uint64_t)3 << REPLAY_ID_SHIFT | OWN);
+	state_file_post(f);
+	assert_int_equal(state_file_wait(f, 10000, &err), 0);
+	state_file_collect(f, nothing_done, NULL);
+	assert_int_equal(state_file_close(f, &err), 0);
+	numbers_free(reg);
+}
+
+static int
+begin(void **state)
+{
+	if (folder_make(state) < 0)
+		return -1;
+	memset(&gw, 0, sizeof(gw));
+	memset(&conf, 0, sizeof(conf));
+	snprintf(conf.gateway.state_file, sizeof(conf.gateway.state_file), "%s", path);
+	clock_init(&gw.clock, CLOCK_REAL);
+	gw.conf = &conf;
+	gw.n_workers = WORKERS;
+	return 0;
+}
+
+static void
+start(void)
+{
+	if (reserve_init(&gw, &err) < 0)
+		fail_msg("%s", err.text);
+	gw.numbers = registry(reserve_secret(&gw));
+}
+
+static int
+end(void **state)
+{
+	numbers_free(gw.numbers);
+	reserve_fini(&gw);
+	return folder_remove(state);
+}
+
+static struct numbers *
+attach(struct numbers_ask *ask)
+{
+	struct numbers_job *job;
+	struct numbers *n;
+
+	assert_int_equal(reserve_floors(&gw, ask, &err), 0);
+	assert_int_equal(numbers_attach(gw.numbers, ask, &n, &job, &err), 0);
+	assert_null(job);
+	assert_int_equal(reserve_first(&gw, n, true, true, &err), 0);
+	assert_int_equal(reserve_wait(&gw, 10000, &err), 0);
+	return n;
+}
+
+static void
+detach(struct numbers *n)
+{
+	reserve_settle(&gw, n, true);
+	numbers_release(gw.numbers, n, 0);
+}
+
+/* The lane had a record of its own when the one of all let it go further. */
+static void
+test_higher_of_both(void **state)
+{
+	struct numbers_ask ask = ask_of(true, true);
+
+	crash_with(true);
+	start();
+	assert_int_equal(reserve_floors(&gw, &ask, &err), 0);
+	for (uint64_t lane = 0; lane < LANES; lane++)
+		assert_int_equal(ask.floors[lane], lane << REPLAY_ID_SHIFT | ALL);
+}
+
+/* Lane 0 is the lane of the key without subspaces, whichever way it is used now. */
+static void
+test_without_subspaces(void **state)
+{
+	for (int inbound = 0; inbound < 2; inbound++) {
+		struct numbers_ask ask = ask_of(inbound, false);
+
+		if (inbound == 0) {
+			crash_with(false);
+			start();
+		}
+		assert_int_equal(reserve_floors(&gw, &ask, &err), 0);
+		assert_int_equal(ask.floors[0], ALL);
+	}
+}
+
+/* Subspaces off and on again under one key: what is on the disk is allowed, at once. */
+static void
+test_off_and_on(void **state)
+{
+	struct numbers_ask with = ask_of(true, true), without = ask_of(true, false);
+	struct numbers *first, *second;
+	uint64_t before;
+
+	start();
+	with.start = 5; /* a key that was used is remembered */
+	first = attach(&with);
+	before = numbers_reserved(first, 2);
+	assert_true(before > (uint64_t)2 << REPLAY_ID_SHIFT);
+	without.replaces = first;
+	second = attach(&without);
+	detach(first);
+	detach(second);
+	first = attach(&with);
+	assert_int_equal(numbers_reserved(first, 2), before);
+	detach(first);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_higher_of_both, begin, end),
+		cmocka_unit_test_setup_teardown(test_without_subspaces, begin, end),
+		cmocka_unit_test_setup_teardown(test_off_and_on, begin, end),
+	};
+
+	if (test_eal_init() < 0)
+		return 1;
+	return cmocka_run_group_tests_name("ctl_reserve", tests, NULL, NULL);
+}
