@@ -95,6 +95,8 @@ limits_show(struct numbers_live *l)
 {
 	if (l->laned)
 		__atomic_store_n(&l->set->limits, l->limits, __ATOMIC_RELEASE);
+	/* See replay_publish(). */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	for (uint32_t lane = 0; lane < l->n; lane++) {
 		struct replay *w = live_window(l, (uint16_t)lane);
 

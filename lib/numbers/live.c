@@ -52,6 +52,15 @@ numbers_used(const struct numbers *n, uint16_t lane)
 	return live_used(n->live, lane);
 }
 
+/* Lane 0 of a key with lanes may be that of an SA without, and without ESN. */
+static uint64_t
+last_of(const struct numbers_live *l, uint32_t lane)
+{
+	uint64_t last = l->laned ? lane_last((uint16_t)lane) : UINT64_MAX;
+
+	return lane == 0 ? RTE_MIN(last, seq_last(l->esn)) : last;
+}
+
 /* Whether a lane of the SA has no more numbers left than that. */
 static bool
 has_left(const struct numbers *n, uint64_t numbers)
@@ -59,7 +68,7 @@ has_left(const struct numbers *n, uint64_t numbers)
 	const struct numbers_live *l = n->live;
 
 	for (uint32_t lane = 0; lane < n->n; lane++) {
-		uint64_t last = l->laned ? lane_last((uint16_t)lane) : seq_last(l->esn);
+		uint64_t last = last_of(l, lane);
 		uint64_t used = live_used(l, (uint16_t)lane);
 
 		if (used != 0 && last - RTE_MIN(used, last) <= numbers)
@@ -71,9 +80,7 @@ has_left(const struct numbers *n, uint64_t numbers)
 bool
 numbers_low(const struct numbers *n)
 {
-	uint64_t space = n->live->laned ? LANE_SN_MAX : seq_last(n->live->esn);
-
-	return has_left(n, space / 16);
+	return has_left(n, last_of(n->live, 0) / 16);
 }
 
 bool

@@ -382,7 +382,8 @@ numbers_same_key(const struct numbers *a, const struct numbers *b)
 void
 numbers_owner_set(struct numbers *n, uint16_t worker)
 {
-	assert(n->live->n == 1);
+	/* Lanes beyond the first may have been used once, but no SA has them now. */
+	assert(!n->subspaces);
 	n->live->worker = worker;
 	for (struct numbers *u = n->live->users; u != NULL; u = u->next)
 		u->worker = worker;

@@ -113,6 +113,15 @@ half_shift(uint64_t top, uint64_t ceiling)
 	return half == 0 ? 0 : (uint8_t)(63 - __builtin_clzll(half));
 }
 
+static void
+limits_find(struct replay *r, const struct replay_set *s, uint16_t id)
+{
+	struct replay_limits *limits = __atomic_load_n(&s->limits, __ATOMIC_ACQUIRE);
+
+	if (limits != NULL)
+		__atomic_store_n(&r->limits, &limits[id], __ATOMIC_RELAXED);
+}
+
 void
 replay_publish(struct replay **windows, uint16_t id, struct replay *fresh)
 {
@@ -126,9 +135,11 @@ replay_publish(struct replay **windows, uint16_t id, struct replay *fresh)
 		fresh->ask_shift = half_shift(fresh->top, fresh->ceiling);
 		fresh->mark = 0;
 	}
-	if (s->limits != NULL)
-		fresh->limits = &s->limits[id];
+	limits_find(fresh, s, id);
 	__atomic_store_n(&windows[id], fresh, __ATOMIC_RELEASE);
+	/* Limits that came meanwhile: either control finds the window, or they are found here. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	limits_find(fresh, s, id);
 }
 
 void

@@ -177,10 +177,41 @@ esn_may_be_switched_on_a_live_key(void **state)
 	numbers_release(reg, second, 0);
 }
 
+/* One that had lanes once: its SA of now has the first alone, and 32 bits for numbers. */
+static void
+a_key_that_had_lanes_is_one_of_its_sa(void **state)
+{
+	struct numbers_ask plain = gcm("o", false, 1), ask = plain;
+	const uint64_t second = UINT64_C(1) << LANE_ID_SHIFT;
+	struct numbers *n;
+
+	ask.subspaces = true;
+	ask.lanes = 2;
+	n = attach(&ask);
+	lane_raise(&n->lane[1], second + 5);
+	numbers_release(reg, n, 0);
+	plain.esn = false;
+	n = attach(&plain);
+	numbers_owner_set(n, 2);
+	assert_int_equal(n->worker, 2);
+	assert_false(numbers_low(n));
+	lane_raise(n->lane, UINT32_MAX - 100);
+	assert_true(numbers_low(n));
+	assert_false(numbers_spent(n));
+	lane_raise(n->lane, UINT32_MAX);
+	assert_true(numbers_spent(n));
+	assert_int_equal(take(n->lane, 1), 0);
+	numbers_release(reg, n, 0);
+	n = attach(&ask);
+	assert_true(take(&n->lane[1], 1) == second + 6);
+	numbers_release(reg, n, 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		NUMBERS_TEST(a_key_that_had_lanes_is_one_of_its_sa),
 		NUMBERS_TEST(a_live_window_changes_its_size),
 		NUMBERS_TEST(jobs_are_run_in_their_order),
 		NUMBERS_TEST(a_job_outlives_its_sa),
