@@ -183,6 +183,13 @@ mover_settle(struct gw *gw, struct mover *m, const struct numbers *numbers, stru
 	return 0;
 }
 
+bool
+mover_has(const struct gw *gw, const struct mover *m, uint32_t sa)
+{
+	return (m->stage == MOVER_JOINS || m->stage == MOVER_TELLS) && m->move->sa == sa &&
+	       m->move->generation == sa_at(&gw->sas, sa)->generation;
+}
+
 int
 mover_wait(struct gw *gw, struct mover *m, struct err *err)
 {

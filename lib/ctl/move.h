@@ -40,6 +40,9 @@ void mover_step(struct gw *gw, struct mover *m);
  */
 int mover_settle(struct gw *gw, struct mover *m, const struct numbers *numbers, struct err *err);
 
+/* Whether it is the one that is being moved: until then its key has no owner to speak of. */
+bool mover_has(const struct gw *gw, const struct mover *m, uint32_t sa);
+
 /* Waits until none is under way. -ETIMEDOUT. */
 int mover_wait(struct gw *gw, struct mover *m, struct err *err);
 

@@ -159,6 +159,12 @@ pin_is_moving(const struct gw *gw)
 	return gw->pin != NULL && gw->pin->mover.stage != MOVER_IDLE;
 }
 
+bool
+pin_moves(const struct gw *gw, uint32_t sa)
+{
+	return gw->running && gw->pin != NULL && mover_has(gw, &gw->pin->mover, sa);
+}
+
 int
 pin_set(struct gw *gw, uint32_t index, uint16_t worker, struct err *err)
 {

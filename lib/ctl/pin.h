@@ -53,6 +53,10 @@ int pin_settle(struct gw *gw, const struct numbers *numbers, struct err *err);
 /* Whether any SA has no owner at the moment whose mail may change its numbers. */
 bool pin_is_moving(const struct gw *gw);
 
+/* Whether it is on its way to another worker: it is not to be retired before it is there, since two
+ * of them may have its numbers in hand. */
+bool pin_moves(const struct gw *gw, uint32_t sa);
+
 /* rule, rss, ring, fixed; NULL: of all workers. why: what a device says against a rule, else empty.
  */
 const char *pin_how(const struct gw *gw, uint32_t sa, char why[PIN_WHY_SIZE]);

@@ -541,6 +541,10 @@ retire(void *ctx, void *obj)
 {
 	struct gw *gw = ctx;
 
+	if (pin_moves(gw, (uint32_t)(uintptr_t)obj)) {
+		later(gw, 0, retire, obj);
+		return;
+	}
 	sa_retire(&gw->sas, (uint32_t)(uintptr_t)obj);
 	later(gw, 0, wipe, obj);
 }
