@@ -13,7 +13,8 @@
 #include "base/clock.h"
 #include "numbers/live.h"
 
-#define FOREVER_MAX (1u << 20) /* dead keys that never expire */
+#define FOREVER_MAX (1u << 20)		/* dead keys that never expire */
+#define COUNTED_MAX (UINT64_C(1) << 62) /* what is counted on top of it does not overflow */
 
 int
 numbers_create(const struct numbers_params *p, struct numbers_reg **reg, struct err *err)
@@ -298,6 +299,8 @@ numbers_attach(struct numbers_reg *reg, const struct numbers_ask *asked, struct 
 	int rc;
 
 	*job = NULL;
+	ask->packets = RTE_MIN(ask->packets, COUNTED_MAX);
+	ask->bytes = RTE_MIN(ask->bytes, COUNTED_MAX);
 	rc = ask_check(ask, err);
 	if (rc < 0)
 		return rc;

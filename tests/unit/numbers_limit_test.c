@@ -418,10 +418,37 @@ what_goes_without_saying_binds_in_time(void **state)
 	}
 }
 
+/* What a daemon says was counted before may be anything. */
+static void
+absurd_counts_do_not_pass_a_limit_by(void **state)
+{
+	for (uint8_t lanes = 1; lanes <= 4; lanes += 3) {
+		struct numbers_ask ask = gcm("o", false, lanes);
+		struct numbers *n;
+		bool told;
+
+		ask.subspaces = lanes > 1;
+		ask.lanes = lanes;
+		ask.packets = ask.bytes = UINT64_MAX - 10;
+		ask.hard_bytes = 100;
+		n = attach(&ask);
+		numbers_tick(reg);
+		for (uint8_t lane = 0; lane < lanes; lane++) {
+			struct lane *l = &n->lane[lane];
+			uint64_t seq;
+
+			assert_false(lane_take(l, 50, &seq));
+			assert_int_equal(lane_stopped(l, 50, &told), DROP_EXPIRED);
+		}
+		numbers_release(reg, n, 0);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		NUMBERS_TEST(absurd_counts_do_not_pass_a_limit_by),
 		NUMBERS_TEST(exactly_the_limit_passes),
 		NUMBERS_TEST(octets_pass_up_to_the_limit),
 		NUMBERS_TEST(both_limits_hold_at_once),
