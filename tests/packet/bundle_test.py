@@ -17,8 +17,8 @@ import yaml
 
 from control import ESPCTL
 from esp import Esp
-from gw import (ESPGW, SLOWER, Run, Tunnel, eal, far_end, from_far, from_lan, key_of, read_pcap, run, serial, to_lan, to_wan,
-                with_tunnels, write_pcap)
+from gw import (ESPGW, SLOWER, Run, Tunnel, eal, far_end, from_far, from_lan, key_of, read_pcap, run, serial, skewed, to_lan,
+                to_wan, with_tunnels, write_pcap)
 from tap import case, check, main, same
 
 COUNT = 400
@@ -258,19 +258,6 @@ def long_form():
     result = run(config, lan=frames)
     a, b = result.sa("a")["packets"], result.sa("b")["packets"]
     same((a, b), (1, 7), "packets of a (class 1), and of b (its two, and what none lists, as it is named first)")
-
-
-def skewed(packets, classes_first, delay):
-    """A strict-priority queue: packets of those classes overtake up to `delay` others."""
-    waiting, left = [], []
-    for packet, dscp in packets:
-        if dscp in classes_first:
-            left.append(packet)
-            continue
-        waiting.append(packet)
-        if len(waiting) > delay:
-            left.append(waiting.pop(0))
-    return left + waiting
 
 
 def across_queue(members, window):

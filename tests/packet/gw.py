@@ -384,6 +384,19 @@ def run(config, wan=(), lan=(), arguments=(), folder=None, idle=100, workers=Non
     return result
 
 
+def skewed(packets, classes_first, delay):
+    """What (packet, DSCP) come in, over two paths: packets of those classes overtake up to `delay` others."""
+    waiting, left = [], []
+    for packet, dscp in packets:
+        if dscp in classes_first:
+            left.append(packet)
+            continue
+        waiting.append(packet)
+        if len(waiting) > delay:
+            left.append(waiting.pop(0))
+    return left + waiting
+
+
 def far_end(*tunnels):
     """The configuration of the gateway at the other end of these tunnels; its ports have the same names."""
     config = laboratory()

@@ -6,7 +6,8 @@ import struct
 
 from control import running
 from esp import xsn
-from gw import (Tunnel, aged, far_end, from_far, from_lan, host, run, same_packets, to_lan, to_wan, udp, with_tunnels)
+from gw import (Tunnel, aged, far_end, from_far, from_lan, host, run, same_packets, skewed, to_lan, to_wan, udp,
+                with_tunnels)
 from lanes import LAST, check_numbers
 from tap import Failure, add_case, case, check, main, once, same
 import xfrm
@@ -176,6 +177,39 @@ def limits(workers):
     check(done.wan and done.lan, "nothing went through")
 
 
+EF, BEST_EFFORT = 46, 0  # of two lanes that a worker has one takes each
+
+
+def across_paths(lanes, workers):
+    """Two gateways and two paths, the one for EF shorter: what the second one drops, and the packets that arrive."""
+    dice = random.Random(9)
+    classes = [EF if dice.random() < 0.6 else BEST_EFFORT for _ in range(COUNT)]
+    packets = [udp(host(4, 1, 1), host(4, 2, 1), numbered(i), tos=dscp << 2) for i, dscp in enumerate(classes)]
+    near, far = Tunnel(1, lanes=lanes, out={"lane_by": "class"}), Tunnel(1, lanes=lanes, replay_window=64)
+    sent = run(with_tunnels(near), lan=[to_lan(p) for p in packets], workers=workers)
+    same((sent.drops, len(sent.wan)), ({}, COUNT), "drops and packets on the way out")
+    lane_of = {}
+    for packet in sent.wan:
+        inner, _, seq, _ = near.open(packet)
+        lane_of.setdefault(inner[1] >> 2, set()).add(seq >> 48)
+    same(len(set.union(*lane_of.values())), min(lanes, 2), f"lanes used, {lane_of}")
+    # The outer class is the inner one's.
+    late = skewed([(p, p[1] >> 2) for p in sent.wan], {EF}, 100)
+    check(late != sent.wan, "the paths are alike")
+    done = run(far_end(far), wan=[to_wan(p) for p in late], workers=workers)
+    return done.drops, done.lan, [aged(p, 2) for p in packets]
+
+
+def paths_apart(workers):
+    drops, arrived, sent = across_paths(2 * workers, workers)
+    same(drops, {}, "drops with a lane for each path")
+    same(sorted(arrived), sorted(sent), "packets that arrive with a lane for each path")
+    drops, arrived, sent = across_paths(1, workers)
+    same(set(drops), {"replay_old"}, "drops with one lane")
+    check(drops["replay_old"] > 100, f"one lane: drops {drops}")
+    same(len(arrived) + drops["replay_old"], COUNT, "packets with one lane")
+
+
 for count in (1, 2):
     who = "one worker" if count == 1 else "two workers"
     for what, body in (
@@ -184,7 +218,8 @@ for count in (1, 2):
             ("lane_by: class, a lane for each class selector", by_class),
             ("two gateways with lanes: auto read each other", looped),
             ("one lane, whoever has it", few_lanes),
-            ("a hard lifetime in packets over all lanes", limits)):
+            ("a hard lifetime in packets over all lanes", limits),
+            ("two paths with skew lose nothing with a lane each, and a lot by one lane", paths_apart)):
         add_case(f"{who}: {what}", lambda b=body, c=count: b(c))
 
 
