@@ -80,8 +80,8 @@ static const char *
 state_of(const struct shown *s)
 {
 	if (__atomic_load_n(&s->sa->state, __ATOMIC_RELAXED) == SA_EXPIRED ||
-	    is_over(sa_hard_packets(&s->sa->suite, &s->cold->lifetime), s->counts.packets) ||
-	    is_over(s->cold->lifetime.hard_bytes, s->counts.bytes))
+	    is_over(sa_hard_packets(&s->sa->suite, s->cold->lifetime), s->counts.packets) ||
+	    is_over(s->cold->lifetime->hard_bytes, s->counts.bytes))
 		return "expired";
 	if (!s->inbound && numbers_spent(s->cold->numbers))
 		return "exhausted";
@@ -97,7 +97,7 @@ direction_of(const struct shown *s)
 static void
 lifetime_show(struct form *f, const struct shown *s)
 {
-	const struct sa_lifetime *l = &s->cold->lifetime;
+	const struct sa_lifetime *l = s->cold->lifetime;
 	const struct {
 		const char *name;
 		uint64_t value;

@@ -47,7 +47,7 @@ static bool
 traffic_over(const struct gw *gw, uint32_t index, const struct numbers_counts *c)
 {
 	const struct sa *sa = sa_at(&gw->sas, index);
-	const struct sa_lifetime *life = &sa_cold(&gw->sas, index)->lifetime;
+	const struct sa_lifetime *life = sa_cold(&gw->sas, index)->lifetime;
 
 	if (is_over(sa_hard_packets(&sa->suite, life), c->packets) ||
 	    is_over(life->hard_bytes, c->bytes))
@@ -68,7 +68,7 @@ limits_check(struct gw *gw, uint32_t index, const struct numbers_counts *c, uint
 {
 	struct sa *sa = sa_at(&gw->sas, index);
 	const struct sa_cold *cold = sa_cold(&gw->sas, index);
-	const struct sa_lifetime *life = &cold->lifetime;
+	const struct sa_lifetime *life = cold->lifetime;
 	uint64_t age = (now - cold->created) / NS_PER_SECOND;
 	bool expired = is_over(life->hard_seconds, age) ||
 		       seconds_over(life->hard_use_seconds, cold->first_used_s, now);

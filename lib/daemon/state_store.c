@@ -359,7 +359,7 @@ static void
 life_read(const struct daemons *d, uint32_t sa, struct xfrm_sa *x)
 {
 	const struct sa_cold *cold = sa_cold(&d->gw->sas, sa);
-	const struct sa_lifetime *l = &cold->lifetime;
+	const struct sa_lifetime *l = cold->lifetime;
 	struct sa_counts counts;
 
 	x->life = (struct xfrm_life) {

@@ -9,6 +9,7 @@
 #include <rte_malloc.h>
 
 #include "numbers/numbers.h"
+#include "sa/lifetimes.h"
 #include "wire/subspace.h"
 
 int
@@ -25,7 +26,14 @@ sa_table_init(struct sa_table *t, uint32_t max_sas, int socket, struct err *err)
 	rc = slab_init(&t->cold, "sa cold", sizeof(struct sa_cold), max_sas, socket, err);
 	if (rc < 0)
 		goto fini_records;
+	t->lifetimes = lifetimes_create();
+	if (t->lifetimes == NULL) {
+		rc = err_set(err, -ENOMEM, "no memory for lifetimes");
+		goto fini_cold;
+	}
 	return 0;
+fini_cold:
+	slab_fini(&t->cold);
 fini_records:
 	slab_fini(&t->records);
 free_cold_of:
@@ -37,6 +45,8 @@ free_cold_of:
 void
 sa_table_fini(struct sa_table *t)
 {
+	lifetimes_free(t->lifetimes);
+	t->lifetimes = NULL;
 	slab_fini(&t->cold);
 	slab_fini(&t->records);
 	free(t->cold_of);
@@ -163,7 +173,6 @@ cold_fill(struct sa_cold *c, const struct sa_params *p, uint64_t now)
 	c->spi = p->spi;
 	c->src = p->src;
 	c->dst = p->dst;
-	c->lifetime = p->lifetime;
 	c->numbers = p->numbers;
 	c->created = now;
 	c->fixed = p->fixed;
@@ -185,6 +194,7 @@ cold_give(struct sa_table *t, uint32_t cold)
 
 	free(c->name);
 	rte_free(c->dscp_map);
+	lifetimes_give(t->lifetimes, c->lifetime);
 	slab_give(&t->cold, cold);
 }
 
@@ -197,13 +207,18 @@ sa_name(const struct sa_cold *c, char text[SA_NAME_MAX])
 	return numbers_name(c->name, &id, text);
 }
 
+/* What of the cold part takes memory of its own. */
 static int
-name_copy(struct sa_cold *c, const char *name, struct err *err)
+cold_take(struct sa_table *t, struct sa_cold *c, const struct sa_params *p, struct err *err)
 {
-	if (name == NULL)
+	c->lifetime = lifetimes_take(t->lifetimes, &p->lifetime);
+	if (c->lifetime == NULL)
+		return err_set(err, -ENOMEM, "SPI 0x%x: no memory for its lifetime", p->spi);
+	if (p->name == NULL)
 		return 0;
-	c->name = strdup(name);
-	return c->name != NULL ? 0 : err_set(err, -ENOMEM, "SA %s: no memory for its name", name);
+	c->name = strdup(p->name);
+	return c->name != NULL ? 0 :
+				 err_set(err, -ENOMEM, "SA %s: no memory for its name", p->name);
 }
 
 int
@@ -222,7 +237,7 @@ sa_create(struct sa_table *t, const struct sa_params *p, uint64_t now, uint32_t 
 	if (rc < 0)
 		goto give_record;
 	hot_fill(&r->sa, p, generation);
-	rc = name_copy(slab_at(&t->cold, cold), p->name, err);
+	rc = cold_take(t, slab_at(&t->cold, cold), p, err);
 	if (rc == 0)
 		rc = direction_fill(&r->sa, slab_at(&t->cold, cold), p, err);
 	if (rc < 0)

@@ -25,6 +25,7 @@
 #include "worker/pkt.h"
 
 struct lane;
+struct lifetimes;
 struct numbers;
 struct replay;
 
@@ -96,11 +97,13 @@ _Static_assert(offsetof(struct sa, out.header6) == RTE_CACHE_LINE_SIZE &&
 
 #define SA_NAME_MAX 64
 
+/* Compared as octets: no room between its fields. */
 struct sa_lifetime {
 	uint64_t soft_packets, hard_packets, soft_bytes, hard_bytes; /* 0 = none */
 	uint32_t soft_seconds, hard_seconds;			     /* of age */
 	uint32_t soft_use_seconds, hard_use_seconds;		     /* since the first packet */
 };
+_Static_assert(sizeof(struct sa_lifetime) == 4 * 8 + 4 * 4, "no room between");
 
 /* Packets of one key under an AEAD, where nothing less was asked for. */
 #define SA_AEAD_SOFT_PACKETS (UINT64_C(1) << 37)
@@ -161,7 +164,7 @@ struct sa_cold {
 	struct sa_origin origin;
 	uint32_t spi;
 	struct addr src, dst;
-	struct sa_lifetime lifetime;
+	const struct sa_lifetime *lifetime; /* others of the table have the same one */
 	struct numbers *numbers;
 	uint64_t created; /* ns */
 	uint32_t keepalive_ms, dummy_rate;
@@ -186,7 +189,8 @@ struct sa_record {
 struct sa_table {
 	struct slab records;
 	struct slab cold;
-	uint32_t *cold_of; /* index of the record → index of the cold part */
+	struct lifetimes *lifetimes; /* of the cold parts */
+	uint32_t *cold_of;	     /* index of the record → index of the cold part */
 };
 
 int sa_table_init(struct sa_table *t, uint32_t max_sas, int socket, struct err *err);
