@@ -143,7 +143,7 @@ def locked():
         same(start(made, folder)[0], 0, "status after it is free again")
 
 
-@case("a directory that is missing, and one on a full disk, end the start with 1")
+@case("a directory that is missing ends the start with 1")
 def no_place():
     with tempfile.TemporaryDirectory() as folder:
         made = config(f"{folder}/none", Tunnel(1))
