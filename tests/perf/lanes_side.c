@@ -65,9 +65,9 @@ count_locked(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 }
 
 const struct row rows[WAY_MAX] = {
-	[WAY_ONE] = { "one", OF_ONE_SA, PAIR_FIRST, true, true },
-	[WAY_OTHER] = { "other", OF_TWO_SAS, PAIR_SECOND, true, true },
-	[WAY_APART] = { "apart", OF_TWO_SAS, PAIR_BOTH, true, true },
+	[WAY_ONE] = { "one", OF_ONE_SA, PAIR_FIRST, true, true, .handoff = false },
+	[WAY_OTHER] = { "other", OF_TWO_SAS, PAIR_SECOND, true, true, .handoff = false },
+	[WAY_APART] = { "apart", OF_TWO_SAS, PAIR_BOTH, true, true, .handoff = false },
 	[WAY_HANDOFF] = { "handoff", OF_ONE_SA, PAIR_BOTH, true, true, .handoff = true },
 	[WAY_FEED] = { "feed", OF_ONE_SA, PAIR_BOTH, true, true, .handoff = true, .fed = true },
 	[WAY_ATOMIC] = { "atomic", OF_ONE_SA, PAIR_BOTH, true, .number = number_shared },
