@@ -72,13 +72,15 @@ state_cost_print(const struct conf *c, uint64_t n_records)
 		lanes += c->sas[i].direction == CONF_OUT && c->sas[i].lanes != CONF_AUTO ?
 				 c->sas[i].lanes :
 				 1;
-	printf("gateway.state_file: %" PRIu64 " lanes now; %" PRIu64
-	       " of this file's SAs, and one or "
-	       "more for each SA of a daemon, of %u octets each on the disk (up to 8 times as many "
-	       "while the file is written anew, and 1 Mi at least) and %u in memory; an fsync for "
-	       "each commit, which takes all that wait, and each lane asks once a second at most "
-	       "while traffic keeps its rate\n",
-	       n_records, lanes, STATE_RECORD_COST, STATE_MEMORY_COST);
+	printf("gateway.state_file: %" PRIu64
+	       " lanes of this file's SAs: %.1f MiB of disk, up to 8 "
+	       "times as much between rewrites and 1 MiB at least, and %.1f MiB of memory; %u "
+	       "and %u octets more for each lane of a daemon's SA; one fsync for all that ask "
+	       "while the disk works, each lane once a second at most at a steady rate; the file "
+	       "has %" PRIu64 " lanes now\n",
+	       lanes, (double)(lanes * STATE_RECORD_COST) / (1 << 20),
+	       (double)(lanes * STATE_MEMORY_COST) / (1 << 20), STATE_RECORD_COST,
+	       STATE_MEMORY_COST, n_records);
 }
 
 static uint64_t

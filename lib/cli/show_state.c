@@ -10,20 +10,21 @@
 static void
 print_text(FILE *out, const char *path, const struct state_counts *c)
 {
-	fprintf(out,
-		"%s: %s\n"
-		"  lanes of keys   %" PRIu64 "\n"
-		"  octets          %" PRIu64 ", written anew %" PRIu64 " times; %" PRIu64
-		" in memory\n"
-		"  commits         %" PRIu64 " of %" PRIu64 " numbers, %" PRIu64 " fsyncs\n"
-		"  last commit     %" PRIu64 " us; the longest %" PRIu64 " us\n"
-		"  waiting         %" PRIu64 "\n"
-		"  failures        %" PRIu64 "\n",
-		path, c->trouble[0] == 0 ? "well" : "nothing is reserved", c->records,
-		c->file_bytes, c->rewrites, c->memory, c->commits, c->written, c->fsyncs,
-		c->last_us, c->max_us, c->waiting, c->failures);
+	fprintf(out, "%s: %s\n", path,
+		c->trouble[0] == 0 ? "well" : "nothing is reserved until the disk is well again");
 	if (c->trouble[0] != 0)
-		fprintf(out, "  trouble         %s\n", c->trouble);
+		fprintf(out, "  why             %s\n", c->trouble);
+	fprintf(out,
+		"  lanes           %" PRIu64 ", of keys in use or remembered\n"
+		"  file            %" PRIu64 " octets, written anew so often: %" PRIu64 "\n"
+		"  memory          %" PRIu64 " octets\n"
+		"  commits         %" PRIu64 ", with %" PRIu64 " numbers; %" PRIu64
+		" fsyncs in all\n"
+		"  a commit took   %" PRIu64 " us the last time, %" PRIu64 " us at most\n"
+		"  waiting         %" PRIu64 " numbers for the disk\n"
+		"  failures        %" PRIu64 " commits or writings anew\n",
+		c->records, c->file_bytes, c->rewrites, c->memory, c->commits, c->written,
+		c->fsyncs, c->last_us, c->max_us, c->waiting, c->failures);
 }
 
 static void

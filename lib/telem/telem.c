@@ -32,6 +32,7 @@ static struct {
 	uint32_t n_ports, n_sas, n_sas_all;
 	struct port_copy ports[PORTS_MAX];
 	struct sa_copy sas[TELEM_SAS_MAX];
+	bool has_state_file;
 	struct state_counts state; /* all 0 without a state file */
 } copy = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -80,7 +81,8 @@ telem_tick(const struct gw *gw)
 	copy.punted = mirrors_punted(gw->mirrors);
 	ports_copy(gw);
 	sas_copy(gw);
-	if (!reserve_counts(gw, &copy.state))
+	copy.has_state_file = reserve_counts(gw, &copy.state);
+	if (!copy.has_state_file)
 		copy.state = (struct state_counts) { .records = 0 };
 	pthread_mutex_unlock(&copy.lock);
 }
@@ -185,9 +187,11 @@ state_tell(struct rte_tel_data *d)
 	const struct state_counts *c = &copy.state;
 
 	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_int(d, "configured", copy.has_state_file);
 	rte_tel_data_add_dict_int(d, "well", c->trouble[0] == 0);
 	rte_tel_data_add_dict_u64(d, "records", c->records);
 	rte_tel_data_add_dict_u64(d, "file_bytes", c->file_bytes);
+	rte_tel_data_add_dict_u64(d, "memory_bytes", c->memory);
 	rte_tel_data_add_dict_u64(d, "rewrites", c->rewrites);
 	rte_tel_data_add_dict_u64(d, "commits", c->commits);
 	rte_tel_data_add_dict_u64(d, "numbers_written", c->written);
@@ -209,7 +213,7 @@ static const struct command {
 	{ "/espgw/mirrors", mirrors_tell,
 	  "What mirrors were given, by class. Takes no parameters" },
 	{ "/espgw/state", state_tell,
-	  "The state file: its size, commits and failures. Takes no parameters" },
+	  "The state file: whether it is well, size, commits, failures. Takes no parameters" },
 	{ "/espgw/sas", sas_tell, "Counters of the file's first 64 SAs. Takes no parameters" },
 };
 

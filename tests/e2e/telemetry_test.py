@@ -37,6 +37,8 @@ def judge(huge):
     packets = [gw.from_lan(1, bytes(n)) for n in range(GOOD)]
     packets += [gw.udp("10.1.1.5", "203.0.113.1", b"in clear")] * CLEAR
     with tempfile.TemporaryDirectory(prefix="espgw-e2e-") as folder, Lab("espgw-e2e", folder) as lab:
+        if huge:
+            config["gateway"]["state_file"] = f"{folder}/state"
         gw.write_pcap(f"{folder}/lan.pcap", [gw.to_lan(p) for p in packets])
         gw.write_pcap(f"{folder}/wan.pcap", [])
         for number, port in enumerate(config["ports"]):
@@ -45,7 +47,7 @@ def judge(huge):
         telemetry = Telemetry(gateway)
         wait_for("all packets are counted", lambda: gateway.alive() or telemetry.counts(len(packets)))
         totals, drops, ports, sas = (telemetry.ask(f"/espgw/{what}") for what in ("totals", "drops", "ports", "sas"))
-        listed = telemetry.ask("/")
+        listed, state = telemetry.ask("/"), telemetry.ask("/espgw/state")
         report = gateway.stop()
     same({k: v for k, v in totals.items() if k != "sas"},
          {k: report.report[k] for k in ("rx", "tx", "generated", "split", "merged", "consumed", "held", "dropped")},
@@ -58,6 +60,9 @@ def judge(huge):
     same((totals["sas"], [s["name"] for s in sas.values()]), (len(names), names[:64]), "SAs in all, and those listed")
     same([(s["packets"], s["bytes"]) for s in sas.values()],
          [(report.sa(name)["packets"], report.sa(name)["bytes"]) for name in names[:64]], "/espgw/sas and the report")
+    same((state["configured"], state["well"], state["failures"], state["waiting"]), (int(huge), 1, 0, 0), "/espgw/state")
+    # One number of each SA, which they wait for together at the start; what was sent since needs no other.
+    same((state["records"], state["numbers_written"], state["commits"]), (80, 80, 1) if huge else (0, 0, 0), "/espgw/state")
     same([c.removeprefix("/espgw/") for c in listed if c.startswith("/espgw/")],
          ["drops", "mirrors", "ports", "sas", "state", "totals"], "what the socket offers")
 
@@ -67,7 +72,7 @@ def without_hugepages():
     judge(False)
 
 
-@case("the same with hugepages and --in-memory")
+@case("the same with hugepages and --in-memory, and a state file")
 def in_memory():
     if free_hugepages() < 128:
         raise Skip("no hugepages")

@@ -1,13 +1,21 @@
 #!/usr/bin/python3
 """gateway.state_file, in packets: numbers go on over restarts, and what is wrong with the file ends the start."""
 import fcntl
+import hashlib
+import json
 import os
 import struct
+import subprocess
+import sys
 import tempfile
 
 import yaml
-from gw import Tunnel, aged, execute, from_far, from_lan, run, same_packets, to_lan, to_wan, with_tunnels
-from tap import case, check, main, same
+from control import ESPCTL, SECONDS
+from gw import BLACK, Tunnel, aged, execute, from_far, from_lan, run, same_packets, to_lan, to_wan, with_tunnels
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e"))
+from lab import Gateway, wait_for  # noqa: E402
+from tap import case, check, main, same  # noqa: E402
 
 
 def config(folder, *tunnels, **gateway):
@@ -150,6 +158,50 @@ def no_place():
         status, said = start(made, folder)
         same(status, 1, said)
         check("No such file or directory: make its directory" in said, said)
+
+
+@case("--check says what the file costs, and how many lanes it has")
+def costs():
+    with tempfile.TemporaryDirectory() as folder:
+        made = config(folder, Tunnel(1), Tunnel(2), Tunnel(3, lanes=4))
+        run(made, lan=lan(Tunnel(1), 3))
+        status, said = start(made, folder, "--check")
+        line = next(line for line in said.splitlines() if line.startswith("gateway.state_file: "))
+        same(status, 0, said)
+        # Of lanes inbound the configuration does not know how many come to be used.
+        check(line.startswith("gateway.state_file: 9 lanes of this file's SAs: 0.0 MiB of disk"), line)
+        check(line.endswith("; the file has 1 lanes now"), line)
+
+
+@case("20,000 SAs of the configuration wait for one commit, and for as many fsyncs as two do")
+def crowd():
+    count = 20000
+    made = with_tunnels()
+    made["gateway"].update(max_sas=32768)
+    del made["tunnels"]
+    made["sas"] = [{
+        "name": f"s{n}", "direction": "in" if n % 2 else "out", "mode": "tunnel", "spi": 0x10000 + n,
+        "src": ("198.51.100.1", BLACK[4])[n % 2 == 0], "dst": (BLACK[4], "198.51.100.1")[n % 2 == 0],
+        "aead": "aes-gcm-128", "key": "hex:" + hashlib.shake_256(b"%d" % n).hexdigest(20)} for n in range(count)]
+    for i, port in enumerate(made["ports"]):
+        port["device"] = f"net_null{i},no-rx=1"
+    states = []
+    for n in (2, count):
+        with tempfile.TemporaryDirectory() as folder:
+            made["gateway"]["state_file"] = f"{folder}/state"
+            gateway = Gateway(folder, "crowd", json.dumps({**made, "sas": made["sas"][:n]}))
+            try:
+                wait_for("the control socket", lambda: gateway.alive() or os.path.exists(gateway.socket), 30)
+                states.append(json.loads(subprocess.run([ESPCTL, "-s", gateway.socket, "show", "state", "json"], check=True,
+                                                        capture_output=True, timeout=SECONDS).stdout)["state"])
+                gateway.stop(30)
+            finally:
+                gateway.kill()
+    same([s["numbers_written"] for s in states], [2, count], "numbers written")
+    same([s["records"] for s in states], [2, count], "records")
+    same([(s["commits"], s["fsyncs"], s["waiting"]) for s in states], [(1, states[0]["fsyncs"], 0)] * 2,
+         "commits, fsyncs, and what waits")
+    check(states[0]["fsyncs"] <= 8, f"{states[0]['fsyncs']} fsyncs")
 
 
 @case("no key is in the file")
