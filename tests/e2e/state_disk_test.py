@@ -153,7 +153,10 @@ def listed(daemon):
 def on_disk(kind, tunnels, body):
     with tempfile.TemporaryDirectory(prefix="espgw-disk-") as folder:
         with Disk(folder, kind) as disk, Lab(f"disk{os.getpid()}", folder) as lab:
-            body(Site(lab, disk, tunnels))
+            try:
+                body(Site(lab, disk, tunnels))
+            finally:
+                disk.thaw()  # who hangs in it cannot be killed
 
 
 @case("a disk that fills up: SAs come to the end of their blocks and wait, all is said, and with room it goes on")
