@@ -76,13 +76,18 @@ sas_make(struct gw *gw, struct next *n, struct err *err)
 			n->sas[i] = gw->sa_books[was];
 	}
 	rc = sets_group(gw, n->conf, &n->diff, n->sas, err);
-	for (uint32_t i = 0; i < n->diff.n; i++)
-		if (n->diff.changes[i].kind == CONF_SA && n->diff.changes[i].now != CONF_NONE)
-			n->made[n->diff.changes[i].now] = true;
+	/* None is there before it is made: what is thrown away must not be who runs. */
+	for (uint32_t i = 0; i < n->diff.n; i++) {
+		const struct conf_change *c = &n->diff.changes[i];
+
+		if (c->kind == CONF_SA && c->now != CONF_NONE) {
+			n->made[c->now] = true;
+			n->sas[c->now].index = SA_NONE;
+		}
+	}
 	for (uint32_t i = 0; i < n->conf->n_sas && rc == 0; i++) {
 		if (!n->made[i])
 			continue;
-		n->sas[i].index = SA_NONE;
 		rc = sa_make(gw, &n->conf->sas[i],
 			     &(struct sa_origin) { SA_FROM_FILE, i, n->sas[i].group },
 			     replaced_by(gw, n, i), &n->sas[i].index, err);

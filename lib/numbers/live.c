@@ -339,6 +339,10 @@ live_check(const struct numbers_live *l, const struct numbers_ask *ask, struct e
 {
 	uint16_t room = l->laned ? l->n : 0;
 
+	if (ask->subspaces && room == 0)
+		return ask_fail(err, -EBUSY, ask,
+				"its key is in use without subspaces: give it a new key, or "
+				"restart");
 	if (ask->subspaces && ask->lanes > room)
 		return ask_fail(err, -EBUSY, ask,
 				"its key is in use with room for %u lanes, not %u: give it a new "

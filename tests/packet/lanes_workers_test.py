@@ -8,7 +8,7 @@ from control import running
 from esp import xsn
 from gw import (Tunnel, aged, far_end, from_far, from_lan, host, run, same_packets, skewed, to_lan, to_wan, udp,
                 with_tunnels)
-from lanes import LAST, check_numbers
+from lanes import LAST, LANE_STATS, SUBSPACES, WANT_LANES, check_numbers, daemon_sa
 from tap import Failure, add_case, case, check, main, once, same
 import xfrm
 
@@ -231,19 +231,6 @@ def shown():
         sa = json.loads(gateway.espctl("show", "sa", "t1.in", "--json").stdout)
         same((sa["subspaces"], sa["lanes"], sa["replay_window"], sa["lanes_used"]), (True, 4, 1024, []), "an SA in")
         check("subspaces: yes" in gateway.espctl("show", "sa", "t1.in").stdout, "the text")
-
-
-SUBSPACES, LANE_STATS, WANT_LANES, REPLAY_ESN = 0x2001, 0x2005, 0x2006, 23
-
-
-def daemon_sa(direction, subspaces, esn=True):
-    """NEWSA of an SA with ESN and a window of 64, and that attribute."""
-    ends = ("192.0.2.1", "198.51.100.1")
-    body = bytearray(xfrm.sa(*(ends if direction == 2 else ends[::-1]), 0x5000 + direction, 7, bytes([direction] * 20),
-                             direction=direction, window=0))
-    body[216] = 128 if esn else 0
-    body += xfrm.attribute(REPLAY_ESN, struct.pack("=7I", 1, 0, 0, 0, 0, 0 if direction == 2 else 32, 0)) if esn else b""
-    return bytes(body) + xfrm.attribute(SUBSPACES, struct.pack("=HBB", *subspaces))
 
 
 @case("XFRM: subspaces of a daemon's SA are taken, told again, and lanes are told to who asks")
