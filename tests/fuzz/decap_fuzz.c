@@ -136,10 +136,12 @@ static const struct rig_suite suites[] = {
 	{ ALG_NULL, ALG_HMAC_SHA512_256, .window = 64, .udp = true, .transport = true, .v6 = true },
 	{ ALG_AES_GCM_128, .esn = true, .window = 0, .pad_to = 600 },
 	{ ALG_AES_CBC_256, ALG_HMAC_SHA1_96, .esn = true, .window = 64, .v6 = true, .pad_to = 65535 },
+	{ ALG_AES_GCM_128, .esn = true, .window = 64, .lanes = 4 },
+	{ ALG_CHACHA20_POLY1305, .esn = true, .window = 128, .lanes = 8, .udp = true, .implicit_iv = true, .transport = true },
 };
 /* clang-format on */
 
-static uint64_t numbers[RTE_DIM(suites)]; /* the last that each peer used */
+static uint64_t numbers[RTE_DIM(suites)]; /* the last that each peer used, of all lanes alike */
 
 /* Every frame that leaves is an IP packet behind an Ethernet header, whatever came in. */
 static void
@@ -322,6 +324,19 @@ udp6_checksum(uint8_t *ip, uint32_t total)
 	udp->dgram_cksum = folded == 0 ? 0xffff : folded;
 }
 
+/* The number of a subspace SA's packet: the lane is the packet's number modulo one more than there
+ * are, so that one is not agreed on. An explicit IV is its copy. */
+static void
+subspace_write(uint8_t *esp, const struct rig_suite *s, uint64_t number)
+{
+	uint64_t lane = number % (s->lanes + 1u);
+	rte_be64_t whole = rte_cpu_to_be_64(lane << 48 | (number & LANE_SN_MAX));
+
+	memcpy(esp + 4, &whole, sizeof(whole));
+	if (!s->implicit_iv)
+		memcpy(esp + 12, &whole, sizeof(whole));
+}
+
 /* A frame around n octets of text. Returns its size. */
 static uint32_t
 seal(uint8_t *frame, const struct head *h, const uint8_t *text, uint32_t n)
@@ -330,7 +345,8 @@ seal(uint8_t *frame, const struct head *h, const uint8_t *text, uint32_t n)
 	const struct rig_suite *s = &suites[at];
 	const struct sa *sa = sa_at(&rig.sas, rig.sa[at].in);
 	uint64_t number = numbers[at] += (h->how & HOW_NUMBER) != 0 ? (int64_t)h->number : 1;
-	uint32_t head = (s->v6 ? 40 : 20) + (s->udp ? 8 : 0) + 8 + sa->suite.iv_len;
+	uint32_t esp_head = s->lanes != 0 ? 12 : 8;
+	uint32_t head = (s->v6 ? 40 : 20) + (s->udp ? 8 : 0) + esp_head + sa->suite.iv_len;
 	uint32_t total = head + n + sa->suite.icv_len;
 	uint8_t *ip = frame + RTE_ETHER_HDR_LEN;
 	struct rte_esp_hdr *esp;
@@ -339,7 +355,10 @@ seal(uint8_t *frame, const struct head *h, const uint8_t *text, uint32_t n)
 	memset(ip, 0, total);
 	esp = (struct rte_esp_hdr *)(ip + outer_write(ip, s, at, total));
 	esp->spi = sa->spi_be;
-	esp->seq = rte_cpu_to_be_32((uint32_t)number);
+	if (s->lanes != 0)
+		subspace_write((uint8_t *)esp, s, number);
+	else
+		esp->seq = rte_cpu_to_be_32((uint32_t)number);
 	memcpy(ip + head, text, n);
 	/* Behind a tunnel's ESP header an IPv4 packet has a checksum too. */
 	if ((h->how & HOW_MEND) != 0 && !s->transport)

@@ -11,7 +11,7 @@ from gw import from_far, from_lan, host, ip, tcp, udp  # noqa: E402
 BLACK, RED, TEXT, RED_IP = range(4)
 MEND, NUMBER, SMALL, SHARED = 4, 8, 16, 32
 BLACK_MAC, RED_MAC = bytes([2, 0, 0, 0, 0, 0]), bytes([2, 0, 0, 0, 0, 1])
-TUNNELS, TRANSPORTS = (0, 1, 4, 6, 7, 9, 10), (2, 3, 5, 8)
+TUNNELS, TRANSPORTS = (0, 1, 4, 6, 7, 9, 10, 11), (2, 3, 5, 8, 12)
 ALIGN = {2: 16, 10: 16}
 
 
@@ -38,7 +38,7 @@ def seeds():
         yield f"tunnel-{sa}", text(sa, v4, 4) + text(sa, v6, 41)
         yield f"tunnel-chain-{sa}", text(sa, v4, 4, cut=19) + text(sa, v6, 41, SMALL, cut=33)
     for sa in TRANSPORTS:
-        for version in ((4,) if sa in (2, 5) else (6,)):
+        for version in ((4,) if sa in (2, 5, 12) else (6,)):
             ends = ("198.51.100.%d" % sa, "192.0.2.1") if version == 4 else ("2001:db8:ffff::%x" % sa, "2001:db8::1")
             size = 20 if version == 4 else 40
             yield f"transport-udp-{sa}", text(sa, udp(*ends, b"payload")[size:], 17, cut=14 + sa)
@@ -47,6 +47,9 @@ def seeds():
         yield f"dummy-{sa}", text(sa, bytes(50), 59) + text(sa, b"", 59, cut=15)
         yield f"tfc-{sa}", text(sa, from_far(sa) + bytes(100), 4)
     yield "replay", text(0, from_far(0), 4) + text(0, from_far(0), 4, NUMBER) + text(0, from_far(0), 4, NUMBER, number=100)
+    for sa in (11, 12):
+        inner, kind = (from_far(sa), 4) if sa == 11 else (udp("198.51.100.12", "192.0.2.1", b"payload")[20:], 17)
+        yield f"lanes-{sa}", b"".join(text(sa, inner, kind, NUMBER, number=n) for n in (1, 1, 1, 1, 0, 1, 4, 1, 5, -9, 9, 100, -100))
     yield "shared", text(0, from_far(0), 4, SHARED) + packet(RED_IP | SHARED, from_lan(0), cut=30)
     yield "ttl", text(0, from_far(0, ttl=1), 4) + packet(RED_IP, from_lan(0, ttl=1))
     yield "too-big", packet(RED_IP, from_lan(0, bytes(1450), df=1)) + packet(RED_IP, from_lan(1, bytes(1450), version=6))
@@ -59,7 +62,7 @@ def seeds():
     extended = ip(host(6, 1, 0), host(6, 2, 0), 0, b"\x3c\0\1\4\0\0\0\0" + b"\x11\0\1\4\0\0\0\0" + b"\1\2\3\4\0\x08\0\0")
     for sa in (0, 3):
         yield f"extension-headers-{sa}", packet(RED_IP, extended) + text(sa, extended, 41, cut=21)
-    for sa in range(11):
+    for sa in range(13):
         yield f"out-{sa}", packet(RED_IP, from_lan(sa)) + packet(RED_IP | SMALL, from_lan(sa, version=6), cut=20)
     keepalive = ip("198.51.100.4", "192.0.2.1", 17, b"\x11\x94\x11\x94\0\x09\0\0\xff")
     yield "udp-4500", packet(BLACK, ether(BLACK_MAC, keepalive)) + packet(BLACK, ether(BLACK_MAC, ip(
