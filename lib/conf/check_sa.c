@@ -102,6 +102,9 @@ check_lanes(struct load *l, const struct conf_sa *sa, const struct origin *o)
 				   "subspaces: true, which the peer must know, or 1",
 				   "%u: without subspaces an SA is numbered by one worker",
 				   sa->lanes);
+		if (sa->lane_by != CONF_LANE_BY_FLOW && sa->direction == CONF_OUT)
+			item_warning(l, &sa->mark, o, "lane_by", "subspaces: true, or leave it out",
+				     "does nothing without subspaces");
 		return;
 	}
 	if (sa->aead == NULL)

@@ -257,9 +257,11 @@ warn_unused(struct load *l, const struct conf_set *set)
 				     "nothing is sent by it",
 				     sa->name);
 		else if (!is_newest(&p, i))
-			item_warning(l, &sa->mark, o, "bundle", "a worker or a class of its own",
-				     "another behind %s is for the same: nothing is sent by it",
-				     sa->name);
+			item_warning(l, &sa->mark, o, sa->bundle.on ? "bundle" : "dscp_set",
+				     "a worker or classes of its own",
+				     "another behind %s is for the same worker and classes: "
+				     "nothing is sent by %s",
+				     sa->name, sa->name);
 	}
 	free(members);
 }

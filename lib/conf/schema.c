@@ -214,7 +214,7 @@ const struct conf_key conf_keys[] = {
 	SA(NUMBER, KEY_OUT, lane_by, "lane_by", "flow", NO_NUMBERS, lane_bys, "",
 	   "Which of its lanes a worker that has several sends a packet by: one for each flow, or one for each class selector, the upper three bits of the DSCP. A flow stays in order either way."),
 	SA_BLOCK(OPTION, 0, BUNDLE, bundle.on, "bundle", NULL, 0, 0, NULL, "", "RFC 9611: an SA of several that are alike, each for the packets of one worker. The SA belongs to that worker, in both directions."),
-	SA(MASK, 0, dscp_set, "dscp_set", NULL, 0, 63, NULL, "DSCP values", "out: the classes that this SA carries, of several that a policy names: the shortest list that has the packet's class wins, of two the first named; what none lists goes by the SA without a list. in: not asked."),
+	SA(MASK, 0, dscp_set, "dscp_set", NULL, 0, 63, NULL, "DSCP values", "out: the classes that this SA carries, of several that a policy names: the shortest list that has the packet's class wins, of two as long the first named, of equal lists the last; what none lists goes by the SA without a list. in: not asked."),
 	SA_BLOCK(OPTION, KEY_RENEW, ENCAP, encap.on, "encap", NULL, 0, 0, NULL, "", "NAT traversal: ESP inside UDP."),
 	SA(DSCP_MAP, KEY_OUT, outer_dscp, "outer_dscp", "copy", 0, 63, NULL, "", "Outer DSCP: copy, a value, or a map from inner to outer where the others are copied."),
 	SA(BOOL, 0, ecn, "ecn", "true", 0, 0, NULL, "", "RFC 6040 between inner and outer ECN."),

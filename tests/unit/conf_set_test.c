@@ -195,7 +195,7 @@ what_may_be_meant_is_warned_of(void **state)
 							      ", bundle: {name: b, worker: 3}")
 			  OUT("y", "258", "0003",
 			      ", bundle: {name: b, worker: 3}") "policies:\n" ONE("p", "out", "b"),
-		  "another behind x is for the same" },
+		  "another behind x is for the same worker and classes" },
 		{ "an outer class that is not the SA's",
 		  TOP "sas:\n" OUT("x", "256", "0001", ", dscp_set: [1, 2], outer_dscp: 46"),
 		  "46 is not among the classes of x: one of them, or copy" },
