@@ -46,7 +46,7 @@ set_sa(struct cli *cli, FILE *out, bool json, const struct args *args, struct er
 	int rc;
 
 	if (strcmp(args->words[1], "worker") != 0)
-		return err_set(err, -EINVAL, "it is: set sa NAME worker NUMBER|auto");
+		return err_set(err, -EINVAL, "it is: set sa NAME worker N|auto");
 	index = find(gw, args->words[0]);
 	if (index == SA_NONE)
 		return err_set(err, -ENOENT, "there is no SA %.60s: see show sa", args->words[0]);

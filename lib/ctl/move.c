@@ -137,7 +137,9 @@ mover_begin(struct gw *gw, struct mover *m, uint32_t index, uint16_t worker, str
 		return err_set(err, -EINVAL, "there is no worker %u: they are 0 to %u", worker,
 			       gw->n_workers - 1);
 	if ((sa->flags & SA_SUBSPACES) != 0)
-		return err_set(err, -EINVAL, "its lanes are of all workers");
+		return err_set(err, -EINVAL,
+			       "an SA with subspaces is of all workers and stays so: "
+			       "show sa NAME tells which worker has which lane");
 	if (m->stage != MOVER_IDLE)
 		return err_set(err, -EBUSY, "another SA is being moved: try again");
 	if (numbers_is_shared(cold->numbers))

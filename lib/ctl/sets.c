@@ -13,8 +13,9 @@ worker_check(const struct gw *gw, const struct conf_sa *sa, struct err *err)
 	    sa->bundle.worker < gw->n_workers)
 		return 0;
 	return err_set(err, -EINVAL,
-		       "sa %s: bundle.worker %u: the gateway has %u workers, from 0 on", sa->name,
-		       sa->bundle.worker, gw->n_workers);
+		       "sa %s: bundle.worker %u: the gateway has %u workers, from 0 on: "
+		       "more CPUs by -l, or one of these",
+		       sa->name, sa->bundle.worker, gw->n_workers);
 }
 
 /* Is it of the bundle that the set's SA i is of? */
