@@ -82,6 +82,8 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 
 		p->sa = pick(w, pkts[i]);
 		sa[i] = p->sa != SA_NONE ? sa_at(v->sas, p->sa) : NULL;
+		if (unlikely(sa[i] == NULL))
+			continue;
 		rte_prefetch0(sa[i]);
 		rte_prefetch0(sa_session(sa[i]));
 	}

@@ -15,7 +15,8 @@
 #define MEND 1
 #define OWN  2
 
-#define FILE_MAX 65536
+#define FILE_MAX	65536
+#define GENERATION_MASK ((UINT64_C(1) << 48) - 1)
 
 int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size);
 
@@ -45,6 +46,9 @@ mend(size_t len)
 	memcpy(h.id, file + 16, sizeof(h.id));
 	memcpy(h.secret, file + 32, sizeof(h.secret));
 	memcpy(&h.generation, file + 64, sizeof(h.generation));
+	/* More rewritings than any gateway makes: the last of all cannot be followed by another. */
+	h.generation &= GENERATION_MASK;
+	memcpy(file + 64, &h.generation, sizeof(h.generation));
 	state_header_put(&h, file);
 	for (size_t at = STATE_HEADER_SIZE; at + STATE_RECORD_SIZE <= len;
 	     at += STATE_RECORD_SIZE) {

@@ -40,8 +40,8 @@ def case_of(way, count, limit):
     check(reached, f"the limit was not reached in {TRIES} runs")
 
 
-add_case("out, a limit of 1,000", lambda: case_of("out", 192_000, 1000))
-add_case("out, a limit of 7: less than there are slices", lambda: case_of("out", 192_000, 7))
-add_case("in, a limit of 1,000", lambda: case_of("in", 192_000, 1000))
+add_case("out, a limit of 1,000", lambda: case_of("out", 768_000, 1000))
+add_case("out, a limit of 7: less than there are slices", lambda: case_of("out", 768_000, 7))
+add_case("in, a limit of 1,000", lambda: case_of("in", 768_000, 1000))
 
 main()
