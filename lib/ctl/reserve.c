@@ -25,8 +25,8 @@
 #define BLOCK_IN_DAEMON (1u << 16)
 #define BLOCK_MAX	(1u << 30)
 #define BLOCK_MAX_32	(1u << 24) /* of the 2^32 numbers there are without ESN */
-#define BLOCK_MS	2000
-#define BLOCK_GROWTH	8
+#define BLOCK_RATES	2	   /* estimates, of what a second holds, in a block */
+#define RATE_MS		1000
 #define LANE_ALL	UINT16_MAX /* the record of all lanes that have none */
 #define LOOK_NS		(100 * UINT64_C(1000000))
 
@@ -207,34 +207,41 @@ is_wide(const struct numbers *n, uint64_t last)
 }
 
 static uint32_t
-first_size(const struct gw *gw, const struct numbers *n, bool forever, bool wide)
+least_size(const struct gw *gw, const struct numbers *n, bool wide)
 {
-	uint32_t least = gw->conf->gateway.state_block;
-
-	if (least != 0)
-		return least;
-	if (n->inbound)
-		return forever ? BLOCK_IN : BLOCK_IN_DAEMON;
-	return wide ? BLOCK_OUT : BLOCK_OUT_32;
+	if (gw->conf->gateway.state_block != 0)
+		return gw->conf->gateway.state_block;
+	return n->inbound ? BLOCK_IN : wide ? BLOCK_OUT : BLOCK_OUT_32;
 }
 
-/* What goes through in two seconds at the rate since the last time; it grows by steps, since one
- * burst is no rate. */
 static uint32_t
-next_size(const struct gw *gw, const struct numbers *n, const struct state_known *known,
-	  uint64_t used, uint32_t now_ms, bool wide)
+first_size(const struct gw *gw, const struct numbers *n, bool forever, bool wide)
 {
-	uint32_t least = gw->conf->gateway.state_block, max = wide ? BLOCK_MAX : BLOCK_MAX_32;
-	uint64_t from = known->asked - RTE_MIN(known->asked, (uint64_t)known->block);
-	uint64_t ms = RTE_MAX(now_ms - known->asked_ms, 1u), size = 0;
+	if (gw->conf->gateway.state_block == 0 && n->inbound && !forever)
+		return BLOCK_IN_DAEMON;
+	return least_size(gw, n, wide);
+}
 
-	if (least == 0)
-		least = n->inbound ? BLOCK_IN : wide ? BLOCK_OUT : BLOCK_OUT_32;
-	if (used > from)
-		size = (used - from < BLOCK_MAX ? used - from : BLOCK_MAX) * BLOCK_MS / ms;
-	size = RTE_MIN(size, known->block * (uint64_t)BLOCK_GROWTH);
-	size = RTE_MAX(size, (uint64_t)least);
-	return (uint32_t)RTE_MIN(size, (uint64_t)max);
+/* The estimate is a leaky second: what the last one held, less by the time since, and what was used
+ * since. At an even rate that is the rate; a burst shorter than a second adds what it was, and not
+ * what it would have become. The block before is twice the estimate before, so nothing else is
+ * kept. Numbers beyond what was asked for count as nothing: they jumped, or had to wait.
+ */
+uint32_t
+reserve_size(const struct state_known *known, uint64_t used, uint32_t now_ms, uint32_t least,
+	     uint32_t max)
+{
+	uint64_t from = known->asked - RTE_MIN(known->asked, (uint64_t)known->block);
+	uint64_t to = RTE_MIN(used, known->asked), passed = to > from ? to - from : 0;
+	uint32_t ms = now_ms - known->asked_ms;
+	uint64_t block;
+
+	if (ms < RATE_MS)
+		block = BLOCK_RATES * passed + known->block * (uint64_t)(RATE_MS - ms) / RATE_MS;
+	else
+		block = BLOCK_RATES * passed * RATE_MS / ms;
+	block = RTE_MAX(block, (uint64_t)least);
+	return (uint32_t)RTE_MIN(block, (uint64_t)max);
 }
 
 static uint32_t
@@ -366,7 +373,8 @@ reserve_low(struct gw *gw, const struct lane_event *e)
 		numbers_reserve(n, e->lane, known.number);
 		return;
 	}
-	block = next_size(gw, n, &known, used, ms_of(gw), is_wide(n, last));
+	block = reserve_size(&known, used, ms_of(gw), least_size(gw, n, is_wide(n, last)),
+			     is_wide(n, last) ? BLOCK_MAX : BLOCK_MAX_32);
 	if (want(gw, n, e->lane, sa_cold(&gw->sas, e->sa)->origin.from == SA_FROM_FILE,
 		 end_of(used, block, last), block) < 0)
 		GW_LOG(ERR, "no memory to ask for more numbers\n");

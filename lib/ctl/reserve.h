@@ -4,9 +4,9 @@
  * is on the disk. Each key asks for a first block when an SA is made of it, and for another when
  * half of one is used. Without it all of this does nothing.
  *
- * A block is what goes through in two seconds at the rate of the last one, and at least
- * gateway.state_block. Lanes that an inbound SA with subspaces has not seen yet have one record
- * together, until they need more.
+ * A block is twice what went through in the last second, and at least gateway.state_block. Lanes
+ * that an inbound SA with subspaces has not seen yet have one record together, until they need
+ * more.
  */
 #ifndef CTL_RESERVE_H
 #define CTL_RESERVE_H
@@ -22,6 +22,7 @@ struct numbers;
 struct numbers_ask;
 struct reserve;
 struct state_counts;
+struct state_known;
 
 /* A part of the gateway: opens the file, and closes it when all numbers are at rest. */
 int reserve_init(struct gw *gw, struct err *err);
@@ -46,6 +47,11 @@ int reserve_wait(struct gw *gw, uint32_t ms, struct err *err);
 /* -ENOSPC: nothing gets on the disk now, and why. */
 int reserve_check(struct gw *gw, struct err *err);
 
+/* How many numbers the next block has, of a lane that used all up to used. known: its block before.
+ * From least to max, both below 2^31. At most three times the block before, but for least.
+ */
+uint32_t reserve_size(const struct state_known *known, uint64_t used, uint32_t now_ms,
+		      uint32_t least, uint32_t max);
 /* A lane nears its end. */
 void reserve_low(struct gw *gw, const struct lane_event *e);
 /* At the end of each turn of the loop. now: ns. */

@@ -195,6 +195,85 @@ test_off_and_on(void **state)
 	detach(first);
 }
 
+/* A sender as the gateway sees it: at half of a block another is asked for. */
+struct sender {
+	struct state_known known;
+	uint64_t used, us;
+};
+
+static const uint32_t least = 64, most = 1u << 30;
+
+static void
+sends(struct sender *s, uint64_t n, uint64_t per_second)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		s->used++;
+		s->us += 1000000 / per_second;
+		if (s->used + s->known.block / 2 < s->known.asked)
+			continue;
+		s->known.block =
+			reserve_size(&s->known, s->used, (uint32_t)(s->us / 1000), least, most);
+		s->known.asked = s->used + s->known.block;
+		s->known.asked_ms = (uint32_t)(s->us / 1000);
+	}
+}
+
+static struct sender
+sender_new(void)
+{
+	return (struct sender) { .known = { .live = true, .asked = least, .block = least } };
+}
+
+/* What a crash makes a peer send again before it is heard. */
+static void
+test_burst_is_no_rate(void **state)
+{
+	static const uint64_t rates[] = { 1000, 10000, 100000, 1000000 };
+
+	for (size_t i = 0; i < RTE_DIM(rates); i++) {
+		struct sender s = sender_new();
+
+		sends(&s, 500, rates[i]);
+		assert_in_range(s.known.asked - s.used, 1, 2 * (500 + least));
+		/* Later, one packet a second: what was a burst is forgotten with the next block. */
+		sends(&s, 2000, 1);
+		assert_in_range(s.known.block, least, least);
+	}
+}
+
+static void
+test_block_follows_the_rate(void **state)
+{
+	static const uint64_t rates[] = { 1000, 50000, 1000000 };
+
+	for (size_t i = 0; i < RTE_DIM(rates); i++) {
+		struct sender s = sender_new();
+
+		sends(&s, 10 * rates[i], rates[i]);
+		assert_in_range(s.known.block, rates[i] * 19 / 10, rates[i] * 21 / 10);
+		/* A second's worth stands between any packet and the end: time for the disk. */
+		sends(&s, 12345, rates[i]);
+		assert_true(s.known.asked - s.used >= rates[i] * 9 / 10);
+		sends(&s, 10 * rates[i], rates[i] / 10);
+		assert_in_range(s.known.block, rates[i] / 10, rates[i] * 3 / 10);
+	}
+}
+
+static void
+test_block_grows_by_steps(void **state)
+{
+	struct state_known known = { .asked = 5000, .block = 1000, .asked_ms = UINT32_MAX };
+
+	/* The peer jumped, and the clock of 32 bits turned over. */
+	assert_int_equal(reserve_size(&known, UINT64_C(1) << 40, 0, least, most), 2999);
+	assert_int_equal(reserve_size(&known, UINT64_C(1) << 40, 0, least, 2000), 2000);
+	/* Nothing was used. */
+	assert_int_equal(reserve_size(&known, 0, 5000, least, most), least);
+	/* A lane without a block. */
+	memset(&known, 0, sizeof(known));
+	assert_int_equal(reserve_size(&known, 7, 0, least, most), least);
+}
+
 int
 main(void)
 {
@@ -202,6 +281,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_higher_of_both, begin, end),
 		cmocka_unit_test_setup_teardown(test_without_subspaces, begin, end),
 		cmocka_unit_test_setup_teardown(test_off_and_on, begin, end),
+		cmocka_unit_test(test_burst_is_no_rate),
+		cmocka_unit_test(test_block_follows_the_rate),
+		cmocka_unit_test(test_block_grows_by_steps),
 	};
 
 	if (test_eal_init() < 0)
