@@ -162,7 +162,7 @@ answer_send(struct worker *w, const struct rte_mbuf *m)
 	struct addr farther;
 	struct rte_mbuf *answer;
 
-	if (w->view->icmp != NULL && p->from_host)
+	if (w->view->icmp != NULL && (p->marks & PKT_FROM_HOST) != 0)
 		src = farther_set(&farther, ip, v6);
 	else if (w->view->icmp != NULL)
 		src = icmp_source_for(w->view->icmp, ip, v6, p->port,
@@ -186,7 +186,7 @@ answer_send(struct worker *w, const struct rte_mbuf *m)
 	}
 	cell_add(p->reply == ICMP_REPLY_TOO_BIG ? &iw->count.too_big : &iw->count.time_exceeded, 1);
 	cell_add(&w->generated[GENERATED_ICMP], 1);
-	pipe_push(w, p->from_host ? STAGE_PUNT : STAGE_SPD_MATCH, answer);
+	pipe_push(w, (p->marks & PKT_FROM_HOST) != 0 ? STAGE_PUNT : STAGE_SPD_MATCH, answer);
 }
 
 uint16_t

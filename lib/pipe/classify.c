@@ -111,7 +111,7 @@ take_in(struct worker *w, struct rte_mbuf *m)
 	p->sa = SA_NONE;
 	p->policy = POLICY_NONE;
 	p->flags = 0;
-	p->from_host = false;
+	p->marks = 0;
 	if (unlikely(!mbuf_is_plain(m))) {
 		m = make_plain(w, m);
 		if (m == NULL)

@@ -95,7 +95,7 @@ own_one(struct worker *w, struct rte_mbuf *m)
 		return false;
 	}
 	p->flags |= PKT_TTL_DONE;
-	p->from_host = true;
+	p->marks = PKT_FROM_HOST;
 	exempt = punt_own_is_exempt(w, m);
 	/* Discovery comes from addresses that are not ours yet, too. */
 	if (!(exempt && p->proto == IPPROTO_ICMPV6) &&

@@ -174,7 +174,7 @@ own_send(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
-		if (pkt_of(pkts[i])->from_host)
+		if ((pkt_of(pkts[i])->marks & PKT_FROM_HOST) != 0)
 			punt_send_as_is(w, pkts[i]);
 		else
 			pkts[kept++] = pkts[i];

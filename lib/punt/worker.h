@@ -43,7 +43,7 @@ bool punt_rate_take(struct punt_rate *r, uint64_t seed, uint64_t source, uint64_
 static inline bool
 punt_has_frame(const struct pkt *p)
 {
-	return (p->flags & (PKT_FROM_SA | PKT_OWN)) == 0 && !p->from_host;
+	return (p->flags & (PKT_FROM_SA | PKT_OWN)) == 0 && (p->marks & PKT_FROM_HOST) == 0;
 }
 
 static inline const struct rte_ether_hdr *

@@ -136,8 +136,24 @@ hot_fill(struct sa *sa, const struct sa_params *p, uint32_t generation)
 	memcpy(sa->salt, p->salt, algs[p->suite.cipher].salt_len);
 }
 
+static bool
+wants_more(const struct sa_params *p)
+{
+	return !p->inbound && p->outer.dscp == TUNNEL_DSCP_MAP;
+}
+
 static int
-direction_fill(struct sa *sa, struct sa_cold *cold, const struct sa_params *p, struct err *err)
+more_make(const struct sa_params *p, struct sa_more **more, struct err *err)
+{
+	*more = NULL;
+	if (!wants_more(p))
+		return 0;
+	*more = rte_zmalloc("sa_more", sizeof(**more), RTE_CACHE_LINE_SIZE);
+	return *more != NULL ? 0 : err_set(err, -ENOMEM, "SPI 0x%x: no memory", p->spi);
+}
+
+static int
+direction_fill(struct sa *sa, struct sa_more *more, const struct sa_params *p, struct err *err)
 {
 	struct tunnel_params outer = p->outer;
 	size_t addr_size = p->dst.family == 6 ? 16 : 4;
@@ -146,13 +162,8 @@ direction_fill(struct sa *sa, struct sa_cold *cold, const struct sa_params *p, s
 	if (!p->inbound) {
 		sa->lane = p->lane;
 		sa->mtu = sa_mtu(sa, p->path_mtu);
-		if (outer.dscp == TUNNEL_DSCP_MAP) {
-			cold->dscp_map = rte_malloc("dscp map", TUNNEL_DSCP_MAP_SIZE, 0);
-			if (cold->dscp_map == NULL)
-				return err_set(err, -ENOMEM, "no memory for a map of classes");
-			outer.dscp_map =
-				memcpy(cold->dscp_map, p->outer.dscp_map, TUNNEL_DSCP_MAP_SIZE);
-		}
+		if (more != NULL)
+			outer.more = &more->outer;
 		rc = tunnel_out_init(&sa->out, &outer, err);
 		sa->out.pad_to = p->pad_to;
 		return rc;
@@ -163,6 +174,7 @@ direction_fill(struct sa *sa, struct sa_cold *cold, const struct sa_params *p, s
 	sa->in.udp_local_be = rte_cpu_to_be_16(p->udp_dst);
 	sa->in.udp_remote_be = rte_cpu_to_be_16(p->udp_src);
 	sa->in.group = p->origin.group;
+	sa->in.more = more;
 	return 0;
 }
 
@@ -193,7 +205,6 @@ cold_give(struct sa_table *t, uint32_t cold)
 	struct sa_cold *c = slab_at(&t->cold, cold);
 
 	free(c->name);
-	rte_free(c->dscp_map);
 	lifetimes_give(t->lifetimes, c->lifetime);
 	slab_give(&t->cold, cold);
 }
@@ -226,6 +237,7 @@ sa_create(struct sa_table *t, const struct sa_params *p, uint64_t now, uint32_t 
 	  struct err *err)
 {
 	uint32_t at, generation, cold, unused;
+	struct sa_more *more = NULL;
 	struct sa_record *r;
 	int rc;
 
@@ -239,7 +251,9 @@ sa_create(struct sa_table *t, const struct sa_params *p, uint64_t now, uint32_t 
 	hot_fill(&r->sa, p, generation);
 	rc = cold_take(t, slab_at(&t->cold, cold), p, err);
 	if (rc == 0)
-		rc = direction_fill(&r->sa, slab_at(&t->cold, cold), p, err);
+		rc = more_make(p, &more, err);
+	if (rc == 0)
+		rc = direction_fill(&r->sa, more, p, err);
 	if (rc < 0)
 		goto give_cold;
 	rc = session_init(&r->session, at, generation, &p->suite, p->key, p->auth_key);
@@ -252,6 +266,7 @@ sa_create(struct sa_table *t, const struct sa_params *p, uint64_t now, uint32_t 
 	*index = at;
 	return 0;
 give_cold:
+	rte_free(more);
 	cold_give(t, cold);
 give_record:
 	slab_retire(&t->records, at);
@@ -269,6 +284,7 @@ void
 sa_destroy(struct sa_table *t, uint32_t index)
 {
 	session_wipe((struct session *)(uintptr_t)sa_session(sa_at(t, index)));
+	rte_free(sa_more(sa_at(t, index)));
 	cold_give(t, t->cold_of[index]);
 	slab_give(&t->records, index);
 }

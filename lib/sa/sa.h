@@ -60,6 +60,7 @@ struct sa_in {
 	uint16_t udp_remote_be; /* 0 = any */
 	uint8_t local[16]; /* our address, the packet's destination; v4 in the first 4 octets */
 	uint8_t remote[16];
+	struct sa_more *more; /* see sa_more() */
 };
 
 struct sa {
@@ -94,6 +95,13 @@ _Static_assert(sizeof(struct sa) == 2 * RTE_CACHE_LINE_SIZE, "two lines");
 _Static_assert(offsetof(struct sa, out.header6) == RTE_CACHE_LINE_SIZE &&
 		       offsetof(struct sa, in.remote) == RTE_CACHE_LINE_SIZE,
 	       "what is seldom needed is behind the first line");
+
+/* What few SAs have: made for these alone, in zeroed memory, and freed with the SA. Control fills
+ * it before the SA is published.
+ */
+struct sa_more {
+	struct tunnel_more outer; /* out; the first member: sa->out.more leads here */
+};
 
 #define SA_NAME_MAX 64
 
@@ -159,8 +167,7 @@ struct sa_params {
 
 /* Control's part. */
 struct sa_cold {
-	char *name;	   /* of the file; NULL: sa_name() makes one */
-	uint8_t *dscp_map; /* out: if the outer header's is by map, else NULL */
+	char *name; /* of the file; NULL: sa_name() makes one */
 	struct sa_origin origin;
 	uint32_t spi;
 	struct addr src, dst;
@@ -224,6 +231,14 @@ static inline struct replay *
 sa_window(const struct sa *sa)
 {
 	return (sa->flags & SA_SUBSPACES) != 0 ? sa->windows[0] : sa->window;
+}
+
+/* NULL for most. */
+static inline struct sa_more *
+sa_more(const struct sa *sa)
+{
+	return (sa->flags & SA_INBOUND) != 0 ? sa->in.more :
+					       (struct sa_more *)(uintptr_t)sa->out.more;
 }
 
 /* The largest inner packet (tunnel) or whole clear packet without options (transport) for an outer

@@ -52,6 +52,8 @@ params_check(const struct tunnel_params *p, struct err *err)
 		return err_set(err, -EINVAL, "ttl: 0, has to be 1 to 255");
 	if (p->dscp == TUNNEL_DSCP_FIXED && p->dscp_value > 63)
 		return err_set(err, -EINVAL, "outer_dscp: %u, has to be 0 to 63", p->dscp_value);
+	if (p->dscp == TUNNEL_DSCP_MAP && p->more == NULL)
+		return err_set(err, -EINVAL, "outer_dscp: no place for the map");
 	for (int i = 0; p->dscp == TUNNEL_DSCP_MAP && i < TUNNEL_DSCP_MAP_SIZE; i++)
 		if (p->dscp_map[i] > 63)
 			return err_set(err, -EINVAL, "outer_dscp: %d becomes %u, has to be 0 to 63",
@@ -129,8 +131,10 @@ tunnel_out_init(struct tunnel_out *t, const struct tunnel_params *p, struct err 
 		.tos = p->dscp == TUNNEL_DSCP_FIXED ? (uint8_t)(p->dscp_value << 2) : 0,
 		.tos_mask = (p->dscp == TUNNEL_DSCP_COPY ? RTE_IPV4_HDR_DSCP_MASK : 0) |
 			    (p->ecn ? RTE_IPV4_HDR_ECN_MASK : 0),
-		.dscp_map = p->dscp == TUNNEL_DSCP_MAP ? p->dscp_map : NULL,
+		.more = p->more,
 	};
+	if (p->dscp == TUNNEL_DSCP_MAP)
+		memcpy(p->more->dscp_map, p->dscp_map, sizeof(p->more->dscp_map));
 	if (p->src.family == 6)
 		header6_make(t, p);
 	else

@@ -44,6 +44,11 @@ enum tunnel_label {
 	TUNNEL_LABEL_FIXED,
 };
 
+/* What few tunnels have, away from the lines that each packet reads. */
+struct tunnel_more {
+	uint8_t dscp_map[TUNNEL_DSCP_MAP_SIZE]; /* the outer DSCP of each inner one */
+};
+
 struct tunnel_params {
 	struct addr src, dst;	   /* of one family */
 	bool udp;		   /* RFC 3948 */
@@ -52,9 +57,10 @@ struct tunnel_params {
 	uint8_t ttl;		   /* 1 … 255 */
 	bool ecn;		   /* RFC 6040 normal mode: copied; else Not-ECT */
 	enum tunnel_dscp dscp;
-	uint8_t dscp_value;	 /* TUNNEL_DSCP_FIXED: 0 … 63 */
-	const uint8_t *dscp_map; /* TUNNEL_DSCP_MAP: the outer DSCP of each inner one; lives as long
-				    as the SA */
+	uint8_t dscp_value;	  /* TUNNEL_DSCP_FIXED: 0 … 63 */
+	const uint8_t *dscp_map;  /* TUNNEL_DSCP_MAP; borrowed for the call */
+	struct tunnel_more *more; /* its place, which lives as long as the tunnel; NULL where
+				     nothing of the params belongs there */
 	enum tunnel_df df;
 	enum tunnel_label label;
 	uint32_t label_value; /* TUNNEL_LABEL_FIXED: 20 bits */
@@ -79,17 +85,18 @@ struct tunnel_out {
 	uint16_t sum;	  /* of all fields that stand ready, as the checksum sums them */
 	/* The flag as it lies in the header's seventh octet, or 0. */
 	uint8_t df_set, df_copy;
-	uint8_t header4[16]; /* from TTL on, and the UDP ports */
-	uint8_t header6[48]; /* and UDP */
-	uint32_t label_key;  /* mixes the flow label, not the same for two peers */
-	uint16_t pad_to;     /* lib/sa's: TFC, grow the packet to this size */
-	const uint8_t *dscp_map;
+	uint8_t header4[16];		/* from TTL on, and the UDP ports */
+	uint8_t header6[48];		/* and UDP */
+	uint32_t label_key;		/* mixes the flow label, not the same for two peers */
+	uint16_t pad_to;		/* lib/sa's: TFC, grow the packet to this size */
+	const struct tunnel_more *more; /* NULL for most */
 };
 #define TUNNEL_OUT_FIRST 24 /* octets for IPv4 */
 _Static_assert(offsetof(struct tunnel_out, header6) == TUNNEL_OUT_FIRST, "the first part");
 _Static_assert(sizeof(struct tunnel_out) == TUNNEL_OUT_FIRST + 64, "and a line");
 
-/* -EINVAL: addresses of two families or none, a port, TTL, DSCP or label out of range. */
+/* -EINVAL: addresses of two families or none, a port, TTL, DSCP or label out of range; a map
+ * without params.more. */
 int tunnel_out_init(struct tunnel_out *t, const struct tunnel_params *p, struct err *err);
 
 static inline uint8_t
@@ -117,7 +124,7 @@ tunnel_outer_tos(const struct tunnel_out *t, uint8_t inner_tos)
 	uint8_t tos = t->tos | (inner_tos & t->tos_mask);
 
 	if (unlikely((t->flags & TUNNEL_OUT_DSCP_MAP) != 0))
-		tos |= (uint8_t)(t->dscp_map[inner_tos >> 2] << 2);
+		tos |= (uint8_t)(t->more->dscp_map[inner_tos >> 2] << 2);
 	return tos;
 }
 

@@ -7,7 +7,6 @@
 #ifndef WORKER_PKT_H
 #define WORKER_PKT_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include <rte_mbuf.h>
@@ -28,6 +27,12 @@ enum pkt_flags {
 	PKT_UDP_ENCAP = 1 << 5,	 /* outer: ESP inside UDP */
 	PKT_TTL_DONE = 1 << 6,	 /* already counted down */
 	PKT_TRACE = 1 << 7,
+};
+
+/* Of few packets; who makes or takes in a packet clears them. */
+enum pkt_mark {
+	PKT_FROM_HOST = 1 << 7, /* sent by our own host through a mirror: the header of its frame
+				   lies before the data until it enters an SA */
 };
 
 /* What STAGE_ICMP_REPLY tells the sender. */
@@ -62,9 +67,8 @@ struct pkt {
 	uint8_t next_header;  /* of the ESP trailer */
 	uint16_t udp_src_be;  /* of an encapsulated packet */
 	uint16_t udp_dst_be;
-	uint16_t lane;	/* of an SA with subspaces: the id; else 0 (out) or anything (in) */
-	bool from_host; /* sent by our own host through a mirror: the header of its frame lies
-			   before the data until it enters an SA */
+	uint16_t lane; /* of an SA with subspaces: the id; else 0 (out) or anything (in) */
+	uint8_t marks; /* enum pkt_mark */
 	uint8_t spare;
 	struct sa *hot; /* the SA, from the stage that looked it up to the end of the burst; never
 			   across a wait */

@@ -96,6 +96,7 @@ static void
 the_outer_tos_follows_the_policy(void **state)
 {
 	uint8_t map[TUNNEL_DSCP_MAP_SIZE] = { [10] = 11 };
+	struct tunnel_more more;
 
 	for (size_t i = 0; i < RTE_DIM(tos_cases); i++) {
 		for (int v6 = 0; v6 < 2; v6++) {
@@ -106,6 +107,7 @@ the_outer_tos_follows_the_policy(void **state)
 			p.dscp = tos_cases[i].dscp;
 			p.dscp_value = tos_cases[i].value;
 			p.dscp_map = map;
+			p.more = &more;
 			p.ecn = tos_cases[i].ecn;
 			outer_make(&p, false, tos_cases[i].inner, false, 100, &id, out);
 			tos = v6 ? (uint8_t)(out[0] << 4 | out[1] >> 4) : out[1];
@@ -307,13 +309,18 @@ static void
 a_map_is_looked_at_whole(void **state)
 {
 	uint8_t map[TUNNEL_DSCP_MAP_SIZE] = { [63] = 64 };
+	struct tunnel_more more;
 	struct tunnel_params p = params4();
 	struct tunnel_out t;
 
 	p.dscp = TUNNEL_DSCP_MAP;
 	p.dscp_map = map;
+	p.more = &more;
 	assert_int_equal(tunnel_out_init(&t, &p, NULL), -EINVAL);
 	map[63] = 63;
+	p.more = NULL;
+	assert_int_equal(tunnel_out_init(&t, &p, NULL), -EINVAL);
+	p.more = &more;
 	assert_int_equal(tunnel_out_init(&t, &p, NULL), 0);
 }
 
