@@ -18,6 +18,12 @@
 	X(FRAG_TRANSPORT, "frag_transport",                                                        \
 	  "a fragment for a transport-mode SA, which takes whole datagrams")                       \
 	X(FRAG_PORTS, "frag_ports", "a fragment without ports where the policy asks for ports")    \
+	X(FRAG_OVERLAP, "frag_overlap", "a datagram whose fragments overlap, or contradict")       \
+	X(FRAG_DUPLICATE, "frag_duplicate", "a fragment that is there already")                    \
+	X(FRAG_TOOLONG, "frag_toolong", "a datagram whose fragments go beyond 65535 octets")       \
+	X(FRAG_MALFORMED, "frag_malformed", "a fragment that can be no part of a datagram")        \
+	X(FRAG_TIMEOUT, "frag_timeout", "a datagram whose other fragments did not come in time")   \
+	X(FRAG_LIMIT, "frag_limit", "more fragments or datagrams than may wait for the rest")      \
 	X(UDP_MALFORMED, "udp_malformed", "UDP length that does not fit its packet")               \
 	X(UDP_CHECKSUM, "udp_checksum", "wrong UDP checksum")                                      \
 	X(NO_LISTENER, "no_listener", "for this gateway itself, and nothing here listens")         \

@@ -31,6 +31,8 @@ enum pkt_flags {
 
 /* Of few packets; who makes or takes in a packet clears them. */
 enum pkt_mark {
+	PKT_REASM = 1 << 0, /* put together from fragments: pkt.mtu is the size of the largest one,
+			       its header included, until the SA has judged */
 	PKT_FROM_HOST = 1 << 7, /* sent by our own host through a mirror: the header of its frame
 				   lies before the data until it enters an SA */
 };

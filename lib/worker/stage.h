@@ -53,6 +53,10 @@ enum stage_id {
 	STAGE_PORT_TX,
 	/* beside them */
 	STAGE_CLEAR_CHECK,  /* in clear on a black port: the inbound policies; then TTL and route */
+	STAGE_HANDOFF_FRAG, /* fragments to the worker that their datagram is of */
+	STAGE_REASM_OUTER,  /* of datagrams for us; then as any from the black side */
+	STAGE_FRAG_MATCH,   /* out: of datagrams that a policy judges by ports; then sa_pick */
+	STAGE_FRAG_CHECK,   /* the same out of an inbound SA; then as behind selector_check */
 	STAGE_BYPASS,	    /* out, in clear */
 	STAGE_CLASSIFY_OWN, /* what our own host sent through a mirror; then spd_match */
 	STAGE_PUNT,

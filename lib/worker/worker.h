@@ -27,6 +27,7 @@
 struct clock;
 struct crypto_worker;
 struct esp_worker;
+struct frag_worker;
 struct handoff;
 struct hold;
 struct icmp_sources;
@@ -90,6 +91,7 @@ struct worker {
 	struct rte_mempool *pool; /* for packets made here */
 	struct crypto_worker *crypto;
 	struct esp_worker *esp;
+	struct frag_worker *frag; /* NULL: nothing is put together here */
 	struct handoff *handoff;
 	struct hold *hold;
 	struct icmp_worker *icmp;
