@@ -242,10 +242,10 @@ check_routes(struct load *l, const struct index *ports)
 	}
 	index_fini(&ix);
 	if (n4 > c->gateway.max_routes.v4)
-		conf_complain_at(l->e, false, 1, 1, "gateway.max_routes.v4", "more",
+		conf_complain_at(l->e, false, 1, 1, "gateway.max_routes.v4", "at least as many",
 				 "there are %u routes", n4);
 	if (n6 > c->gateway.max_routes.v6)
-		conf_complain_at(l->e, false, 1, 1, "gateway.max_routes.v6", "more",
+		conf_complain_at(l->e, false, 1, 1, "gateway.max_routes.v6", "at least as many",
 				 "there are %u routes", n6);
 }
 
@@ -323,8 +323,8 @@ check_limits(struct load *l)
 	const struct conf *c = l->conf;
 
 	if (c->n_sas > c->gateway.max_sas)
-		conf_complain_at(l->e, false, 1, 1, "gateway.max_sas", "more", "there are %u SAs",
-				 c->n_sas);
+		conf_complain_at(l->e, false, 1, 1, "gateway.max_sas", "at least as many",
+				 "there are %u SAs", c->n_sas);
 }
 
 static bool

@@ -102,6 +102,9 @@ check_lanes(struct load *l, const struct conf_sa *sa, const struct origin *o)
 				   "subspaces: true, which the peer must know, or 1",
 				   "%u: without subspaces an SA is numbered by one worker",
 				   sa->lanes);
+		if (sa->lanes == CONF_AUTO)
+			item_warning(l, &sa->mark, o, "lanes", "subspaces: true, or 1",
+				     "auto is 1 without subspaces");
 		if (sa->lane_by != CONF_LANE_BY_FLOW && sa->direction == CONF_OUT)
 			item_warning(l, &sa->mark, o, "lane_by", "subspaces: true, or leave it out",
 				     "does nothing without subspaces");

@@ -233,6 +233,39 @@ is_newest(const struct choice_params *p, uint32_t i)
 	return true;
 }
 
+/* Whether workers without a member of their own have an SA for the list, as is meant. */
+static bool
+has_fallback(const struct choice_params *p, uint64_t dscp)
+{
+	for (uint32_t i = 0; i < p->n; i++)
+		if (p->members[i].worker == CHOICE_ANY_WORKER &&
+		    (p->members[i].dscp == dscp || p->members[i].dscp == 0))
+			return true;
+	return false;
+}
+
+/* Without one it is no error: they hand their packets to the newest member's worker. Told of that
+ * member, and so once.
+ */
+static void
+warn_fallback(struct load *l, const struct conf_set *set, const struct choice_params *p)
+{
+	for (uint32_t i = 0; i < p->n; i++) {
+		const struct conf_sa *sa = &l->conf->sas[set->sas[i]];
+		uint64_t dscp = p->members[i].dscp;
+		bool last = true;
+
+		for (uint32_t k = i + 1; k < p->n; k++)
+			last &= p->members[k].dscp != dscp;
+		if (last && is_used(p, dscp) && !has_fallback(p, dscp))
+			item_warning(l, &sa->mark, &l->sas[set->sas[i]], "bundle",
+				     "one with worker: fallback beside it",
+				     "bundle %s has no fallback: workers without a member hand "
+				     "their packets to worker %u, for %s",
+				     sa->bundle.name, sa->bundle.worker, sa->name);
+	}
+}
+
 /* SAs that nothing can be sent by are no error, as one may be about to go. */
 static void
 warn_unused(struct load *l, const struct conf_set *set)
@@ -263,6 +296,7 @@ warn_unused(struct load *l, const struct conf_set *set)
 				     "nothing is sent by %s",
 				     sa->name, sa->name);
 	}
+	warn_fallback(l, set, &p);
 	free(members);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static int
@@ -79,6 +80,17 @@ sys_lstat(void *ctx, const char *path, struct state_io_stat *st)
 }
 
 static int
+sys_fs_type(void *ctx, const char *path, uint64_t *type)
+{
+	struct statfs s;
+
+	if (statfs(path, &s) < 0)
+		return -errno;
+	*type = (uint64_t)s.f_type;
+	return 0;
+}
+
+static int
 sys_rename(void *ctx, const char *from, const char *to)
 {
 	return rename(from, to) < 0 ? -errno : 0;
@@ -136,6 +148,7 @@ const struct state_io state_io_system = {
 	.fsync = sys_fsync,
 	.fstat = sys_fstat,
 	.lstat = sys_lstat,
+	.fs_type = sys_fs_type,
 	.rename = sys_rename,
 	.unlink = sys_unlink,
 	.lock = sys_lock,

@@ -27,6 +27,8 @@ struct state_io {
 	int (*fstat)(void *ctx, int fd, struct state_io_stat *st);
 	/* Does not follow a symbolic link. */
 	int (*lstat)(void *ctx, const char *path, struct state_io_stat *st);
+	/* What statfs(2) calls the type of the file system that path is on; 0: not known. */
+	int (*fs_type)(void *ctx, const char *path, uint64_t *type);
 	int (*rename)(void *ctx, const char *from, const char *to);
 	int (*unlink)(void *ctx, const char *path);
 	/* Exclusive, without waiting: -EWOULDBLOCK if another has it. */

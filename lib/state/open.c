@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <linux/magic.h>
 #include <openssl/rand.h>
 
 #include "state/inner.h"
@@ -323,6 +324,31 @@ both_read(struct state_file *f, bool file_there, int n_slots, uint64_t *n_record
 	return rc < 0 ? rc : file_read(f, n_records, err);
 }
 
+/* File systems in which the kernel shows itself keep no files of ours, and say so by errors that
+ * tell nothing.
+ */
+static int
+place_check(struct state_file *f, struct err *err)
+{
+	static const uint64_t kernels[] = {
+		PROC_SUPER_MAGIC,    SYSFS_MAGIC,    DEVPTS_SUPER_MAGIC, CGROUP_SUPER_MAGIC,
+		CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,  TRACEFS_MAGIC,	 SECURITYFS_MAGIC,
+		BPF_FS_MAGIC,	     BINFMTFS_MAGIC, NSFS_MAGIC,	 PSTOREFS_MAGIC,
+		EFIVARFS_MAGIC,	     SELINUX_MAGIC,
+	};
+	uint64_t type = 0;
+
+	/* No such directory, or none that may be looked at, has its own sentence. */
+	if (f->io->fs_type(f->io->ctx, f->path_dir, &type) < 0)
+		return 0;
+	for (size_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++)
+		if (type == kernels[i])
+			return fail(f, -EINVAL, err,
+				    "its directory is the kernel's own and keeps no files: name a "
+				    "file on a disk");
+	return 0;
+}
+
 /* Locks and reads. probe: makes nothing. *first: there is nothing yet. */
 static int
 begin(struct state_file *f, bool probe, bool *first, uint64_t *n_records, struct err *err)
@@ -335,6 +361,9 @@ begin(struct state_file *f, bool probe, bool *first, uint64_t *n_records, struct
 	witness_there = is_there(f, f->path_witness, err);
 	if (witness_there < 0)
 		return witness_there;
+	rc = place_check(f, err);
+	if (rc < 0)
+		return rc;
 	if (file_there && !witness_there)
 		return fail_lost(f, -ESTALE, err,
 				 "its witness is missing, so that it may be an older copy");

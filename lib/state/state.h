@@ -64,7 +64,8 @@ struct state_options {
 /* Opens or makes the file, which is locked until it is closed, and writes it anew.
  *
  * Errors, each with a sentence that names the file and the cure: -EBUSY: locked; -EINVAL: no state
- * file of ours that can be read (a link, a directory, too large, another version, damaged); -EPERM:
+ * file of ours that can be read (a link, a directory, too large, another version, damaged), or in a
+ * directory of the kernel's own; -EPERM:
  * owner or mode; -ESTALE: older than its witness, or it or the witness is missing; -ENOMEM; and
  * what the system says: -EACCES, -ENOENT, -ENOSPC, -EROFS, -EIO …
  */

@@ -196,6 +196,31 @@ what_may_be_meant_is_warned_of(void **state)
 			  OUT("y", "258", "0003",
 			      ", bundle: {name: b, worker: 3}") "policies:\n" ONE("p", "out", "b"),
 		  "another behind x is for the same worker and classes" },
+		{ "a bundle without a fallback",
+		  TOP "sas:\n" OUT("x", "256", "0001", ", bundle: {name: b, worker: 0}")
+			  OUT("y", "257", "0002",
+			      ", bundle: {name: b, worker: 1}") "policies:\n" ONE("p", "out", "b"),
+		  "workers without a member hand their packets to worker 1, for y" },
+		{ "a bundle with an SA for all beside it",
+		  TOP "sas:\n" OUT("x", "256", "0001", ", bundle: {name: b, worker: 0}")
+			  OUT("y", "257", "0002", "") "policies:\n" ONE("p", "out", "[b, y]"),
+		  "" },
+		{ "a bundle for some classes, and an SA for all of the rest",
+		  TOP
+		  "sas:\n" OUT("x", "256", "0001", ", bundle: {name: b, worker: 0}, dscp_set: [46]")
+			  OUT("y", "257", "0002", "") "policies:\n" ONE("p", "out", "[b, y]"),
+		  "" },
+		{ "the same, and the rest has none",
+		  TOP
+		  "sas:\n" OUT("x", "256", "0001", ", bundle: {name: b, worker: 0}, dscp_set: [46]")
+			  OUT("y", "257", "0002",
+			      ", bundle: {name: b}, dscp_set: [10]") "policies:\n" ONE("p", "out",
+										       "b"),
+		  "bundle b has no fallback" },
+		{ "lanes that none are", TOP "sas:\n" OUT("x", "256", "0001", ", lanes: auto"),
+		  "auto is 1 without subspaces: subspaces: true, or 1" },
+		{ "lanes that some are",
+		  TOP "sas:\n" OUT("x", "256", "0001", ", subspaces: true, lanes: auto"), "" },
 		{ "an outer class that is not the SA's",
 		  TOP "sas:\n" OUT("x", "256", "0001", ", dscp_set: [1, 2], outer_dscp: 46"),
 		  "46 is not among the classes of x: one of them, or copy" },

@@ -208,7 +208,7 @@ static const struct {
 	/* limits */
 	{ "more SAs than room", "gateway: {max_sas: 1}\nports: [{name: a, device: x, side: red}]\nsas:\n" SA_AS("a", "out", "256", KEY_A, "")
 		SA_AS("b", "out", "257", KEY_B, ""),
-	  "1:1: gateway.max_sas: ", "there are 2 SAs" },
+	  "1:1: gateway.max_sas: ", "there are 2 SAs: at least as many" },
 };
 /* clang-format on */
 

@@ -266,6 +266,30 @@ a_file_that_cannot_be_trusted_is_refused(void **state)
 	}
 }
 
+/* Where the kernel shows itself no file can be made, and "make its directory" is no cure. */
+static void
+the_kernels_own_directories_are_named(void **state)
+{
+	static const char *const places[] = { "/proc/espgw-state", "/proc/self/espgw-state",
+					      "/sys/espgw-state", "/dev/pts/espgw-state" };
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		const struct state_options o = { .path = places[i], .by_hand = true };
+		char said[ERR_TEXT_SIZE];
+		struct state_file *f;
+		uint64_t n;
+
+		snprintf(said, sizeof(said),
+			 "state_file %s: its directory is the kernel's own and keeps no files: "
+			 "name a file on a disk",
+			 places[i]);
+		assert_int_equal(state_file_probe(&o, &n, &err), -EINVAL);
+		assert_string_equal(err.text, said);
+		assert_int_equal(state_file_open(&o, &f, &err), -EINVAL);
+		assert_string_equal(err.text, said);
+	}
+}
+
 /* Each octet of a file of several commits in turn: never is a number lower for it. */
 static void
 a_wrong_octet_anywhere_is_seen(void **state)
@@ -390,6 +414,7 @@ main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, folder_make, folder_remove)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_that_cannot_be_trusted_is_refused),
+		cmocka_unit_test(the_kernels_own_directories_are_named),
 		TEST(a_wrong_octet_anywhere_is_seen),
 		TEST(damage_in_the_middle_is_seen_without_the_witness),
 		cmocka_unit_test(what_a_crash_leaves_behind_the_last_commit_is_passed_over),

@@ -335,6 +335,13 @@ disk_lstat(void *ctx, const char *path, struct state_io_stat *st)
 }
 
 static int
+disk_fs_type(void *ctx, const char *path, uint64_t *type)
+{
+	*type = 0;
+	return 0;
+}
+
+static int
 disk_rename(void *ctx, const char *from, const char *to)
 {
 	struct disk *d = ctx;
@@ -400,6 +407,7 @@ disk_init(struct disk *d, uint32_t seed)
 			.fsync = disk_fsync,
 			.fstat = disk_fstat,
 			.lstat = disk_lstat,
+			.fs_type = disk_fs_type,
 			.rename = disk_rename,
 			.unlink = disk_unlink,
 			.lock = disk_lock,
