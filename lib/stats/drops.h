@@ -42,6 +42,14 @@
 	X(CRYPTO_FAIL, "crypto_fail", "the engine could not encipher the packet")                  \
 	X(ESP_PADDING, "esp_padding", "pad length beyond the packet, or padding not 1, 2, 3 …")    \
 	X(NEXT_HEADER, "next_header", "a next header the SA's mode does not carry")                \
+	X(PING_DISABLED, "ping_disabled", "an ESP echo on an SA that answers none")                \
+	X(PING_SHORT, "ping_short", "an ESP echo shorter than its header says")                    \
+	X(PING_TYPE, "ping_type",                                                                  \
+	  "next header 144, and neither a request for an echo nor its answer")                     \
+	X(PING_RATE, "ping_rate", "over the rate of ESP echoes")                                   \
+	X(PING_QUEUE, "ping_q", "the queue of ESP echoes to control is full")                      \
+	X(PING_SOURCE, "ping_source",                                                              \
+	  "a plain ESP echo from or to an address that nobody answers")                            \
 	X(INNER_MALFORMED, "inner_malformed", "inner header lengths that do not fit the payload")  \
 	X(INNER_CHECKSUM, "inner_checksum", "wrong inner IPv4 header checksum")                    \
 	X(ECN, "ecn", "outer CE on an inner packet that cannot say so (RFC 6040)")                 \
@@ -80,7 +88,8 @@ enum drop_reason {
 	X(DUMMY, "dummy", "dummy packet, next header 59 (RFC 4303 section 2.6)") \
 	X(NAT_KEEPALIVE, "nat_keepalive",                                        \
 	  "NAT keepalive, UDP 4500 with one octet 0xff (RFC 3948)")              \
-	X(MIRROR, "mirror", "given to the mirror: for this gateway itself")
+	X(MIRROR, "mirror", "given to the mirror: for this gateway itself")      \
+	X(ESP_ECHO, "esp_echo", "ESP echo: a request, or the answer to ours")
 
 enum consumed_cause {
 #define X(id, name, help) CONSUMED_##id,
@@ -90,11 +99,12 @@ enum consumed_cause {
 };
 
 /* Made here. */
-#define GENERATED_CAUSES(X)                                               \
-	X(ICMP, "icmp", "ICMP error or answer")                           \
-	X(DUMMY, "dummy", "dummy packet of traffic flow confidentiality") \
-	X(NAT_KEEPALIVE, "nat_keepalive", "NAT keepalive")                \
-	X(MIRROR, "mirror", "taken from a mirror: sent by this gateway's own host")
+#define GENERATED_CAUSES(X)                                                         \
+	X(ICMP, "icmp", "ICMP error or answer")                                     \
+	X(DUMMY, "dummy", "dummy packet of traffic flow confidentiality")           \
+	X(NAT_KEEPALIVE, "nat_keepalive", "NAT keepalive")                          \
+	X(MIRROR, "mirror", "taken from a mirror: sent by this gateway's own host") \
+	X(ESP_ECHO, "esp_echo", "ESP echo: a request of ours, or an answer")
 
 enum generated_cause {
 #define X(id, name, help) GENERATED_##id,
