@@ -152,6 +152,9 @@ check_ports(struct load *l)
 		size_t len = strcspn(p->device, ",");
 		uint32_t other = len == 0 ? INDEX_NONE : index_put(&devices, p->device, len, i);
 
+		if (p->esp_echo && p->side != CONF_BLACK)
+			item_error(l, &p->mark, &l->ports[i], "esp_echo", "false",
+				   "ESP comes by black ports");
 		if (other != INDEX_NONE)
 			item_error(l, &p->mark, &l->ports[i], "device", "a device of its own",
 				   "%.*s is the device of %s", (int)len, p->device,

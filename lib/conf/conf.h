@@ -193,6 +193,7 @@ struct conf_port {
 	uint8_t side;
 	bool offloads; /* auto */
 	bool promiscuous;
+	bool esp_echo;
 	struct {
 		bool on;
 		char tap[CONF_NAME_SIZE];

@@ -165,6 +165,7 @@ const struct conf_key conf_keys[] = {
 	PORT(NUMBER, KEY_RESTART, tx_desc, "tx_desc", "1024", 32, 32768, NULL, "descriptors", "Size of a transmit queue."),
 	PORT(NUMBER, KEY_RESTART, offloads, "offloads", "auto", NO_NUMBERS, auto_off, "", "auto: checksum and RSS offloads of the device are used."),
 	PORT(BOOL, KEY_RESTART, promiscuous, "promiscuous", "false", 0, 0, NULL, "", "Take frames for any MAC address. Otherwise those for other stations are dropped as not_ours."),
+	PORT(BOOL, 0, esp_echo, "esp_echo", "false", 0, 0, NULL, "", "Black: answer plain ESP echo, SPI 7, which asks whether the path passes ESP at all. It needs no SA, so everybody may ask."),
 	ROW(PORT, OPTION, BLOCK_MIRROR, KEY_RESTART, conf_port, mirror.on, 0, "mirror", NULL, 0, 0, NULL, "",
 	    "Where packets for ourselves go: a kernel interface to make, or a DPDK device."),
 
@@ -225,7 +226,7 @@ const struct conf_key conf_keys[] = {
 	SA(NUMBER, KEY_OUT, path_mtu, "path_mtu", "1500", 576, 65535, NULL, "octets", "Largest outer packet on the way to the peer."),
 	SA_BLOCK(MAP, KEY_OUT, PMTU, pmtu, "pmtu", NULL, 0, 0, NULL, "", "How the path MTU is learned."),
 	SA(BOOL, 0, mss_clamp, "mss_clamp", "false", 0, 0, NULL, "", "Lower the MSS of TCP to what fits."),
-	SA(BOOL, 0, esp_ping, "esp_ping", "false", 0, 0, NULL, "", "Answer ESP ping."),
+	SA(BOOL, 0, esp_ping, "esp_ping", "false", 0, 0, NULL, "", "in: answer the ESP echoes of the peer, see ping of espctl(1). Who asks needs no such key."),
 	SA_BLOCK(MAP, KEY_OUT, TFC, tfc, "tfc", NULL, 0, 0, NULL, "", "Traffic flow confidentiality."),
 	SA_BLOCK(OPTION, KEY_RENEW, IPCOMP, ipcomp.on, "ipcomp", NULL, 0, 0, NULL, "", "Compression before ESP."),
 	SA_BLOCK(OPTION, KEY_RENEW, IPTFS, iptfs.on, "iptfs", NULL, 0, 0, NULL, "", "RFC 9347, with mode: iptfs."),

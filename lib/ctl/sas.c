@@ -157,6 +157,7 @@ params_fill(struct sa_params *p, const struct conf_sa *c)
 		.pad_to = c->tfc.pad_to,
 		.dummy_rate = c->tfc.dummy_rate,
 		.lane_by_class = c->lane_by == CONF_LANE_BY_CLASS,
+		.echo = c->esp_ping,
 	};
 	p->src = c->src;
 	p->dst = c->dst;

@@ -1,6 +1,7 @@
 #include "ctl/view.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include <rte_malloc.h>
 
@@ -64,6 +65,26 @@ view_free(void *obj)
 	rte_free(v);
 }
 
+static bool
+answers_echoes(const struct conf *c, const char *port)
+{
+	for (uint32_t i = 0; i < c->n_ports; i++)
+		if (strcmp(c->ports[i].name, port) == 0)
+			return c->ports[i].esp_echo;
+	return false;
+}
+
+static uint32_t
+echoing(const struct gw *gw)
+{
+	uint32_t mask = 0;
+
+	for (uint8_t i = 0; i < gw->ports->n; i++)
+		if (answers_echoes(gw->conf, gw->ports->list[i]->link.name))
+			mask |= UINT32_C(1) << i;
+	return mask;
+}
+
 int
 view_renew(struct gw *gw, struct err *err)
 {
@@ -86,6 +107,7 @@ view_renew(struct gw *gw, struct err *err)
 		.sas = &gw->sas,
 		.icmp = sources,
 		.mirrored = mirrors_mask(gw->mirrors),
+		.echoing = echoing(gw),
 	};
 	udp_ports_fill(gw, v);
 	for (uint16_t i = 0; i < gw->n_workers; i++)

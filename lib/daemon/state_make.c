@@ -250,6 +250,7 @@ conf_fill(struct daemons *d, struct conf_sa *c, const struct state *s, const str
 	c->bundle.on = (x->has & XFRM_HAS_PCPU) != 0;
 	c->bundle.worker = x->pcpu;
 	c->tfc.pad_to = x->tfcpad;
+	c->esp_ping = x->esp_ping;
 	outer_fill(c, x);
 	encap_fill(&c->encap, x);
 	life_fill(&c->lifetime, x);

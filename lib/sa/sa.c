@@ -115,7 +115,7 @@ flags_of(const struct sa_params *p)
 	       (p->dst.family == 6 ? SA_V6 : 0) | (p->udp ? SA_UDP : 0) | (p->ecn ? SA_ECN : 0) |
 	       (algs[p->suite.cipher].iv_len == 16 ? SA_CBC : 0) | (is_tfc(p) ? SA_TFC : 0) |
 	       (is_plain(p) ? SA_PLAIN : 0) | (p->subspaces ? SA_SUBSPACES : 0) |
-	       (p->lane_by_class ? SA_LANE_BY_CLASS : 0);
+	       (p->lane_by_class ? SA_LANE_BY_CLASS : 0) | (p->echo ? SA_ECHO : 0);
 }
 
 static void

@@ -42,6 +42,7 @@ enum sa_flag {
 	SA_PLAIN = 1 << 7,
 	SA_SUBSPACES = 1 << 8,	   /* a lane id on the wire, and `lanes` lanes or windows */
 	SA_LANE_BY_CLASS = 1 << 9, /* out: lanes of one worker are of classes, else of flows */
+	SA_ECHO = 1 << 13,	   /* in: the peer's ESP echoes are answered */
 };
 
 /* In sa->owner: it goes to that worker, and another has it still (pipe/move.h). Only of SAs with
@@ -157,6 +158,7 @@ struct sa_params {
 	uint8_t engine;
 	struct numbers *numbers; /* taken over: one user more, ended by sa_destroy's caller */
 	bool subspaces, lane_by_class;
+	bool echo;	/* in: the peer's ESP echoes are answered */
 	uint16_t lanes; /* 1 without subspaces */
 	union {		/* of the numbers */
 		struct lane *lane;

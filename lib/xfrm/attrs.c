@@ -67,6 +67,7 @@ static const struct attr_row {
 	OURS(XFRM_A_LANE_STATS) = { "lane statistics", sizeof(struct xw_lane_stats), SIZE_TIMES },
 	OURS(XFRM_A_WANT_LANES) = { "wish for lane statistics", 0, SIZE_EXACT },
 	OURS(XFRM_A_CLASSES) = { "classes", sizeof(struct xw_classes), SIZE_EXACT },
+	OURS(XFRM_A_ESP_PING) = { "ESP ping", 1, SIZE_EXACT },
 #undef OURS
 };
 

@@ -109,6 +109,7 @@ put_ours(struct put *p, const struct xfrm_sa *sa)
 	};
 	struct xw_outer o = { .df = sa->outer.df, .frag = sa->outer.frag };
 	struct xw_classes c = { .dscp = sa->classes.dscp, .rank = sa->classes.rank };
+	const uint8_t ping = 1;
 
 	if (sa->has & XFRM_HAS_SUBSPACES)
 		put_attr(p, XFRM_A_SUBSPACES, &s, sizeof(s));
@@ -120,6 +121,8 @@ put_ours(struct put *p, const struct xfrm_sa *sa)
 		put_attr(p, XFRM_A_OUTER, &o, sizeof(o));
 	if (sa->classes.dscp != 0)
 		put_attr(p, XFRM_A_CLASSES, &c, sizeof(c));
+	if (sa->esp_ping)
+		put_attr(p, XFRM_A_ESP_PING, &ping, sizeof(ping));
 }
 
 static void

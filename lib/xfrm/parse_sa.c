@@ -111,6 +111,7 @@ ours_load(const struct attrs *list, struct xfrm_sa *sa, struct err *err)
 	struct xw_iptfs_rate r;
 	struct xw_outer o;
 	struct xw_classes c;
+	uint8_t ping;
 
 	if (a != NULL)
 		return attr_refuse(a, -EOPNOTSUPP, err, "EESP is not offered: leave it out");
@@ -135,6 +136,7 @@ ours_load(const struct attrs *list, struct xfrm_sa *sa, struct err *err)
 		sa->classes.dscp = c.dscp;
 		sa->classes.rank = c.rank;
 	}
+	sa->esp_ping = attr_copy(list, XFRM_A_ESP_PING, &ping, sizeof(ping)) && ping != 0;
 	return 0;
 }
 

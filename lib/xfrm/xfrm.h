@@ -218,6 +218,7 @@ struct xfrm_sa {
 		uint64_t dscp; /* bit n: class n; 0: it has no list */
 		uint8_t rank;
 	} classes;
+	bool esp_ping;		   /* ESP echoes are answered */
 	struct xfrm_replay replay; /* last: it is long, and seldom all used */
 };
 

@@ -256,6 +256,7 @@ rig_sa(struct xfrm_sa *sa)
 		sa->classes.dscp = UINT64_C(1) << below(64) | below(64);
 		sa->classes.rank = (uint8_t)below(256);
 	}
+	sa->esp_ping = often();
 }
 
 static void
