@@ -9,6 +9,7 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
+#include <rte_random.h>
 #include <rte_rcu_qsbr.h>
 
 #include "crypto/crypto.h"
@@ -88,6 +89,9 @@ worker_make(struct gw *gw, uint16_t index, uint16_t lcore, struct err *err)
 	w->clock = &gw->clock;
 	w->sleepy = c->idle == CONF_IDLE_SLEEP;
 	w->pipe = &gw->pipe;
+	/* Workers start far apart: two that number packets of one address pair meet late. */
+	w->ipv4_id = (uint16_t)(index << 10);
+	w->ipv6_id = (uint32_t)rte_rand();
 	w->sparse = rte_zmalloc_socket("drops", sizeof(*w->sparse), RTE_CACHE_LINE_SIZE, socket);
 	if (w->sparse == NULL)
 		return err_set(err, -ENOMEM, "no memory for the drop cells of worker %u", index);
@@ -98,7 +102,7 @@ worker_make(struct gw *gw, uint16_t index, uint16_t lcore, struct err *err)
 		rc = crypto_worker_init(gw->engines, gw->n_engines, c->key_cache, socket,
 					&w->crypto, err);
 	if (rc == 0)
-		rc = esp_worker_init(index, socket, &w->esp, err);
+		rc = esp_worker_init(socket, &w->esp, err);
 	if (rc == 0)
 		rc = spd_worker_init(flows_for(c->max_sas), 0, socket, &w->spd, err);
 	if (rc == 0)

@@ -362,7 +362,7 @@ hop_set(struct gw *gw, uint32_t index, uint16_t next_hop)
 
 	if ((hop->flags & (HOP_NOWHERE | HOP_IS_LOCAL)) == 0)
 		outer = RTE_MIN(outer, hop->mtu);
-	__atomic_store_n(&sa->mtu, sa_mtu(sa, outer), __ATOMIC_RELAXED);
+	sa_set_mtu(sa, outer);
 	__atomic_store_n(&sa->next_hop, next_hop, __ATOMIC_RELAXED);
 }
 

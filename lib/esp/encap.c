@@ -145,7 +145,7 @@ outer_write(struct worker *w, const struct sa *sa, const struct pkt *p, uint8_t 
 	bool v6 = (p->flags & PKT_V6) != 0;
 	bool df = v6 || (v4->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG)) != 0;
 
-	tunnel_outer_write(&sa->out, at, inner, v6, p->tos, df, total, &w->esp->ipv4_id);
+	tunnel_outer_write(&sa->out, at, inner, v6, p->tos, df, total, &w->ipv4_id);
 }
 
 /* Transport mode: the IP header goes to the front, and says ESP or UDP now. */

@@ -5,14 +5,12 @@
 #include <rte_malloc.h>
 
 int
-esp_worker_init(uint16_t worker, int socket, struct esp_worker **out, struct err *err)
+esp_worker_init(int socket, struct esp_worker **out, struct err *err)
 {
 	struct esp_worker *ew = rte_zmalloc_socket("esp", sizeof(*ew), RTE_CACHE_LINE_SIZE, socket);
 
 	if (ew == NULL)
 		return err_set(err, -ENOMEM, "no memory for ESP on socket %d", socket);
-	/* Workers start far apart: two that number packets of one address pair meet late. */
-	ew->ipv4_id = worker << 10;
 	*out = ew;
 	return 0;
 }

@@ -27,13 +27,12 @@ struct moved {
 
 /* Owner only. */
 struct esp_worker {
-	uint16_t ipv4_id; /* of outer packets that may be fragmented on the way (RFC 6864) */
 	/* Tags of packets whose own lie in two segments: in one piece for the engine. */
 	uint8_t tags[BURST_MAX][ALG_ICV_MAX];
 	struct moved moved[ESP_MOVED_SLOTS];
 };
 
-int esp_worker_init(uint16_t worker, int socket, struct esp_worker **out, struct err *err);
+int esp_worker_init(int socket, struct esp_worker **out, struct err *err);
 void esp_worker_fini(struct esp_worker *ew);
 
 /* An authentic packet of a UDP-encapsulated inbound SA, as it came: tells control when the peer is

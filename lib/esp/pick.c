@@ -4,27 +4,14 @@
 
 #include <rte_prefetch.h>
 
+#include "frag/frag.h"
 #include "hold/hold.h"
-#include "icmp/icmp.h"
 #include "replay/replay.h"
 #include "sa/sa.h"
 #include "seq/seq.h"
 #include "spd/choice.h"
 #include "worker/mailbox.h"
 #include "worker/worker.h"
-
-/* Larger than the tunnel takes. The sender is told unless its packet may be fragmented: then nobody
- * would listen, but it is told all the same, since nothing here cuts the packet up.
- */
-static void
-too_big(struct worker *w, struct rte_mbuf *m, const struct sa *sa)
-{
-	struct pkt *p = pkt_of(m);
-
-	p->reply = ICMP_REPLY_TOO_BIG;
-	p->mtu = sa->mtu;
-	pipe_push(w, STAGE_ICMP_REPLY, m);
-}
 
 /* Control may say so at any time. */
 static inline bool
@@ -110,10 +97,9 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 			p->lane = lane_pick(w, sa[i], m);
 		/* Its own lane only: a line of another worker's would have to come back to it. */
 		rte_prefetch0(&sa[i]->lane[p->lane]);
-		if (unlikely(m->pkt_len > __atomic_load_n(&sa[i]->mtu, __ATOMIC_RELAXED))) {
-			too_big(w, m, sa[i]);
+		if (unlikely(m->pkt_len > __atomic_load_n(&sa[i]->mtu, __ATOMIC_RELAXED)) &&
+		    !too_large(w, m))
 			continue;
-		}
 		pkts[kept++] = m;
 	}
 	return kept;

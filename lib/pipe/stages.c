@@ -1,6 +1,7 @@
 #include "pipe/stages.h"
 
 #include "esp/esp_stage.h"
+#include "frag/frag_stage.h"
 #include "icmp/icmp_stage.h"
 #include "pipe/handoff.h"
 #include "port/port_stage.h"
@@ -47,5 +48,7 @@ const struct stage_row stage_rows[STAGE_MAX] = {
 	[STAGE_CLASSIFY_OWN]    = { "classify",        classify_own,        STAGE_SPD_MATCH },
 	[STAGE_PUNT]            = { "punt",            punt,                STAGE_MAX },
 	[STAGE_ICMP_REPLY]      = { "icmp_reply",      icmp_reply,          STAGE_MAX },
+	[STAGE_FRAG_INNER]      = { "frag_inner",      frag_inner,          STAGE_MAX },
+	[STAGE_FRAG_OUTER]      = { "frag_outer",      frag_outer,          STAGE_MAX },
 };
 /* clang-format on */

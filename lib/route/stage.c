@@ -44,8 +44,7 @@ route_lookup(const struct route *r, struct rte_mbuf **pkts, uint16_t n, uint16_t
 		next_hops[v6.of[i]] = (uint16_t)v6.values[i];
 }
 
-/* The sender is told, unless the packet may be cut on the way, which nobody here does, or is our
- * own. */
+/* Cut where it may be (RFC 1812 section 4.2.2.7); else the sender is told, unless that is us. */
 static void
 too_big(struct worker *w, struct rte_mbuf *m, struct pkt *p, uint16_t mtu)
 {
@@ -53,12 +52,16 @@ too_big(struct worker *w, struct rte_mbuf *m, struct pkt *p, uint16_t mtu)
 	bool may_fragment = (p->flags & PKT_V6) == 0 &&
 			    (ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG)) == 0;
 
-	if (may_fragment || (p->flags & PKT_OWN) != 0) {
+	p->mtu = mtu;
+	if (may_fragment) {
+		pipe_push(w, STAGE_FRAG_OUTER, m);
+		return;
+	}
+	if ((p->flags & PKT_OWN) != 0) {
 		drop(w, m, DROP_TOO_BIG);
 		return;
 	}
 	p->reply = ICMP_REPLY_TOO_BIG;
-	p->mtu = mtu;
 	pipe_push(w, STAGE_ICMP_REPLY, m);
 }
 
@@ -68,6 +71,13 @@ turn_out(struct worker *w, struct rte_mbuf *m)
 {
 	pkt_of(m)->seq = 0;
 	pipe_push(w, STAGE_SPD_MATCH, m);
+}
+
+/* Whoever asked is about to drop it (pipe/policy.c), whatever its size. */
+static bool
+is_unprotected(const struct rte_mbuf *m, const struct next_hop *h)
+{
+	return h->side == PORT_BLACK && pkt_of(m)->policy == POLICY_NONE;
 }
 
 /* Where a packet goes that does not simply go on. Returns false if it does go on after all. */
@@ -80,6 +90,8 @@ divert(struct worker *w, struct rte_mbuf *m, const struct next_hop *h, bool clea
 		pipe_push(w, STAGE_PUNT, m);
 	else if (h->side == PORT_BLACK && !clear_to_black)
 		turn_out(w, m);
+	else if (clear_to_black && is_unprotected(m, h))
+		return false;
 	else if (m->pkt_len > h->mtu)
 		too_big(w, m, pkt_of(m), h->mtu);
 	else
@@ -128,6 +140,10 @@ unsendable(struct worker *w, struct rte_mbuf *m, const struct next_hop *h)
 	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
 	uint8_t family = ip[0] >> 4;
 
+	if ((pkt_of(m)->marks & PKT_CUT) != 0) {
+		pipe_push(w, STAGE_FRAG_OUTER, m);
+		return;
+	}
 	if ((h->flags & (HOP_NOWHERE | HOP_IS_LOCAL)) != 0) {
 		drop(w, m, DROP_NO_ROUTE);
 		return;

@@ -66,6 +66,13 @@ sa_mtu(const struct sa *sa, uint16_t outer_mtu)
 }
 
 void
+sa_set_mtu(struct sa *sa, uint16_t outer_mtu)
+{
+	__atomic_store_n(&sa->out.path_mtu, outer_mtu, __ATOMIC_RELAXED);
+	__atomic_store_n(&sa->mtu, sa_mtu(sa, outer_mtu), __ATOMIC_RELAXED);
+}
+
+void
 sa_udp_ports(const struct sa *sa, uint16_t *src, uint16_t *dst)
 {
 	rte_be16_t src_be = sa->in.udp_remote_be, dst_be = sa->in.udp_local_be;
@@ -161,11 +168,11 @@ direction_fill(struct sa *sa, struct sa_more *more, const struct sa_params *p, s
 
 	if (!p->inbound) {
 		sa->lane = p->lane;
-		sa->mtu = sa_mtu(sa, p->path_mtu);
 		if (more != NULL)
 			outer.more = &more->outer;
 		rc = tunnel_out_init(&sa->out, &outer, err);
 		sa->out.pad_to = p->pad_to;
+		sa_set_mtu(sa, p->path_mtu);
 		return rc;
 	}
 	sa->window = p->window; /* or windows */

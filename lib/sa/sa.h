@@ -247,6 +247,10 @@ sa_more(const struct sa *sa)
  * size. */
 uint16_t sa_mtu(const struct sa *sa, uint16_t outer_mtu);
 
+/* An outbound SA's outer packets have outer_mtu octets at most from now on: control, the one who
+ * says so. */
+void sa_set_mtu(struct sa *sa, uint16_t outer_mtu);
+
 static inline struct sa *
 sa_at(const struct sa_table *t, uint32_t index)
 {

@@ -108,6 +108,13 @@ ports_make(struct tunnel_out *t, const struct tunnel_params *p)
 	t->size += sizeof(struct rte_udp_hdr);
 }
 
+static const uint8_t frag_flags[] = {
+	[TUNNEL_FRAG_PRE] = 0,
+	[TUNNEL_FRAG_POST] = TUNNEL_OUT_FRAG_POST,
+	[TUNNEL_FRAG_NONE] = TUNNEL_OUT_FRAG_NONE,
+	[TUNNEL_FRAG_ALWAYS] = TUNNEL_OUT_FRAG_ALWAYS,
+};
+
 static uint8_t
 flags_of(const struct tunnel_params *p)
 {
@@ -116,7 +123,8 @@ flags_of(const struct tunnel_params *p)
 	return (uint8_t)((p->udp ? TUNNEL_OUT_UDP : 0) | (v6 ? TUNNEL_OUT_V6 : 0) |
 			 (v6 && p->label == TUNNEL_LABEL_HASH ? TUNNEL_OUT_LABEL_HASH : 0) |
 			 (v6 && p->label == TUNNEL_LABEL_COPY ? TUNNEL_OUT_LABEL_COPY : 0) |
-			 (p->dscp == TUNNEL_DSCP_MAP ? TUNNEL_OUT_DSCP_MAP : 0));
+			 (p->dscp == TUNNEL_DSCP_MAP ? TUNNEL_OUT_DSCP_MAP : 0) |
+			 frag_flags[p->frag] | (p->mss_clamp ? TUNNEL_OUT_MSS_CLAMP : 0));
 }
 
 int

@@ -49,6 +49,15 @@ struct tunnel_more {
 	uint8_t dscp_map[TUNNEL_DSCP_MAP_SIZE]; /* the outer DSCP of each inner one */
 };
 
+/* What is done with an inner packet that is too large: lib/frag's. */
+enum tunnel_frag {
+	TUNNEL_FRAG_PRE,    /* IPv4 with a clear DF is cut before ESP */
+	TUNNEL_FRAG_POST,   /* its outer packet is cut */
+	TUNNEL_FRAG_NONE,   /* its sender is told */
+	TUNNEL_FRAG_ALWAYS, /* the outer packet is cut whatever the inner one says: nobody is told
+			     */
+};
+
 struct tunnel_params {
 	struct addr src, dst;	   /* of one family */
 	bool udp;		   /* RFC 3948 */
@@ -62,6 +71,8 @@ struct tunnel_params {
 	struct tunnel_more *more; /* its place, which lives as long as the tunnel; NULL where
 				     nothing of the params belongs there */
 	enum tunnel_df df;
+	enum tunnel_frag frag;
+	bool mss_clamp; /* the MSS of TCP is lowered to what fits */
 	enum tunnel_label label;
 	uint32_t label_value; /* TUNNEL_LABEL_FIXED: 20 bits */
 };
@@ -72,6 +83,11 @@ enum tunnel_out_flag {
 	TUNNEL_OUT_LABEL_HASH = 1 << 2,
 	TUNNEL_OUT_LABEL_COPY = 1 << 3,
 	TUNNEL_OUT_DSCP_MAP = 1 << 4,
+	/* For lib/frag: none of the two is TUNNEL_FRAG_PRE. */
+	TUNNEL_OUT_FRAG_NONE = 1 << 5,
+	TUNNEL_OUT_FRAG_POST = 1 << 6,
+	TUNNEL_OUT_FRAG_ALWAYS = TUNNEL_OUT_FRAG_NONE | TUNNEL_OUT_FRAG_POST,
+	TUNNEL_OUT_MSS_CLAMP = 1 << 7,
 };
 
 /* The header stands ready to be copied, without what differs from packet to packet. First what
@@ -89,6 +105,7 @@ struct tunnel_out {
 	uint8_t header6[48];		/* and UDP */
 	uint32_t label_key;		/* mixes the flow label, not the same for two peers */
 	uint16_t pad_to;		/* lib/sa's: TFC, grow the packet to this size */
+	uint16_t path_mtu;		/* lib/sa's: octets of an outer packet, at most */
 	const struct tunnel_more *more; /* NULL for most */
 };
 #define TUNNEL_OUT_FIRST 24 /* octets for IPv4 */

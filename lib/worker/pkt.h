@@ -33,8 +33,11 @@ enum pkt_flags {
 enum pkt_mark {
 	PKT_REASM = 1 << 0, /* put together from fragments: pkt.mtu is the size of the largest one,
 			       its header included, until the SA has judged */
+	PKT_CUT = 1 << 1,   /* the outer datagram is to be cut: lib/frag, which keeps the size of
+			       a piece in pkt.mtu */
 	PKT_ECHO = 1 << 2,  /* out: an ESP echo of ours; no policy is asked about it */
 	PKT_PROBE = 1 << 3, /* and of a size that is asked for: DF set, neither cut nor padded */
+	PKT_COMP = 1 << 4,  /* the payload begins with an IPComp header */
 	PKT_FROM_HOST = 1 << 7, /* sent by our own host through a mirror: the header of its frame
 				   lies before the data until it enters an SA */
 };

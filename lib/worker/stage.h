@@ -61,6 +61,8 @@ enum stage_id {
 	STAGE_CLASSIFY_OWN, /* what our own host sent through a mirror; then spd_match */
 	STAGE_PUNT,
 	STAGE_ICMP_REPLY,
+	STAGE_FRAG_INNER, /* larger than its tunnel takes: cut before ESP */
+	STAGE_FRAG_OUTER, /* larger than its path or link takes: cut as it is */
 	STAGE_MAX,
 };
 

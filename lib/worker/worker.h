@@ -115,7 +115,11 @@ struct worker {
 
 	/* Written by the owner only; control reads the counters. */
 	const struct view *view __rte_cache_aligned;
-	uint64_t now;	/* ns, monotonic; read once per loop */
+	uint64_t now; /* ns, monotonic; read once per loop */
+	/* Identifications of datagrams that may be cut on the way, or are cut here (RFC 6864, RFC
+	 * 8200 section 4.5). */
+	uint32_t ipv6_id;
+	uint16_t ipv4_id;
 	uint8_t paused; /* mask of enum worker_pause: ports are not read; see worker_holds_back() */
 	uint64_t held_back_since; /* ns; while it is, but by control */
 	uint64_t loops, busy_loops;

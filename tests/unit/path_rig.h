@@ -157,7 +157,7 @@ rig_worker_make(struct path_rig *r, const struct rig_params *p)
 	rig_must(crypto_worker_init(p->engines, p->n_engines, key_cache, w->socket, &w->crypto,
 				    &err) == 0,
 		 err.text);
-	rig_must(esp_worker_init(w->index, w->socket, &w->esp, &err) == 0, err.text);
+	rig_must(esp_worker_init(w->socket, &w->esp, &err) == 0, err.text);
 	rig_must(stocks_create(1, w->socket,
 			       &(struct stock_source) { rig_window_make, rig_window_free, NULL },
 			       &r->stocks, &err) == 0,

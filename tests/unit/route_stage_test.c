@@ -32,12 +32,14 @@ packets_go_where_they_belong(void **state)
 {
 	enum {
 		KEPT = STAGE_MAX,
-		DROPPED
+		DROPPED,
+		NO_POLICY = 2
 	};
 	static const struct {
 		const char *what, *dst;
 		uint16_t n;
-		bool df, own;
+		bool df;
+		uint8_t own;	   /* or NO_POLICY */
 		int route, bypass; /* a stage, KEPT, or DROPPED + reason */
 	} cases[] = {
 		/* clang-format off */
@@ -50,10 +52,16 @@ packets_go_where_they_belong(void **state)
 		{ "to black, IPv6", "2001:db8::9", 100, false, false, STAGE_SPD_MATCH, KEPT },
 		{ "to black, too large: the tunnel knows better", "192.0.2.9", 1450, true, false,
 		  STAGE_SPD_MATCH, STAGE_ICMP_REPLY },
+		{ "to black by no policy, too large: the stage drops it, tells nobody and sends no piece",
+		  "192.0.2.9", 1450, true, NO_POLICY, STAGE_SPD_MATCH, KEPT },
+		{ "likewise without DF", "192.0.2.9", 1450, false, NO_POLICY, STAGE_SPD_MATCH, KEPT },
+		{ "to black by a policy, too large without DF", "192.0.2.9", 1450, false, false,
+		  STAGE_SPD_MATCH, STAGE_FRAG_OUTER },
 		{ "nowhere", "203.0.113.1", 100, false, false, DROPPED + DROP_NO_ROUTE, DROPPED + DROP_NO_ROUTE },
 		{ "nowhere, IPv6", "fd99::1", 100, false, false, DROPPED + DROP_NO_ROUTE, DROPPED + DROP_NO_ROUTE },
 		{ "too large with DF", "10.1.2.3", 1501, true, false, STAGE_ICMP_REPLY, STAGE_ICMP_REPLY },
-		{ "too large without", "10.1.2.3", 1501, false, false, DROPPED + DROP_TOO_BIG, DROPPED + DROP_TOO_BIG },
+		{ "too large without", "10.1.2.3", 1501, false, false, STAGE_FRAG_OUTER, STAGE_FRAG_OUTER },
+		{ "too large without, and our own", "10.1.2.3", 1501, false, true, STAGE_FRAG_OUTER, STAGE_FRAG_OUTER },
 		{ "too large, IPv6", "fd01::5", 1501, false, false, STAGE_ICMP_REPLY, STAGE_ICMP_REPLY },
 		{ "too large and our own", "fd01::5", 1501, false, true,
 		  DROPPED + DROP_TOO_BIG, DROPPED + DROP_TOO_BIG },
@@ -69,8 +77,9 @@ packets_go_where_they_belong(void **state)
 		int want = i % 2 ? cases[k].bypass : cases[k].route, got = KEPT;
 		struct worker *w = b->w;
 
-		if (cases[k].own)
+		if (cases[k].own == true)
 			pkt_of(m)->flags |= PKT_OWN;
+		pkt_of(m)->policy = cases[k].own == NO_POLICY ? POLICY_NONE : 0;
 		w->pushed = 0;
 		memset(w->drops, 0, sizeof(w->drops));
 		if ((i % 2 ? route_bypass : route)(w, &m, 1) == 0)
@@ -80,10 +89,10 @@ packets_go_where_they_belong(void **state)
 				got = DROPPED + d;
 		if (got != want)
 			fail_msg("%s: %d instead of %d", cases[k].what, got, want);
-		if (got == STAGE_ICMP_REPLY) {
+		if (got == STAGE_ICMP_REPLY)
 			assert_int_equal(pkt_of(m)->reply, ICMP_REPLY_TOO_BIG);
+		if (got == STAGE_ICMP_REPLY || got == STAGE_FRAG_OUTER)
 			assert_int_equal(pkt_of(m)->mtu, cases[k].dst[1] == '9' ? 1400 : 1500);
-		}
 		if (got == KEPT)
 			rte_pktmbuf_free(m);
 	}
