@@ -206,6 +206,32 @@ pinned_show(struct form *f, const struct shown *s)
 		form_text(f, "no_rule", why);
 }
 
+static const char *
+mode_of(const struct sa *sa)
+{
+	if ((sa->flags & SA_BEET) != 0)
+		return "beet";
+	return (sa->flags & SA_TRANSPORT) != 0 ? "transport" : "tunnel";
+}
+
+static void
+inner_show(struct form *f, const struct sa *sa)
+{
+	const struct sa_more *more = sa_more(sa);
+	char text[ADDR_TEXT_SIZE];
+	struct addr a = { 0 };
+
+	if ((sa->flags & SA_BEET) == 0)
+		return;
+	a.family = more->inner.v6 ? 6 : 4;
+	form_object(f, "inner");
+	memcpy(a.octets, more->inner.src, sizeof(a.octets));
+	form_text(f, "src", addr_text(&a, text));
+	memcpy(a.octets, more->inner.dst, sizeof(a.octets));
+	form_text(f, "dst", addr_text(&a, text));
+	form_end(f);
+}
+
 static void
 whole_show(struct form *f, const struct shown *s)
 {
@@ -218,7 +244,8 @@ whole_show(struct form *f, const struct shown *s)
 	form_text(f, "direction", direction_of(s));
 	form_text(f, "state", state_of(s));
 	form_text(f, "spi", spi);
-	form_text(f, "mode", (s->sa->flags & SA_TRANSPORT) != 0 ? "transport" : "tunnel");
+	form_text(f, "mode", mode_of(s->sa));
+	inner_show(f, s->sa);
 	form_text(f, "src", addr_text(&s->cold->src, text));
 	form_text(f, "dst", addr_text(&s->cold->dst, text));
 	udp_show(f, s);
@@ -250,8 +277,7 @@ row_print(FILE *out, const struct shown *s)
 	fprintf(out,
 		"%-28s %-3s %-9s 0x%08x %-9s %-27s %-9s %6u %16" PRIu64 " %14" PRIu64 " %16" PRIu64
 		" %10" PRIu64 "  %s > %s",
-		s->name, direction_of(s), state_of(s), s->cold->spi,
-		(s->sa->flags & SA_TRANSPORT) != 0 ? "transport" : "tunnel", suite,
+		s->name, direction_of(s), state_of(s), s->cold->spi, mode_of(s->sa), suite,
 		s->gw->engines[s->sa->engine]->name, sa_owner(s->sa), number_of(s),
 		s->counts.packets, s->counts.bytes, drops, addr_text(&s->cold->src, src),
 		addr_text(&s->cold->dst, dst));

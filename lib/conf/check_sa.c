@@ -154,15 +154,32 @@ check_outer(struct load *l, const struct conf_sa *sa, const struct origin *o)
 	if (sa->encap.on && sa->direction == CONF_IN && sa->encap.ports[1] == 0)
 		item_error(l, &sa->mark, o, "encap", "our port last, such as [0, 4500]",
 			   "our own port is 0");
-	if (sa->tfc.pad_to != 0 && sa->mode == CONF_TRANSPORT)
+	if (sa->tfc.pad_to != 0 && sa->mode != CONF_TUNNEL)
 		item_error(l, &sa->mark, o, "tfc", "mode: tunnel",
 			   "pad_to needs an inner packet whose length says where padding begins");
-	if (sa->tfc.dummy_rate != 0 && sa->mode == CONF_TRANSPORT)
+	if (sa->tfc.dummy_rate != 0 && sa->mode != CONF_TUNNEL)
 		item_error(l, &sa->mark, o, "tfc", "mode: tunnel",
 			   "dummies are sent by tunnels only");
 	check_limit(l, sa, o, "packets", t->soft_packets, t->hard_packets);
 	check_limit(l, sa, o, "bytes", t->soft_bytes, t->hard_bytes);
 	check_limit(l, sa, o, "seconds", t->soft_seconds, t->hard_seconds);
+}
+
+static void
+check_inner(struct load *l, const struct conf_sa *sa, const struct origin *o)
+{
+	if (sa->mode != CONF_BEET) {
+		if (sa->inner.on)
+			item_error(l, &sa->mark, o, "inner", "mode: beet, or leave it out",
+				   "another mode sends the inner addresses");
+		return;
+	}
+	if (sa->inner.src.family == 0 || sa->inner.dst.family == 0)
+		item_error(l, &sa->mark, o, "inner", "{src: 10.9.0.1, dst: 10.9.0.2}",
+			   "missing with mode: beet");
+	else if (sa->inner.src.family != sa->inner.dst.family)
+		item_error(l, &sa->mark, o, "inner", "one family", "src is IPv%u, dst is IPv%u",
+			   sa->inner.src.family, sa->inner.dst.family);
 }
 
 static void
@@ -180,6 +197,7 @@ check_sa(struct load *l, struct conf_sa *sa, struct origin *o)
 		check_numbers(l, sa, o);
 		check_lanes(l, sa, o);
 		check_outer(l, sa, o);
+		check_inner(l, sa, o);
 	}
 	if ((!o->bad || sa->aead != NULL || sa->cipher != NULL) && check_suite(l, sa, o))
 		secrets_read(l, sa, o);

@@ -4,6 +4,7 @@
 
 #include "conf/check.h"
 #include "conf/index.h"
+#include "conf/net.h"
 #include "spd/choice.h"
 
 struct bundle_key {
@@ -191,6 +192,34 @@ check_inbound(struct sets *s, uint32_t policy)
 	}
 }
 
+static bool
+is_host(const struct conf_nets *nets, const struct addr *host)
+{
+	struct conf_net net = net_of_addr(host);
+
+	return nets->n == 1 && memcmp(&nets->list[0], &net, sizeof(net)) == 0;
+}
+
+/* BEET carries one pair of hosts: what else a policy took would only be dropped. */
+static void
+check_beet(const struct sets *s, uint32_t policy)
+{
+	const struct conf_policy *p = &s->l->conf->policies[policy];
+
+	for (uint32_t i = 0; i < s->n; i++) {
+		const struct conf_sa *sa = &s->l->conf->sas[s->list[i]];
+
+		if (sa->mode != CONF_BEET || s->l->sas[s->list[i]].bad ||
+		    (is_host(&p->src, &sa->inner.src) && is_host(&p->dst, &sa->inner.dst)))
+			continue;
+		item_error(s->l, &p->mark, &s->l->policies[policy],
+			   p->mark.list == CONF_LIST_POLICIES ? "src" : "local_nets",
+			   "the two hosts of its inner", "%s carries its inner pair alone",
+			   sa->name);
+		return;
+	}
+}
+
 static void
 policy_resolve(struct sets *s, uint32_t policy)
 {
@@ -211,6 +240,8 @@ policy_resolve(struct sets *s, uint32_t policy)
 		p->set = set_put(s, p->direction);
 	if (p->direction == CONF_IN)
 		check_inbound(s, policy);
+	if (!s->l->policies[policy].bad)
+		check_beet(s, policy);
 }
 
 /* Is there a class that the list is left for? */

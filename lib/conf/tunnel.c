@@ -151,17 +151,19 @@ read_half(struct load *l, struct pair *p, enum conf_direction direction)
 	path_pop(l, was);
 }
 
-/* What is protected: the nets of that side, or the host itself in transport mode. */
+/* What is protected: the nets of that side, the host itself in transport mode, the inner host with
+ * BEET. */
 static void
 settle_nets(struct load *l, struct pair *p, const char *key, struct conf_nets *nets,
-	    const struct addr *host)
+	    const struct addr *outer, const struct addr *inner)
 {
+	const struct addr *host = p->common.mode == CONF_BEET ? inner : outer;
 	struct conf_net net;
 	size_t was;
 
 	if (nets->n != 0 || node_get(p->map, key) != NULL || host->family == 0)
 		return;
-	if (p->common.mode == CONF_TRANSPORT) {
+	if (p->common.mode == CONF_TRANSPORT || p->common.mode == CONF_BEET) {
 		net = net_of_addr(host);
 		l->no_memory |= nets_add(nets, &net) < 0;
 		return;
@@ -226,8 +228,8 @@ read_tunnel(struct load *l, const struct node *map, uint32_t index)
 	p.common = l->defaults.sa;
 	bind_map(l, map, &t, &given, &p.given);
 	bind_require(l, map, BLOCK_TUNNEL, given, 0);
-	settle_nets(l, &p, "local_nets", &p.own.local_nets, &p.own.local);
-	settle_nets(l, &p, "remote_nets", &p.own.remote_nets, &p.own.remote);
+	settle_nets(l, &p, "local_nets", &p.own.local_nets, &p.own.local, &p.common.inner.src);
+	settle_nets(l, &p, "remote_nets", &p.own.remote_nets, &p.own.remote, &p.common.inner.dst);
 	p.common.src = p.own.local;
 	p.common.dst = p.own.remote;
 	p.bad = l->e->n_errors != before;

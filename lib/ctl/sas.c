@@ -131,6 +131,7 @@ params_fill(struct sa_params *p, const struct conf_sa *c)
 		.name = c->name[0] != 0 ? c->name : NULL,
 		.inbound = c->direction == CONF_IN,
 		.transport = c->mode == CONF_TRANSPORT,
+		.beet = c->mode == CONF_BEET,
 		.ecn = c->ecn,
 		.spi = c->spi,
 		.suite = c->suite,
@@ -161,6 +162,8 @@ params_fill(struct sa_params *p, const struct conf_sa *c)
 	};
 	p->src = c->src;
 	p->dst = c->dst;
+	p->inner_src = c->inner.src;
+	p->inner_dst = c->inner.dst;
 	outer_fill(&p->outer, c);
 }
 

@@ -14,7 +14,7 @@
 static bool
 sends_dummies(const struct conf_sa *c)
 {
-	return c->direction == CONF_OUT && c->mode != CONF_TRANSPORT && c->tfc.dummy_rate != 0;
+	return c->direction == CONF_OUT && c->mode == CONF_TUNNEL && c->tfc.dummy_rate != 0;
 }
 
 int

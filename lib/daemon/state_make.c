@@ -44,14 +44,28 @@ subspaces_check(const struct xfrm_sa *x, struct err *err)
 	return 0;
 }
 
+/* The selector is the inner pair. */
+static int
+sel_check_beet(const struct xfrm_sa *x, struct err *err)
+{
+	const struct xfrm_sel *s = &x->sel;
+
+	if (s->family != 0 && s->src.len == addr_bits(&s->src.addr) &&
+	    s->dst.len == addr_bits(&s->dst.addr))
+		return 0;
+	return err_set(err, -EINVAL,
+		       "mode 4 (BEET): sel with prefix lengths %u and %u: two hosts, which are its "
+		       "inner addresses",
+		       s->src.len, s->dst.len);
+}
+
 int
 state_check(const struct daemons *d, const struct xfrm_sa *x, struct err *err)
 {
 	if (x->mode == XFRM_IPTFS)
 		return err_set(err, -EOPNOTSUPP, "mode 5 (IP-TFS) is not offered yet: 1 (tunnel)");
-	if (x->mode == XFRM_BEET)
-		return err_set(err, -EOPNOTSUPP,
-			       "mode 4 (BEET) is not offered yet: 0 (transport) or 1 (tunnel)");
+	if (x->mode == XFRM_BEET && sel_check_beet(x, err) < 0)
+		return -EINVAL;
 	if ((x->flags & XFRM_SA_WILDRECV) != 0)
 		return err_set(err, -EOPNOTSUPP,
 			       "flag WILDRECV (8): an SA is of one peer here; leave it out");
@@ -229,7 +243,9 @@ conf_fill(struct daemons *d, struct conf_sa *c, const struct state *s, const str
 	*c = (struct conf_sa) {
 		.direction = s->dir == XFRM_SA_DIR_IN ? CONF_IN : CONF_OUT,
 		.proto = CONF_ESP,
-		.mode = is_tunnel(d, s, x) ? CONF_TUNNEL : CONF_TRANSPORT,
+		.mode = x->mode == XFRM_BEET ? CONF_BEET :
+			is_tunnel(d, s, x)   ? CONF_TUNNEL :
+					       CONF_TRANSPORT,
 		.spi = x->id.spi,
 		.src = x->src,
 		.dst = x->id.dst,
@@ -251,6 +267,10 @@ conf_fill(struct daemons *d, struct conf_sa *c, const struct state *s, const str
 	c->bundle.worker = x->pcpu;
 	c->tfc.pad_to = x->tfcpad;
 	c->esp_ping = x->esp_ping;
+	if (x->mode == XFRM_BEET) {
+		c->inner.src = x->sel.src.addr;
+		c->inner.dst = x->sel.dst.addr;
+	}
 	outer_fill(c, x);
 	encap_fill(&c->encap, x);
 	life_fill(&c->lifetime, x);

@@ -109,6 +109,9 @@ same_check(const struct xfrm_sa *old, const struct xfrm_sa *x, struct err *err)
 			       "mode, reqid and addresses of an SA in use stay as they are: mode "
 			       "%u, reqid %u",
 			       old->mode, old->reqid);
+	if (x->mode == XFRM_BEET && memcmp(&x->sel, &old->sel, sizeof(x->sel)) != 0)
+		return err_set(err, -EINVAL,
+			       "an SA in use keeps its inner addresses, which are sel");
 	if (x->dir != XFRM_SA_DIR_NONE && old->dir != XFRM_SA_DIR_NONE && x->dir != old->dir)
 		return err_set(err, -EINVAL, "an SA in use keeps its direction");
 	if ((x->has & XFRM_HAS_PCPU) != 0 &&

@@ -75,8 +75,10 @@ tmpls_find(const struct xfrm_policy *p, const struct xfrm_tmpl **esp,
 		return err_set(err, -EOPNOTSUPP,
 			       "template %u: protocol %u: 50 (ESP), alone or behind IPComp",
 			       p->n_tmpls - 1u, (*esp)->id.proto);
-	if ((*outer)->mode > XFRM_TUNNEL)
-		return err_set(err, -EOPNOTSUPP, "template 0: mode %u: 0 (transport) or 1 (tunnel)",
+	if ((*outer)->mode > XFRM_TUNNEL &&
+	    ((*outer)->mode != XFRM_BEET || (*outer)->id.proto == XFRM_PROTO_COMP))
+		return err_set(err, -EOPNOTSUPP,
+			       "template 0: mode %u: 0 (transport), 1 (tunnel), or of ESP 4 (BEET)",
 			       (*outer)->mode);
 	if (*esp != *outer && (*esp)->mode != XFRM_TRANSPORT)
 		return err_set(err, -EOPNOTSUPP, "template 1: mode %u: 0 (transport) behind IPComp",

@@ -11,6 +11,7 @@
 #include <rte_udp.h>
 
 #include "crypto/crypto.h"
+#include "esp/beet.h"
 #include "esp/esp.h"
 #include "esp/plain.h"
 #include "esp/transport.h"
@@ -36,6 +37,7 @@ struct shape {
 	uint16_t text;	   /* ciphertext */
 	uint8_t pad;
 	uint8_t next_header;
+	uint8_t inner[BEET_INNER_MAX]; /* BEET: the header that is not sent */
 };
 
 /* RFC 4303 section 2.7: as large as asked for, as far as the tunnel takes it. */
@@ -59,8 +61,9 @@ shape_hide(const struct sa *sa, const struct pkt *p, struct shape *s, uint16_t c
 	s->grow = growth(sa, carried);
 }
 
+/* BEET: takes the inner header off. */
 static void
-shape_of(const struct sa *sa, const struct rte_mbuf *m, const struct pkt *p, struct shape *s)
+shape_of(const struct sa *sa, struct rte_mbuf *m, const struct pkt *p, struct shape *s)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
 	uint16_t udp = (sa->flags & SA_UDP) != 0 ? sizeof(struct rte_udp_hdr) : 0;
@@ -68,7 +71,11 @@ shape_of(const struct sa *sa, const struct rte_mbuf *m, const struct pkt *p, str
 
 	s->split = 0;
 	s->grow = 0;
-	if (likely((sa->flags & SA_TRANSPORT) == 0)) {
+	if ((sa->flags & SA_BEET) != 0) {
+		s->outer = tunnel_out_size(&sa->out);
+		s->next_header = beet_cut(m, p, s->inner);
+		carried = m->pkt_len;
+	} else if (likely((sa->flags & SA_TRANSPORT) == 0)) {
 		s->outer = tunnel_out_size(&sa->out);
 		s->next_header = (p->flags & PKT_V6) != 0 ? IPPROTO_IPV6 : IPPROTO_IPIP;
 		if (unlikely((sa->flags & SA_TFC) != 0))
@@ -175,7 +182,10 @@ headers_write(struct worker *w, const struct sa *sa, struct pkt *p, const struct
 {
 	uint8_t *at = text - s->head - s->split;
 
-	if (likely(s->split == 0))
+	if ((sa->flags & SA_BEET) != 0) {
+		outer_write(w, sa, p, at, s->inner, total);
+		beet_outer_fit(at, (sa->flags & SA_V6) != 0, s->inner, (p->flags & PKT_V6) != 0);
+	} else if (likely(s->split == 0))
 		outer_write(w, sa, p, at, ip, total);
 	else
 		own_header_move(sa, p, at, ip, s, total);

@@ -12,7 +12,7 @@
 
 #include "worker/stage.h"
 
-/* The SA of the policy: drops no_outbound_sa, expired, frag_transport; too_big by way of
+/* The SA of the policy: drops no_outbound_sa, expired, frag_transport, beet_*; too_big by way of
  * icmp_reply. Sets pkt.sa, pkt.generation, pkt.next_hop.
  */
 stage_fn sa_pick;
@@ -32,9 +32,9 @@ stage_fn replay_check_stage;
 stage_fn crypto_decrypt;
 /* Drops icv_fail, replay_*, seq_wait. */
 stage_fn replay_accept_stage;
-/* Drops esp_padding, next_header, inner_*; consumes dummies. On return the data begin with the
- * inner IP header (tunnel mode), or the packet's own without ESP (transport mode), and struct pkt
- * describes that.
+/* Drops esp_padding, next_header, inner_*, beet_*; consumes dummies. On return the data begin with
+ * the inner IP header (tunnel mode, BEET), or the packet's own without ESP (transport mode), and
+ * struct pkt describes that.
  */
 stage_fn esp_strip;
 /* Drops expired, seq_wait. Counts packets that are whole, by the size of what they carry. */

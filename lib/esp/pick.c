@@ -1,3 +1,4 @@
+#include "esp/beet.h"
 #include "esp/esp.h"
 #include "esp/esp_stage.h"
 #include "esp/lane.h"
@@ -20,15 +21,43 @@ is_expired(const struct sa *sa)
 	return __atomic_load_n(&sa->state, __ATOMIC_RELAXED) == SA_EXPIRED;
 }
 
+/* What a tunnel does not ask for. */
+static __rte_noinline enum drop_reason
+unfit(const struct sa *sa, const struct rte_mbuf *m, const struct pkt *p)
+{
+	if ((sa->flags & SA_BEET) != 0)
+		return beet_check(sa, m, p);
+	/* RFC 4301 section 7: transport mode carries whole datagrams only. */
+	return (p->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) != 0 ? DROP_FRAG_TRANSPORT :
+								     DROP_NONE;
+}
+
 static enum drop_reason
-unusable(const struct sa *sa, const struct pkt *p)
+unusable(const struct sa *sa, const struct rte_mbuf *m, const struct pkt *p)
 {
 	if (is_expired(sa))
 		return DROP_EXPIRED;
-	/* RFC 4301 section 7: transport mode carries whole datagrams only. */
-	if ((sa->flags & SA_TRANSPORT) != 0 && (p->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) != 0)
-		return DROP_FRAG_TRANSPORT;
+	if (unlikely((sa->flags & (SA_TRANSPORT | SA_BEET)) != 0))
+		return unfit(sa, m, p);
 	return DROP_NONE;
+}
+
+/* One that is too big with its pseudo header of options (BEET), though it is not without, may go on
+ * to be cut behind ESP. Returns whether it does.
+ */
+static __rte_noinline bool
+goes_on(struct worker *w, struct rte_mbuf *m, enum drop_reason why)
+{
+	struct pkt *p = pkt_of(m);
+
+	if (why != DROP_TOO_BIG) {
+		drop(w, m, why);
+		return false;
+	}
+	if (too_large(w, m))
+		return true;
+	p->mtu = RTE_MIN(m->pkt_len, (uint32_t)p->hot->mtu) - BEET_OPTIONS_EXTRA;
+	return false;
 }
 
 /* By a policy that has several SAs: that of the packet's class and of this worker. */
@@ -85,13 +114,11 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		}
 		/* First of all: a drop is counted on the SA by index and generation. */
 		p->generation = sa[i]->generation;
-		why = unusable(sa[i], p);
-		if (unlikely(why != DROP_NONE)) {
-			drop(w, m, why);
-			continue;
-		}
 		p->next_hop = __atomic_load_n(&sa[i]->next_hop, __ATOMIC_RELAXED);
 		p->hot = sa[i];
+		why = unusable(sa[i], m, p);
+		if (unlikely(why != DROP_NONE) && !goes_on(w, m, why))
+			continue;
 		p->lane = 0;
 		if (unlikely((sa[i]->flags & SA_SUBSPACES) != 0))
 			p->lane = lane_pick(w, sa[i], m);

@@ -8,6 +8,7 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
+#include "esp/beet.h"
 #include "esp/esp.h"
 #include "esp/transport.h"
 #include "sa/sa.h"
@@ -155,6 +156,16 @@ transport_strip(struct rte_mbuf *m, struct pkt *p, const struct sa *sa, uint16_t
 	return why;
 }
 
+static enum drop_reason
+beet_strip(struct rte_mbuf *m, struct pkt *p, const struct sa *sa, uint16_t head)
+{
+	enum drop_reason why = beet_restore(m, p, sa, head);
+
+	if (why == DROP_NONE)
+		why = describe(m, p);
+	return why != DROP_NONE ? why : beet_restored_check(m, p);
+}
+
 /* Whether the pad octets before the pad length (at trailer) are 1, 2, 3 …; the 4 octets before that
  * are the packet's in any case.
  */
@@ -208,14 +219,16 @@ strip_one(struct rte_mbuf *m, struct pkt *p)
 {
 	const struct sa *sa = p->hot;
 	uint16_t head = p->esp_off + sa->esp_size;
-	bool tunnel = (sa->flags & SA_TRANSPORT) == 0;
+	bool tunnel = (sa->flags & (SA_TRANSPORT | SA_BEET)) == 0;
 	enum drop_reason why = trailer_strip(m, p, sa);
 
 	if (unlikely(why != DROP_NONE))
 		return why;
 	if (unlikely(p->next_header == IPPROTO_NONE))
 		return DROP_NONE;
-	why = tunnel ? tunnel_strip(m, p, head) : transport_strip(m, p, sa, head);
+	why = tunnel			 ? tunnel_strip(m, p, head) :
+	      (sa->flags & SA_BEET) != 0 ? beet_strip(m, p, sa, head) :
+					   transport_strip(m, p, sa, head);
 	p->flags |= PKT_FROM_SA;
 	/* What the ECN stage is to make of the outer header: nothing, unless the SA is a tunnel
 	 * that asks for it. */

@@ -32,7 +32,8 @@ judge6(const struct rte_mbuf *m, uint8_t policy)
 	return TELL;
 }
 
-/* RFC 4301 section 7: transport mode carries whole datagrams, so it cuts behind ESP only. */
+/* RFC 4301 section 7: transport mode carries whole datagrams, and so does BEET: they cut behind ESP
+ * only. */
 static enum verdict
 judge4(const struct rte_mbuf *m, const struct sa *sa, uint8_t policy)
 {
@@ -40,7 +41,7 @@ judge4(const struct rte_mbuf *m, const struct sa *sa, uint8_t policy)
 		return CUT_OUTER;
 	if (policy == TUNNEL_OUT_FRAG_NONE || is_df(m))
 		return TELL;
-	if (policy == TUNNEL_OUT_FRAG_POST || (sa->flags & SA_TRANSPORT) != 0)
+	if (policy == TUNNEL_OUT_FRAG_POST || (sa->flags & (SA_TRANSPORT | SA_BEET)) != 0)
 		return CUT_OUTER;
 	return CUT_INNER;
 }
@@ -54,7 +55,8 @@ judge(const struct rte_mbuf *m, const struct sa *sa, uint16_t whole)
 
 	/* An outer packet of more than a length field can say. */
 	if (verdict == CUT_OUTER && m->pkt_len > whole)
-		return v6 || is_df(m) || (sa->flags & SA_TRANSPORT) != 0 ? TELL : CUT_INNER;
+		return v6 || is_df(m) || (sa->flags & (SA_TRANSPORT | SA_BEET)) != 0 ? TELL :
+										       CUT_INNER;
 	return verdict;
 }
 

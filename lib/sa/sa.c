@@ -53,6 +53,18 @@ sa_table_fini(struct sa_table *t)
 	t->cold_of = NULL;
 }
 
+/* The inner header is not sent, and what it would take is room for what is. */
+static uint16_t
+beet_mtu(const struct sa *sa, uint16_t outer_mtu)
+{
+	uint32_t text = tunnel_mtu(&sa->suite, (sa->flags & SA_V6) != 0, (sa->flags & SA_UDP) != 0,
+				   outer_mtu);
+	uint32_t header =
+		sa_more(sa)->inner.v6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
+
+	return text == 0 ? 0 : (uint16_t)RTE_MIN(text + header, (uint32_t)UINT16_MAX);
+}
+
 uint16_t
 sa_mtu(const struct sa *sa, uint16_t outer_mtu)
 {
@@ -60,6 +72,8 @@ sa_mtu(const struct sa *sa, uint16_t outer_mtu)
 
 	if ((sa->flags & SA_SUBSPACES) != 0)
 		outer_mtu -= RTE_MIN(outer_mtu, (uint16_t)WIRE_SUBSPACE_EXTRA);
+	if ((sa->flags & SA_BEET) != 0)
+		return beet_mtu(sa, outer_mtu);
 	if ((sa->flags & SA_TRANSPORT) != 0)
 		return tunnel_transport_mtu(&sa->suite, v6 ? 40 : 20, udp, outer_mtu);
 	return tunnel_mtu(&sa->suite, v6, udp, outer_mtu);
@@ -104,13 +118,13 @@ sa_hard_packets(const struct suite *suite, const struct sa_lifetime *life)
 static bool
 is_tfc(const struct sa_params *p)
 {
-	return p->pad_to != 0 || p->dummy_rate != 0;
+	return !p->beet && (p->pad_to != 0 || p->dummy_rate != 0);
 }
 
 static bool
 is_plain(const struct sa_params *p)
 {
-	return !p->transport && !is_tfc(p) && algs[p->suite.cipher].salt_len == 4 &&
+	return !p->transport && !p->beet && !is_tfc(p) && algs[p->suite.cipher].salt_len == 4 &&
 	       (p->suite.iv_len == 8 || (p->subspaces && p->suite.iv_len == 0)) &&
 	       p->suite.align == 4;
 }
@@ -122,7 +136,8 @@ flags_of(const struct sa_params *p)
 	       (p->dst.family == 6 ? SA_V6 : 0) | (p->udp ? SA_UDP : 0) | (p->ecn ? SA_ECN : 0) |
 	       (algs[p->suite.cipher].iv_len == 16 ? SA_CBC : 0) | (is_tfc(p) ? SA_TFC : 0) |
 	       (is_plain(p) ? SA_PLAIN : 0) | (p->subspaces ? SA_SUBSPACES : 0) |
-	       (p->lane_by_class ? SA_LANE_BY_CLASS : 0) | (p->echo ? SA_ECHO : 0);
+	       (p->lane_by_class ? SA_LANE_BY_CLASS : 0) | (p->beet ? SA_BEET : 0) |
+	       (p->echo ? SA_ECHO : 0);
 }
 
 static void
@@ -146,7 +161,7 @@ hot_fill(struct sa *sa, const struct sa_params *p, uint32_t generation)
 static bool
 wants_more(const struct sa_params *p)
 {
-	return !p->inbound && p->outer.dscp == TUNNEL_DSCP_MAP;
+	return p->beet || (!p->inbound && p->outer.dscp == TUNNEL_DSCP_MAP);
 }
 
 static int
@@ -156,7 +171,14 @@ more_make(const struct sa_params *p, struct sa_more **more, struct err *err)
 	if (!wants_more(p))
 		return 0;
 	*more = rte_zmalloc("sa_more", sizeof(**more), RTE_CACHE_LINE_SIZE);
-	return *more != NULL ? 0 : err_set(err, -ENOMEM, "SPI 0x%x: no memory", p->spi);
+	if (*more == NULL)
+		return err_set(err, -ENOMEM, "SPI 0x%x: no memory", p->spi);
+	if (p->beet) {
+		(*more)->inner.v6 = p->inner_src.family == 6;
+		memcpy((*more)->inner.src, p->inner_src.octets, sizeof((*more)->inner.src));
+		memcpy((*more)->inner.dst, p->inner_dst.octets, sizeof((*more)->inner.dst));
+	}
+	return 0;
 }
 
 static int
@@ -171,6 +193,8 @@ direction_fill(struct sa *sa, struct sa_more *more, const struct sa_params *p, s
 		if (more != NULL)
 			outer.more = &more->outer;
 		rc = tunnel_out_init(&sa->out, &outer, err);
+		if (rc < 0)
+			return rc;
 		sa->out.pad_to = p->pad_to;
 		sa_set_mtu(sa, p->path_mtu);
 		return rc;

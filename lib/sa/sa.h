@@ -42,6 +42,8 @@ enum sa_flag {
 	SA_PLAIN = 1 << 7,
 	SA_SUBSPACES = 1 << 8,	   /* a lane id on the wire, and `lanes` lanes or windows */
 	SA_LANE_BY_CLASS = 1 << 9, /* out: lanes of one worker are of classes, else of flows */
+	SA_BEET = 1 << 10,	   /* its inner pair is in sa_more() */
+	SA_AH = 1 << 11,	   /* RFC 4302; else ESP */
 	SA_ECHO = 1 << 13,	   /* in: the peer's ESP echoes are answered */
 };
 
@@ -102,6 +104,10 @@ _Static_assert(offsetof(struct sa, out.header6) == RTE_CACHE_LINE_SIZE &&
  */
 struct sa_more {
 	struct tunnel_more outer; /* out; the first member: sa->out.more leads here */
+	struct {		  /* SA_BEET: as the packets of this direction have them */
+		bool v6;
+		uint8_t src[16], dst[16]; /* v4 in the first 4 octets */
+	} inner;
 };
 
 #define SA_NAME_MAX 64
@@ -138,9 +144,10 @@ struct sa_origin {
 struct sa_params {
 	const char *name; /* NULL: sa_name() makes one */
 	struct sa_origin origin;
-	bool inbound, transport, ecn;
+	bool inbound, transport, beet, ecn;
 	uint32_t spi; /* host order */
 	struct addr src, dst;
+	struct addr inner_src, inner_dst; /* beet */
 	struct suite suite;
 	const uint8_t *key; /* cipher key, without salt */
 	const uint8_t *salt;
@@ -243,8 +250,8 @@ sa_more(const struct sa *sa)
 					       (struct sa_more *)(uintptr_t)sa->out.more;
 }
 
-/* The largest inner packet (tunnel) or whole clear packet without options (transport) for an outer
- * size. */
+/* The largest inner packet (tunnel) or whole clear packet without options (transport, BEET) for an
+ * outer size. */
 uint16_t sa_mtu(const struct sa *sa, uint16_t outer_mtu);
 
 /* An outbound SA's outer packets have outer_mtu octets at most from now on: control, the one who

@@ -24,6 +24,10 @@
 	X(FRAG_MALFORMED, "frag_malformed", "a fragment that can be no part of a datagram")        \
 	X(FRAG_TIMEOUT, "frag_timeout", "a datagram whose other fragments did not come in time")   \
 	X(FRAG_LIMIT, "frag_limit", "more fragments or datagrams than may wait for the rest")      \
+	X(BEET_ADDR, "beet_addr", "BEET: other addresses than the SA's inner pair")                \
+	X(BEET_FRAG, "beet_frag", "BEET: a fragment, and only whole datagrams are carried")        \
+	X(BEET_EXTHDR, "beet_exthdr", "BEET: hop-by-hop options or a routing header")              \
+	X(BEET_HEADER, "beet_header", "BEET: a pseudo header of IPv4 options that is none")        \
 	X(UDP_MALFORMED, "udp_malformed", "UDP length that does not fit its packet")               \
 	X(UDP_CHECKSUM, "udp_checksum", "wrong UDP checksum")                                      \
 	X(NO_LISTENER, "no_listener", "for this gateway itself, and nothing here listens")         \
@@ -31,6 +35,10 @@
 	X(ENCAP_MISMATCH, "encap_mismatch", "UDP-encapsulated on an SA without, or the reverse")   \
 	X(ESP_SHORT, "esp_short", "shorter than an ESP packet of its SA can be")                   \
 	X(ESP_LENGTH, "esp_length", "ciphertext not a multiple of the SA's alignment")             \
+	X(AH_SHORT, "ah_short", "shorter than an AH packet of its SA can be")                      \
+	X(AH_LENGTH, "ah_length", "an AH payload length that its SA does not have")                \
+	X(AH_OPTIONS, "ah_options",                                                                \
+	  "AH: options or a routing header nobody can foresee the end of")                         \
 	X(REPLAY_ZERO, "replay_zero", "sequence number zero, which is never sent")                 \
 	X(REPLAY_OLD, "replay_old", "left of the anti-replay window")                              \
 	X(REPLAY_DUP, "replay_dup", "a sequence number seen before")                               \

@@ -412,7 +412,10 @@ def far_end(*tunnels):
     for tunnel in tunnels:
         entry = tunnel.yaml()
         for one, other in (("local", "remote"), ("local_nets", "remote_nets"), ("out", "in")):
-            entry[one], entry[other] = entry[other], entry[one]
+            if one in entry:
+                entry[one], entry[other] = entry[other], entry[one]
+        if "inner" in entry:
+            entry["inner"] = {"src": entry["inner"]["dst"], "dst": entry["inner"]["src"]}
         config["tunnels"].append(entry)
     return config
 

@@ -225,7 +225,7 @@ def ip_xfrm():
     taken, shown = [(ERROR, 0)], [(NEWSA, 0)]
     # That kernel has no ESP, and lets in what no policy names.
     differs = {f"ip:{line}": taken for line in (1, 3, 5, 7, 9, 13, 27)}
-    differs |= {"ip:11": [(ERROR, -errno.EOPNOTSUPP)], "ip:17": shown, "ip:62": [(ERROR, -errno.EPERM)]}
+    differs |= {"ip:11": [(ERROR, -errno.EINVAL)], "ip:17": shown, "ip:62": [(ERROR, -errno.EPERM)]}
     replay("ip", ["192.0.2.1"], 31, differs=differs)
 
 

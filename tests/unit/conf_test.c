@@ -127,6 +127,15 @@ static const struct {
 	{ "encap without ports", SA("encap: {keepalive: 1s}"), "6:13: sas[0].encap.udp: ", "missing" },
 	{ "three ports", SA("encap: {udp: [1, 2, 3]}"), "6:19: sas[0].encap.udp: ", "not a list of two" },
 	{ "padding in transport mode", SA("mode: transport, tfc: {pad_to: 100}"), "6:28: sas[0].tfc: ", "mode: tunnel" },
+	{ "padding with BEET", SA("mode: beet, inner: {src: 10.9.0.1, dst: 10.9.0.2}, tfc: {pad_to: 100}"), "6:62: sas[0].tfc: ", "mode: tunnel" },
+	{ "BEET without its inner pair", SA("mode: beet"), "5:5: sas[0].inner: ", "missing with mode: beet: {src: " },
+	{ "BEET with half of it", SA("mode: beet, inner: {src: 10.9.0.1}"), "6:25: sas[0].inner: ", "missing with mode: beet" },
+	{ "BEET, two families inside", SA("mode: beet, inner: {src: 10.9.0.1, dst: \"2001:db8::2\"}"), "6:25: sas[0].inner: ", "src is IPv4, dst is IPv6" },
+	{ "BEET with a prefix inside", SA("mode: beet, inner: {src: 10.9.0.0/24, dst: 10.9.0.2}"), "6:31: sas[0].inner.src: ", "address" },
+	{ "BEET with no host inside", SA("mode: beet, inner: {src: 10.9.0.1, dst: 224.0.0.1}"), "6:46: sas[0].inner.dst: ", "224.0.0.1 is no host" },
+	{ "inner addresses of a tunnel", SA("inner: {src: 10.9.0.1, dst: 10.9.0.2}"), "6:13: sas[0].inner: ", "mode: beet, or leave it out" },
+	{ "a policy of nets for BEET", SA("mode: beet, inner: {src: 10.9.0.1, dst: 10.9.0.2}") "policies:\n  - {name: p, direction: out, src: 10.9.0.0/24, dst: 10.9.0.2, action: protect, sa: a}\n", "8:36: policies[0].src: ", "a carries its inner pair alone" },
+	{ "a policy of other hosts for BEET", SA("mode: beet, inner: {src: 10.9.0.1, dst: 10.9.0.2}") "policies:\n  - {name: p, direction: out, src: 10.9.0.1, dst: 10.9.0.3, action: protect, sa: a}\n", "8:36: policies[0].src: ", "a carries its inner pair alone" },
 	{ "dummies in transport mode", SA("mode: transport, tfc: {dummy_rate: 1}"), "6:28: sas[0].tfc: ", "mode: tunnel" },
 	{ "a DSCP too large", SA("outer_dscp: {64: 1}"), "6:19: sas[0].outer_dscp: ", "64 is out of range" },
 	/* algorithms and keys */
@@ -192,7 +201,6 @@ static const struct {
 	{ "a choice of lanes that is none", SA("lane_by: port"), "6:15: sas[0].lane_by: ", "'port'" },
 	/* what comes later */
 	{ "AH", SA("proto: ah"), "6:13: sas[0].proto: ", "ah: not supported by this version: esp" },
-	{ "BEET", SA("mode: beet"), "6:12: sas[0].mode: ", "beet: not supported by this version: tunnel or transport" },
 	{ "IP-TFS", SA("mode: iptfs"), "6:12: sas[0].mode: ", "iptfs: not supported by this version" },
 	{ "its block", SA("iptfs: {rate: 100M}"), "6:13: sas[0].iptfs: ", "not supported by this version: leave it out" },
 	{ "IPComp", SA("ipcomp: {cpi: 0x1234}"), "6:14: sas[0].ipcomp: ", "not supported by this version" },

@@ -141,7 +141,7 @@ refusals(void **state)
 		{ "IP-TFS is not there yet", 0xc1, 50, 5, 0, 9, XFRM_HAS_DIR, -EINVAL },
 		{ "reserved SPIs", 255, 50, 1, 0, 9, 0, -EINVAL },
 		{ "AH", 0xc100, 51, 1, 0, 9, 0, -EPROTONOSUPPORT },
-		{ "BEET is not there yet", 0xc100, 50, 4, 0, 9, 0, -EOPNOTSUPP },
+		{ "BEET between nets", 0xc100, 50, 4, 0, 9, 0, -EINVAL },
 		{ "an SA for any peer", 0xc100, 50, 1, XFRM_SA_WILDRECV, 9, 0, -EOPNOTSUPP },
 		{ "a device of the kernel", 0xc100, 50, 1, 0, 9, XFRM_HAS_OFFLOAD, -EOPNOTSUPP },
 		{ "a key of zeros", 0xc100, 50, 1, 0, 0, 0, -EINVAL },

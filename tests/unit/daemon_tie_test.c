@@ -120,7 +120,8 @@ templates_that_nobody_serves_are_refused(void **state)
 		{ "ESP twice", 2, { 50, 50 }, XFRM_TUNNEL, -EOPNOTSUPP },
 		{ "AH over ESP", 2, { 50, 51 }, XFRM_TUNNEL, -EOPNOTSUPP },
 		{ "three", 3, { 108, 50, 51 }, XFRM_TUNNEL, -EOPNOTSUPP },
-		{ "BEET", 1, { 50 }, XFRM_BEET, -EOPNOTSUPP },
+		{ "BEET", 1, { 50 }, XFRM_BEET, 1 },
+		{ "BEET with IPComp", 2, { 108, 50 }, XFRM_BEET, -EOPNOTSUPP },
 		{ "IP-TFS", 1, { 50 }, XFRM_IPTFS, -EOPNOTSUPP },
 		{ "a tunnel in the tunnel", 2, { 108, 50 }, XFRM_TUNNEL, -EOPNOTSUPP },
 	};
