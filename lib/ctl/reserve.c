@@ -274,6 +274,19 @@ end_of(uint64_t used, uint32_t block, uint64_t last)
 	return last - used < block ? last : used + block;
 }
 
+/* Whether what was asked for already will do, for more than the SA had; what is there of it, at
+ * once. Another SA's that has the same record comes to that one alone.
+ */
+static bool
+will_do(struct gw *gw, const struct numbers *n, uint32_t lane, const struct state_known *known,
+	uint64_t had)
+{
+	if (!known->live || known->asked <= had)
+		return false;
+	numbers_reserve((struct numbers *)n, (uint16_t)lane, known->number);
+	return known->number > had || !numbers_has_sibling(gw->numbers, n);
+}
+
 /* The lane of an SA that has just been made; a key that was in use goes on with what it has. */
 static int
 first_of_lane(struct gw *gw, const struct numbers *n, uint32_t lane, bool forever, uint64_t last)
@@ -288,26 +301,24 @@ first_of_lane(struct gw *gw, const struct numbers *n, uint32_t lane, bool foreve
 	used = RTE_MAX(used, numbers_used(n, (uint16_t)lane));
 	numbers_hash_of(gw->numbers, n, key.hash);
 	state_file_look(r->file, &key, &known);
-	if (known.live && known.asked > used) {
-		/* It is on its way, or there. */
-		if (known.number > used)
-			numbers_reserve((struct numbers *)n, (uint16_t)lane, known.number);
-		else
+	if (will_do(gw, n, lane, &known, used)) {
+		if (known.number <= used)
 			r->ticket = r->tickets;
 		return 0;
 	}
 	end = end_of(used, block, last);
 	if (end <= used)
 		return 0;
-	rc = want(gw, n, lane, forever, end, block);
+	rc = want(gw, n, lane, forever, RTE_MAX(end, known.asked), block);
 	r->ticket = r->tickets;
 	return rc;
 }
 
+/* Of every hold of the key: the youngest may have fewer than those before it. */
 static void
 all_reserve(struct numbers *n, uint64_t number)
 {
-	for (uint32_t lane = 0; lane < n->n; lane++)
+	for (uint32_t lane = 0; lane < numbers_lanes(n); lane++)
 		numbers_reserve(n, (uint16_t)lane, lane_number(lane, number));
 }
 
@@ -368,15 +379,12 @@ reserve_low(struct gw *gw, const struct lane_event *e)
 	state_file_look(r->file, &key, &known);
 	used = RTE_MAX(numbers_used(n, e->lane), e->number);
 	last = last_of(n, e->lane, sa->suite.esn);
-	/* What is asked for already will do; what is there, at once. */
-	if (known.asked > numbers_reserved(n, e->lane) && known.asked > used) {
-		numbers_reserve(n, e->lane, known.number);
+	if (will_do(gw, n, e->lane, &known, RTE_MAX(used, numbers_reserved(n, e->lane))))
 		return;
-	}
 	block = reserve_size(&known, used, ms_of(gw), least_size(gw, n, is_wide(n, last)),
 			     is_wide(n, last) ? BLOCK_MAX : BLOCK_MAX_32);
 	if (want(gw, n, e->lane, sa_cold(&gw->sas, e->sa)->origin.from == SA_FROM_FILE,
-		 end_of(used, block, last), block) < 0)
+		 RTE_MAX(end_of(used, block, last), known.asked), block) < 0)
 		GW_LOG(ERR, "no memory to ask for more numbers\n");
 }
 
@@ -388,16 +396,24 @@ done(void *ctx, const struct state_want *want)
 	struct gw *gw = ctx;
 	struct numbers *n = numbers_of_record(gw->numbers, want->cookie);
 	uint8_t hash[NUMBERS_HASH_SIZE];
+	struct state_known known;
 
 	if (n == NULL || n->inbound != want->key.inbound)
 		return;
 	numbers_hash_of(gw->numbers, n, hash);
 	if (memcmp(hash, want->key.hash, sizeof(hash)) != 0)
 		return;
-	if (want->key.lane != LANE_ALL)
-		numbers_reserve(n, want->key.lane, want->number);
-	else
-		all_reserve(n, want->number);
+	/* The key may have been at rest since it asked, and come back with fewer lanes. Then the
+	 * file says what it said when it was settled, and will not have more when it is written
+	 * anew.
+	 */
+	state_file_look(gw->reserve->file, &want->key, &known);
+	if (!known.live)
+		return;
+	if (want->key.lane == LANE_ALL)
+		all_reserve(n, known.number);
+	else if (want->key.lane < numbers_lanes(n))
+		numbers_reserve(n, want->key.lane, known.number);
 }
 
 uint64_t
@@ -444,13 +460,22 @@ reserve_settle(struct gw *gw, const struct numbers *n, bool forever)
 {
 	struct state_key key;
 
-	if (gw->reserve == NULL || n == NULL || !numbers_is_last(gw->numbers, n))
+	if (gw->reserve == NULL || n == NULL || !numbers_is_last(n))
 		return;
 	key = (struct state_key) { .lane = LANE_ALL, .inbound = n->inbound };
 	numbers_hash_of(gw->numbers, n, key.hash);
-	if (n->inbound && n->subspaces)
+	/* Another SA has the record as well: what it reserved stays. */
+	if (numbers_has_sibling(gw->numbers, n)) {
+		for (uint32_t lane = 0; lane < numbers_lanes(n); lane++) {
+			key.lane = (uint16_t)lane;
+			state_file_hold(gw->reserve->file, &key);
+		}
+		return;
+	}
+	/* Also what this hold has no part in: lanes of those before it. */
+	if (n->inbound && numbers_lanes(n) > 1)
 		state_file_settle(gw->reserve->file, &key, 0, forever);
-	for (uint32_t lane = 0; lane < n->n; lane++) {
+	for (uint32_t lane = 0; lane < numbers_lanes(n); lane++) {
 		key.lane = (uint16_t)lane;
 		state_file_settle(gw->reserve->file, &key, numbers_used(n, key.lane), forever);
 	}

@@ -274,25 +274,28 @@ job_leave(struct gw *gw, struct numbers_job *job, uint16_t from, struct numbers 
 	late_job_go(gw, late);
 }
 
-void
-sas_limits_tick(struct gw *gw)
+static void
+due_post(struct gw *gw)
 {
-	struct numbers_job *job;
-
-	gw->limits_near = numbers_tick(gw->numbers);
 	/* A key on its way to another worker has none that may write. */
-	if (pin_is_moving(gw))
-		return;
-	while ((job = numbers_due(gw->numbers)) != NULL) {
+	while (numbers_is_due(gw->numbers) && !pin_is_moving(gw)) {
 		struct late_job *late = malloc(sizeof(*late));
+		struct numbers_job *job = late != NULL ? numbers_due(gw->numbers) : NULL;
 
-		if (late == NULL) {
-			numbers_job_cancel(gw->numbers, job);
+		if (job == NULL) {
+			free(late);
 			return;
 		}
 		*late = (struct late_job) { job, NULL, 0 };
 		late_job_go(gw, late);
 	}
+}
+
+void
+sas_limits_tick(struct gw *gw)
+{
+	gw->limits_near = numbers_tick(gw->numbers);
+	due_post(gw);
 }
 
 /* The numbers of the SA's key; what their owner has to do first is done on return. */
@@ -336,6 +339,8 @@ numbers_give(struct gw *gw, struct numbers *n, bool forever)
 {
 	reserve_settle(gw, n, forever);
 	numbers_release(gw->numbers, n, clock_now(&gw->clock));
+	/* At once: till then a window may take numbers for new that the SA before has seen. */
+	due_post(gw);
 }
 
 /* With what the state file knows of them, and the first that are to be reserved asked for. */

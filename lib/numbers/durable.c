@@ -27,21 +27,18 @@ numbers_hash(struct numbers_reg *reg, const struct numbers_ask *ask,
 	return 0;
 }
 
-bool
-numbers_knows(struct numbers_reg *reg, const struct numbers_ask *ask)
-{
-	struct record_hash h;
-
-	return record_hash(&reg->records, &ask->key, &h) == 0 &&
-	       record_find(&reg->records, &h, ask->inbound, RECORD_NONE) != RECORD_NONE;
-}
-
 void
 numbers_hash_of(const struct numbers_reg *reg, const struct numbers *n,
 		uint8_t hash[NUMBERS_HASH_SIZE])
 {
 	hash_put(record_at(&reg->records, n->live->record)->hash, n->inbound, n->shared, n->id.spi,
 		 hash);
+}
+
+uint32_t
+numbers_lanes(const struct numbers *n)
+{
+	return n->live->n;
 }
 
 uint32_t
@@ -62,21 +59,26 @@ numbers_of_record(const struct numbers_reg *reg, uint32_t record)
 }
 
 bool
-numbers_is_last(const struct numbers_reg *reg, const struct numbers *n)
+numbers_is_last(const struct numbers *n)
+{
+	return n->live->users == n && n->next == NULL && n->live->jobs == NULL;
+}
+
+bool
+numbers_has_sibling(const struct numbers_reg *reg, const struct numbers *n)
 {
 	const struct records *rs = &reg->records;
 	const struct record *own = record_at(rs, n->live->record);
 
-	if (n->live->users != n || n->next != NULL || n->live->jobs != NULL)
+	if (!n->shared)
 		return false;
-	for (uint32_t i = n->shared ? record_find(rs, &own->hash, n->inbound, RECORD_NONE) :
-				      RECORD_NONE;
-	     i != RECORD_NONE; i = record_find(rs, &own->hash, n->inbound, i)) {
+	for (uint32_t i = record_find(rs, &own->hash, n->inbound, RECORD_NONE); i != RECORD_NONE;
+	     i = record_find(rs, &own->hash, n->inbound, i)) {
 		const struct record *r = record_at(rs, i);
 
 		if (r != own && r->in_use && r->live->users != NULL &&
 		    r->live->users->id.spi == n->id.spi)
-			return false;
+			return true;
 	}
-	return true;
+	return false;
 }

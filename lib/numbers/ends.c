@@ -161,6 +161,12 @@ ends_undue(struct numbers_reg *reg, struct numbers_live *l)
 	l->due = false;
 }
 
+bool
+numbers_is_due(const struct numbers_reg *reg)
+{
+	return reg->due != NULL;
+}
+
 struct numbers_job *
 numbers_due(struct numbers_reg *reg)
 {

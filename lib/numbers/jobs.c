@@ -114,11 +114,21 @@ job_recall(struct numbers_reg *reg, struct numbers_live *l)
 		.next = l->jobs,
 		.live = l,
 		.n_workers = reg->n_workers,
+		.resize = l->reshape,
+		.size = l->size,
 		.size_before = l->size,
+		.esn = l->esn,
 		.esn_before = l->esn,
 		.hard_packets_before = l->hard_packets,
 		.hard_bytes_before = l->hard_bytes,
 	};
+	if (l->reshape && l->size != 0)
+		j->bits = store_take(&reg->store, replay_bits_size(l->size));
+	if (l->reshape && l->size != 0 && j->bits == NULL) {
+		free(j);
+		return NULL;
+	}
+	l->reshape = false;
 	l->jobs = j;
 	return j;
 }

@@ -55,8 +55,9 @@ struct numbers_live {
 	uint16_t n;			/* lanes there is room for */
 	uint8_t packets_why, bytes_why; /* enum lane_end: what a limit is for its lanes */
 	bool inbound, esn, due;
-	bool laned; /* its numbers have the lane's id in them, and lane 0 ends where lane 1 begins
-		     */
+	bool reshape; /* in: the next job_recall() gives the window its size and ESN setting */
+	bool laned;   /* its numbers have the lane's id in them, and lane 0 ends where lane 1 begins
+		       */
 };
 
 struct numbers_job {

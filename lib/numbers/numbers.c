@@ -160,6 +160,23 @@ pick_shared(const struct records *rs, const struct numbers_ask *ask, const struc
 	return own != RECORD_NONE ? own : dead;
 }
 
+bool
+numbers_knows(struct numbers_reg *reg, const struct numbers_ask *ask)
+{
+	const struct record *r;
+	struct record_hash h;
+	uint32_t i;
+
+	if (record_hash(&reg->records, &ask->key, &h) < 0)
+		return false;
+	i = ask->key.counter_mode ? record_find(&reg->records, &h, ask->inbound, RECORD_NONE) :
+				    pick_shared(&reg->records, ask, &h);
+	if (i == RECORD_NONE)
+		return false;
+	r = record_at(&reg->records, i);
+	return ask->key.counter_mode || r->in_use || r->tag == id_tag(&ask->id);
+}
+
 /* What was sent to us under a counter mode's key must not be sent by us: a key that changes its
  * direction goes on above. The two ends of a loop have numbers of their own.
  */
@@ -200,6 +217,8 @@ hold_add(struct numbers_live *l, const struct numbers_ask *ask, struct numbers *
 	n->id = ask->id;
 	n->hard_packets = ask->hard_packets;
 	n->hard_bytes = ask->hard_bytes;
+	n->size = ask->window;
+	n->esn = ask->esn;
 	n->live = l;
 	n->next = l->users;
 	l->users = n;
@@ -330,6 +349,24 @@ numbers_attach(struct numbers_reg *reg, const struct numbers_ask *asked, struct 
 	return 0;
 }
 
+/* What the key has of an SA that was not to be is again as the one before has it. What is lower now
+ * its owners hear of by mail.
+ */
+static void
+go_back(struct numbers_reg *reg, struct numbers_live *l, const struct numbers *to)
+{
+	bool reshape = l->inbound && !l->laned && (l->size != to->size || l->esn != to->esn);
+
+	if (l->hard_packets == to->hard_packets && l->hard_bytes == to->hard_bytes &&
+	    l->esn == to->esn && !reshape)
+		return;
+	l->esn = to->esn;
+	l->size = to->size;
+	l->reshape |= reshape;
+	ends_limit(l, to->hard_packets, to->hard_bytes);
+	ends_due(reg, l);
+}
+
 void
 numbers_release(struct numbers_reg *reg, struct numbers *n, uint64_t now)
 {
@@ -344,12 +381,8 @@ numbers_release(struct numbers_reg *reg, struct numbers *n, uint64_t now)
 	for (link = &l->users; *link != n; link = &(*link)->next)
 		assert(*link != NULL);
 	*link = n->next;
-	/* An SA that was not to be: the limits are again those of the one before. */
-	if (youngest && l->users != NULL &&
-	    (n->hard_packets != l->users->hard_packets || n->hard_bytes != l->users->hard_bytes)) {
-		ends_limit(l, l->users->hard_packets, l->users->hard_bytes);
-		ends_due(reg, l);
-	}
+	if (youngest && l->users != NULL)
+		go_back(reg, l, l->users);
 	store_hold_free(&reg->store, n);
 	live_bury(reg, l, now);
 }

@@ -55,8 +55,11 @@ struct numbers {
 	bool inbound, subspaces;
 
 	/* The module's own. */
-	bool leaving, shared; /* shared: by SAs with other SPIs, perhaps */
+	bool leaving;
+	bool shared : 1; /* by SAs with other SPIs, perhaps */
+	bool esn : 1;
 	uint32_t self;
+	uint32_t size; /* in: of the window that it asked for */
 	uint64_t hard_packets, hard_bytes;
 	struct numbers *next;
 	struct numbers_live *live;
@@ -138,14 +141,19 @@ void numbers_free(struct numbers_reg *reg);
  */
 int numbers_hash(struct numbers_reg *reg, const struct numbers_ask *ask,
 		 uint8_t hash[NUMBERS_HASH_SIZE]);
-/* Whether this run knows the key, in use or at rest. */
+/* Whether this run knows the numbers that the ask would go on with, in use or at rest. */
 bool numbers_knows(struct numbers_reg *reg, const struct numbers_ask *ask);
+/* How many lanes there is room for: those of all its holds, and those that were used once. */
+uint32_t numbers_lanes(const struct numbers *n);
 /* The hash of a key in use. */
 void numbers_hash_of(const struct numbers_reg *reg, const struct numbers *n,
 		     uint8_t hash[NUMBERS_HASH_SIZE]);
-/* No other hold is on what has that hash, nor anything under way: with this one it comes to rest.
+/* No other hold is on the key's numbers, nor anything under way: with this one they come to rest.
  */
-bool numbers_is_last(const struct numbers_reg *reg, const struct numbers *n);
+bool numbers_is_last(const struct numbers *n);
+/* Whether other numbers in use have the same hash: those of an SA with that key and SPI at another
+ * end. */
+bool numbers_has_sibling(const struct numbers_reg *reg, const struct numbers *n);
 
 /* A number for the key as long as it is in use, and its youngest hold by it: NULL when it is in use
  * no more. A key that comes later may have the number: compare the hash.
@@ -168,7 +176,9 @@ struct numbers *numbers_of_record(const struct numbers_reg *reg, uint32_t record
 int numbers_attach(struct numbers_reg *reg, const struct numbers_ask *ask, struct numbers **numbers,
 		   struct numbers_job **job, struct err *err);
 
-/* Ends a hold, a grace period after its SA was unpublished. now: ns. NULL is fine. */
+/* Ends a hold, a grace period after its SA was unpublished. Where it was the youngest, limits, ESN
+ * and window are again those of the one before, which is numbers_due(). now: ns. NULL is fine.
+ */
 void numbers_release(struct numbers_reg *reg, struct numbers *n, uint64_t now);
 
 /* Says that the hold's SA is about to go (or is not, after all): those to come may have its key.
@@ -185,6 +195,7 @@ bool numbers_tick(struct numbers_reg *reg);
  * of numbers_attach(); nobody has to wait for it.
  */
 struct numbers_job *numbers_due(struct numbers_reg *reg);
+bool numbers_is_due(const struct numbers_reg *reg);
 
 /* From now on the key has no more packets than that, if it had more: for a limit that goes without
  * saying, once it is near. -ENOMEM, -ENOSPC.

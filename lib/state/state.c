@@ -221,6 +221,8 @@ state_file_settle(struct state_file *f, const struct state_key *key, uint64_t nu
 
 	pthread_mutex_lock(&f->lock);
 	e = number != 0 ? table_get(&f->table, key) : table_find(&f->table, key);
+	if (e != NULL && e->held && number < e->number)
+		number = e->number;
 	if (e != NULL) {
 		f->n_dead -= entry_is_dead(e);
 		e->live = false;
@@ -232,6 +234,18 @@ state_file_settle(struct state_file *f, const struct state_key *key, uint64_t nu
 	}
 	if (e != NULL && number == 0)
 		table_remove(&f->table, e);
+	pthread_mutex_unlock(&f->lock);
+}
+
+void
+state_file_hold(struct state_file *f, const struct state_key *key)
+{
+	struct state_entry *e;
+
+	pthread_mutex_lock(&f->lock);
+	e = table_find(&f->table, key);
+	if (e != NULL)
+		e->held = true;
 	pthread_mutex_unlock(&f->lock);
 }
 

@@ -115,6 +115,11 @@ int state_file_want(struct state_file *f, const struct state_want *want, uint64_
 void state_file_settle(struct state_file *f, const struct state_key *key, uint64_t number,
 		       bool forever);
 
+/* One of several that have the key's record comes to rest before the others: whoever settles it
+ * last knows only of its own numbers, so from now on the record is not lowered any more.
+ */
+void state_file_hold(struct state_file *f, const struct state_key *key);
+
 /* Hands over what was asked for, if the writer is free for it: to be called at the end of each
  * turn. */
 void state_file_post(struct state_file *f);

@@ -23,6 +23,7 @@ struct state_entry {
 	uint32_t next; /* in its bucket, or among the free ones */
 	uint16_t lane;
 	bool taken : 1, inbound : 1, forever : 1, live : 1;
+	bool held : 1; /* see state_file_hold() */
 };
 _Static_assert(sizeof(struct state_entry) == 48, "the memory of a lane");
 

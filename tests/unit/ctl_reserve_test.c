@@ -8,6 +8,7 @@
 #include "eal.h"
 #include "numbers/numbers.h"
 #include "replay/replay.h"
+#include "seq/seq.h"
 
 #define WORKERS	 4
 #define LANES	 4
@@ -195,6 +196,162 @@ test_off_and_on(void **state)
 	detach(first);
 }
 
+/* A clean stop, and a start. */
+static void
+restart(void)
+{
+	numbers_free(gw.numbers);
+	reserve_fini(&gw);
+	start();
+}
+
+static struct numbers *
+attach_soon(struct numbers_ask *ask)
+{
+	struct numbers_job *job;
+	struct numbers *n;
+
+	assert_int_equal(reserve_floors(&gw, ask, &err), 0);
+	assert_int_equal(numbers_attach(gw.numbers, ask, &n, &job, &err), 0);
+	assert_null(job);
+	assert_int_equal(reserve_first(&gw, n, true, true, &err), 0);
+	return n;
+}
+
+/* A stop leaves exact numbers of all lanes, also of those that the last SA did not have. */
+static void
+test_lanes_of_before_are_settled(void **state)
+{
+	struct numbers_ask four = ask_of(false, true), two = four;
+	const uint64_t used = UINT64_C(3) << LANE_ID_SHIFT | 17;
+	struct numbers *first, *second;
+
+	start();
+	first = attach(&four);
+	lane_raise(&first->lane[3], used);
+	two.lanes = 2;
+	two.replaces = first;
+	second = attach(&two);
+	detach(first);
+	detach(second);
+	restart();
+	assert_int_equal(reserve_floors(&gw, &four, &err), 0);
+	assert_int_equal(four.floors[3], used);
+}
+
+/* The youngest SA of a key has fewer lanes than the one before, which is still in use. */
+static void
+test_all_lanes_hear_of_it(void **state)
+{
+	struct numbers_ask four = ask_of(true, true), two = four;
+	struct numbers *first, *second;
+
+	start();
+	first = attach_soon(&four);
+	two.lanes = 2;
+	two.replaces = first;
+	second = attach_soon(&two);
+	assert_int_equal(reserve_wait(&gw, 10000, &err), 0);
+	for (uint16_t lane = 0; lane < LANES; lane++)
+		assert_true(numbers_reserved(first, lane) > (uint64_t)lane << REPLAY_ID_SHIFT);
+	detach(first);
+	detach(second);
+}
+
+/* What was asked for a lane is on the disk when its key has come to rest and is back without. Nor
+ * does anybody else hear of it whose numbers lie behind.
+ */
+static void
+test_a_lane_that_is_gone_hears_nothing(void **state)
+{
+	struct numbers_ask with = ask_of(false, true), without = ask_of(false, false);
+	struct numbers *n[2 * LANES];
+
+	start();
+	with.start = 5; /* a key that was used is remembered */
+	detach(attach_soon(&with));
+	for (uint8_t i = 0; i < RTE_DIM(n); i++) {
+		const uint8_t key[20] = { 1, 2, (uint8_t)(3 + i) };
+
+		without.key.key = key;
+		without.key.salt = key + 16;
+		without.id.spi++;
+		n[i] = attach_soon(&without);
+	}
+	assert_int_equal(reserve_wait(&gw, 10000, &err), 0);
+	for (uint8_t i = 0; i < RTE_DIM(n); i++) {
+		assert_in_range(numbers_reserved(n[i], 0), 1, LANE_SN_MAX);
+		detach(n[i]);
+	}
+}
+
+static struct numbers_ask
+cbc_of(uint8_t dst)
+{
+	struct numbers_ask ask = ask_of(false, false);
+
+	ask.key.counter_mode = false;
+	ask.id.dst[0] = dst;
+	return ask;
+}
+
+/* SAs with one key and SPI at several ends have one record, which is none's alone. */
+static void
+test_siblings(void **state)
+{
+	struct numbers_ask busy = cbc_of(1), idle = cbc_of(2);
+	struct numbers *a, *b;
+
+	start();
+	a = attach_soon(&busy);
+	b = attach_soon(&idle);
+	assert_int_equal(reserve_wait(&gw, 10000, &err), 0);
+	assert_true(numbers_reserved(a, 0) > 1000);
+	assert_true(numbers_reserved(b, 0) > 0);
+	lane_raise(a->lane, 1000);
+	lane_raise(b->lane, 10);
+	/* One may come back while the other stays, and goes on where it was. */
+	detach(b);
+	b = attach(&idle);
+	assert_int_equal(numbers_used(b, 0), 10);
+	detach(a);
+	detach(b);
+	restart();
+	a = attach(&busy);
+	assert_true(numbers_used(a, 0) >= 1000);
+	b = attach(&idle);
+	assert_true(numbers_used(b, 0) >= 10);
+	detach(a);
+	detach(b);
+}
+
+/* The second one finds the record in use, by numbers that are not its own. */
+static void
+test_siblings_after_a_crash(void **state)
+{
+	struct numbers_ask busy = cbc_of(1), idle = cbc_of(2);
+	struct state_want want = { .number = 5000, .forever = true };
+	const struct state_options o = by_hand();
+	struct state_file *f = open_by(&o);
+	struct numbers_reg *reg = registry(state_file_secret(f));
+	struct numbers *a, *b;
+	uint64_t ticket;
+
+	assert_int_equal(numbers_hash(reg, &idle, want.key.hash), 0);
+	assert_int_equal(state_file_want(f, &want, &ticket), 0);
+	state_file_post(f);
+	assert_int_equal(state_file_write(f), 0);
+	state_file_abandon(f);
+	numbers_free(reg);
+	start();
+	a = attach(&busy);
+	b = attach(&idle);
+	assert_true(numbers_used(a, 0) >= 5000);
+	assert_true(numbers_used(b, 0) >= 5000);
+	detach(a);
+	detach(b);
+}
+
 /* A sender as the gateway sees it: at half of a block another is asked for. */
 struct sender {
 	struct state_known known;
@@ -281,6 +438,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_higher_of_both, begin, end),
 		cmocka_unit_test_setup_teardown(test_without_subspaces, begin, end),
 		cmocka_unit_test_setup_teardown(test_off_and_on, begin, end),
+		cmocka_unit_test_setup_teardown(test_lanes_of_before_are_settled, begin, end),
+		cmocka_unit_test_setup_teardown(test_all_lanes_hear_of_it, begin, end),
+		cmocka_unit_test_setup_teardown(test_a_lane_that_is_gone_hears_nothing, begin, end),
+		cmocka_unit_test_setup_teardown(test_siblings, begin, end),
+		cmocka_unit_test_setup_teardown(test_siblings_after_a_crash, begin, end),
 		cmocka_unit_test(test_burst_is_no_rate),
 		cmocka_unit_test(test_block_follows_the_rate),
 		cmocka_unit_test(test_block_grows_by_steps),

@@ -177,6 +177,74 @@ esn_may_be_switched_on_a_live_key(void **state)
 	numbers_release(reg, second, 0);
 }
 
+static void
+due_run(void)
+{
+	struct numbers_job *job = numbers_due(reg);
+
+	assert_non_null(job);
+	job_run(job);
+	numbers_job_done(reg, job, 0);
+	assert_false(numbers_is_due(reg));
+}
+
+/* The SA before takes nothing for new, on the strength of a setting that another was to have. */
+static void
+a_window_that_was_not_to_be_leaves_the_one_before(void **state)
+{
+	struct numbers_ask ask = gcm("i", true, 1);
+	struct numbers *first, *second;
+
+	ask.esn = NO_ESN;
+	first = attach(&ask);
+	assert_int_equal(arrive(first, 5), DROP_NONE);
+	assert_int_equal(arrive(first, 5000), DROP_NONE);
+	ask.esn = true;
+	ask.window = 128;
+	ask.replaces = first;
+	second = attach_run(&ask);
+	numbers_release(reg, second, 0);
+	due_run();
+	assert_int_equal(first->window->window, 64);
+	assert_false(first->window->esn);
+	assert_int_equal(arrive(first, 5), DROP_REPLAY_OLD);
+	assert_int_equal(arrive(first, 5000), DROP_REPLAY_DUP);
+	assert_int_equal(arrive(first, 5001), DROP_NONE);
+	/* The same again, with the change asked for anew before the first was taken back. */
+	second = attach_run(&ask);
+	numbers_release(reg, second, 0);
+	assert_true(numbers_is_due(reg));
+	second = attach_run(&ask);
+	due_run();
+	assert_int_equal(second->window->window, 128);
+	assert_true(second->window->esn);
+	assert_int_equal(arrive(second, 5001), DROP_REPLAY_DUP);
+	numbers_release(reg, first, 0);
+	numbers_release(reg, second, 0);
+}
+
+static void
+esn_that_was_not_to_be_leaves_the_end_before(void **state)
+{
+	struct numbers_ask ask = gcm("o", false, 1);
+	struct numbers *first, *second;
+
+	ask.esn = NO_ESN;
+	first = attach(&ask);
+	lane_raise(first->lane, UINT32_MAX - 2);
+	ask.esn = true;
+	ask.replaces = first;
+	second = attach(&ask);
+	/* An owner that has just looked at the end. */
+	assert_true(take(first->lane, 1) == UINT32_MAX - 1);
+	numbers_release(reg, second, 0);
+	due_run();
+	assert_true(take(first->lane, 1) == UINT32_MAX);
+	assert_int_equal(take(first->lane, 1), 0);
+	assert_true(numbers_spent(first));
+	numbers_release(reg, first, 0);
+}
+
 /* One that had lanes once: its SA of now has the first alone, and 32 bits for numbers. */
 static void
 a_key_that_had_lanes_is_one_of_its_sa(void **state)
@@ -217,6 +285,8 @@ main(void)
 		NUMBERS_TEST(a_job_outlives_its_sa),
 		NUMBERS_TEST(a_cancelled_job_changes_nothing),
 		NUMBERS_TEST(esn_may_be_switched_on_a_live_key),
+		NUMBERS_TEST(a_window_that_was_not_to_be_leaves_the_one_before),
+		NUMBERS_TEST(esn_that_was_not_to_be_leaves_the_end_before),
 	};
 
 	if (test_eal_init() < 0)
