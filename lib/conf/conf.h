@@ -254,6 +254,10 @@ struct conf_lifetime {
 	uint64_t used_packets, used_bytes; /* that count already */
 };
 
+/* What the file's SAs believe of their path, and a daemon's always. */
+#define CONF_PMTU_FLOOR	 1280
+#define CONF_PMTU_AGE_US (600 * UINT64_C(1000000))
+
 struct conf_sa {
 	char name[CONF_NAME_SIZE];
 	struct conf_mark mark;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "crypto/crypto.h"
+#include "ctl/paths.h"
 #include "ctl/report.h"
 #include "mirror/mirror.h"
 #include "pipe/handoff.h"
@@ -48,12 +49,13 @@ read_all(const struct worker *w, struct worker_counts *c)
 	c->bounced = crypto_bounced(w->crypto);
 }
 
-/* Control has no worker: of these only what mirrors count there. */
+/* Control has no worker: of these only what it takes from the workers and what mirrors count. */
 static void
 read_control(const struct gw *gw, struct worker_counts *c)
 {
 	*c = (struct worker_counts) { 0 };
 	mirrors_counts_add(gw->mirrors, c->drops, c->consumed, c->generated);
+	paths_counts_add(gw, c->consumed);
 }
 
 static void

@@ -17,6 +17,7 @@
 #include "ctl/kernel.h"
 #include "ctl/log.h"
 #include "ctl/mirrors.h"
+#include "ctl/paths.h"
 #include "ctl/pin.h"
 #include "ctl/policies.h"
 #include "ctl/ports.h"
@@ -107,12 +108,15 @@ worker_make(struct gw *gw, uint16_t index, uint16_t lcore, struct err *err)
 		rc = spd_worker_init(flows_for(c->max_sas), 0, socket, &w->spd, err);
 	if (rc == 0)
 		rc = icmp_worker_init(NULL, socket, &w->icmp, err);
+	if (rc == 0)
+		rc = punt_worker_init(index, socket, &w->punt, err);
 	return rc;
 }
 
 static void
 worker_free(struct worker *w)
 {
+	punt_worker_fini(w->punt);
 	icmp_worker_fini(w->icmp);
 	spd_worker_fini(w->spd);
 	esp_worker_fini(w->esp);
@@ -427,6 +431,7 @@ run_fini(struct gw *gw)
 	mirrors_run(gw->mirrors, false);
 	gw_tick(gw);
 	drain(gw);
+	paths_drain(gw);
 	mirrors_drain(gw->mirrors);
 }
 
@@ -488,6 +493,7 @@ static const struct part {
 	{ "kernel", kernel_init, kernel_fini },
 	{ "reserve", reserve_init, reserve_fini },
 	{ "tables", tables_init, tables_fini },
+	{ "paths", paths_init, paths_fini },
 	{ "policy", policy_init, policy_fini },
 	{ "view", view_init, view_fini },
 	{ "pipe", pipe_init, pipe_fini },

@@ -27,7 +27,9 @@ struct lane_event;
 struct mapping_event;
 struct mirrors;
 struct numbers_reg;
+struct paths;
 struct pin;
+struct pmtu_change;
 struct policy_view;
 struct poller;
 struct ports;
@@ -101,6 +103,8 @@ struct gw_hooks {
 	void (*soft_limit)(void *ctx, uint32_t sa, enum sa_limit limit);
 	void (*hard_limit)(void *ctx, uint32_t sa, enum sa_limit limit);
 	void (*describe)(void *ctx, uint32_t sa, struct sa_owner_text *text);
+	/* What is known of an SA's path has changed. */
+	void (*path_mtu)(void *ctx, const struct pmtu_change *change);
 };
 
 /* Likewise, for who can find a neighbour. */
@@ -134,6 +138,7 @@ struct gw {
 	struct numbers_reg *numbers;
 	struct stocks *stocks;	 /* of windows for subspaces */
 	struct reserve *reserve; /* NULL: no state file */
+	struct paths *paths;	 /* what is learnt of path MTUs */
 	struct view *view;
 	struct pin *pin; /* which worker an SA is of, and how its packets get there */
 	struct sa_book *sa_books;

@@ -18,7 +18,8 @@ uint32_t
 mirrors_mbufs(const struct conf *c, uint16_t n_workers)
 {
 	/* And what control keeps at hand. */
-	return wanted(c) == 0 ? 0 : n_workers * PUNT_HELD_MAX + PORT_POOL_CACHE * 3 / 2;
+	return n_workers * (wanted(c) == 0 ? PUNT_ERRORS_SIZE : PUNT_HELD_MAX) +
+	       PORT_POOL_CACHE * 3 / 2;
 }
 
 static void

@@ -8,7 +8,7 @@
 int mirrors_init(struct gw *gw, struct err *err);
 void mirrors_fini(struct gw *gw);
 
-/* mbufs that wait in rings to and from mirrors, at most: 0 without any. */
+/* mbufs that wait in rings to and from mirrors, at most; without any, for control. */
 uint32_t mirrors_mbufs(const struct conf *c, uint16_t n_workers);
 
 #endif

@@ -4,11 +4,13 @@
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "ctl/paths.h"
 #include "hold/hold.h"
 #include "mirror/mirror.h"
 #include "numbers/numbers.h"
 #include "pipe/handoff.h"
 #include "port/port.h"
+#include "punt/punt.h"
 #include "seq/seq.h"
 #include "worker/mailbox.h"
 
@@ -31,14 +33,14 @@ totals_read(const struct gw *gw, struct gw_totals *t)
 		t->split += cell_get(&w->split);
 		t->merged += cell_get(&w->merged);
 		t->waiting += hold_held(w);
-		t->held += port_held(w) + hold_held(w);
+		t->held += port_held(w) + hold_held(w) + punt_held(w->punt);
 		t->audits_lost += mailbox_lost(w);
 		sum(t->drops, w->drops, DROP_MAX);
 		sum(t->consumed, w->consumed, CONSUMED_MAX);
 		sum(t->generated, w->generated, GENERATED_MAX);
 	}
-	t->held += mirrors_held(gw->mirrors);
 	mirrors_counts_add(gw->mirrors, t->drops, t->consumed, t->generated);
+	paths_counts_add(gw, t->consumed);
 }
 
 static void

@@ -7,6 +7,7 @@
 
 #include "crypto/crypto.h"
 #include "ctl/log.h"
+#include "ctl/paths.h"
 #include "ctl/pin.h"
 #include "ctl/reserve.h"
 #include "numbers/numbers.h"
@@ -364,12 +365,9 @@ numbers_get(struct gw *gw, struct numbers_ask *ask, struct numbers **out, struct
 static void
 hop_set(struct gw *gw, uint32_t index, uint16_t next_hop)
 {
-	const struct next_hop *hop = route_hop(gw->route, next_hop);
 	struct sa *sa = sa_at(&gw->sas, index);
-	uint16_t outer = sa_cold(&gw->sas, index)->path_mtu;
+	uint16_t outer = paths_outer(gw, index, next_hop);
 
-	if ((hop->flags & (HOP_NOWHERE | HOP_IS_LOCAL)) == 0)
-		outer = RTE_MIN(outer, hop->mtu);
 	sa_set_mtu(sa, outer);
 	__atomic_store_n(&sa->next_hop, next_hop, __ATOMIC_RELAXED);
 }
@@ -378,14 +376,16 @@ hop_set(struct gw *gw, uint32_t index, uint16_t next_hop)
  * at. Transport mode may end at a host behind us.
  */
 static int
-ends_take(struct gw *gw, uint32_t index, struct err *err)
+ends_take(struct gw *gw, uint32_t index, const struct conf_sa *c, struct err *err)
 {
 	struct sa *sa = sa_at(&gw->sas, index);
 	const struct addr *dst = &sa_cold(&gw->sas, index)->dst;
 
-	if ((sa->flags & SA_INBOUND) == 0)
-		hop_set(gw, index, route_hold(gw->route, dst));
-	else if ((sa->flags & SA_TRANSPORT) == 0)
+	if ((sa->flags & SA_INBOUND) == 0) {
+		sa->next_hop = route_hold(gw->route, dst);
+		paths_sa_add(gw, index, c);
+		hop_set(gw, index, sa->next_hop);
+	} else if ((sa->flags & SA_TRANSPORT) == 0)
 		return route_own_add(gw->route, dst, err);
 	return 0;
 }
@@ -395,6 +395,7 @@ ends_give(struct gw *gw, uint32_t index)
 {
 	const struct sa *sa = sa_at(&gw->sas, index);
 
+	paths_sa_del(gw, index);
 	if ((sa->flags & SA_INBOUND) == 0)
 		route_release(gw->route, sa->next_hop);
 	else if ((sa->flags & SA_TRANSPORT) == 0)
@@ -488,7 +489,7 @@ sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin, 
 	}
 	rc = stock_take_in(gw, *index, err);
 	if (rc == 0)
-		rc = ends_take(gw, *index, err);
+		rc = ends_take(gw, *index, c, err);
 	if (rc < 0) {
 		sa_retire(&gw->sas, *index);
 		give_back(gw, *index);
@@ -566,6 +567,12 @@ sa_end(struct gw *gw, uint32_t index)
 	/* What waits in rings for the SA is let through first. */
 	later(gw, clock_now(&gw->clock) + (gw->running ? DRAIN_NS : 0), retire,
 	      (void *)(uintptr_t)index);
+}
+
+void
+sa_remeasure(struct gw *gw, uint32_t index)
+{
+	hop_set(gw, index, sa_at(&gw->sas, index)->next_hop);
 }
 
 static void

@@ -27,6 +27,9 @@ void sa_unpublish(struct gw *gw, uint32_t index);
  */
 void sa_end(struct gw *gw, uint32_t index);
 
+/* What an outbound SA's path or link carries has changed. */
+void sa_remeasure(struct gw *gw, uint32_t index);
+
 /* At every tick: hard lifetimes of keys with several lanes. */
 void sas_limits_tick(struct gw *gw);
 

@@ -7,6 +7,7 @@
 #include "base/addr.h"
 #include "ctl/kernel.h"
 #include "ctl/log.h"
+#include "ctl/paths.h"
 #include "ctl/pin.h"
 #include "ctl/ports.h"
 #include "ctl/reserve.h"
@@ -104,6 +105,7 @@ gw_tick(struct gw *gw)
 	defer_poll(&gw->defer, now, false);
 	events_drain(gw, now);
 	sas_limits_tick(gw);
+	paths_tick(gw, now);
 	mirrors_tick(gw->mirrors);
 	kernel_tick(gw, now);
 	if (spd_maintain(gw->spd, false, &err) < 0)

@@ -214,6 +214,9 @@ outer_fill(struct conf_sa *c, const struct xfrm_sa *x)
 	c->ttl = 64;
 	c->flow_label = CONF_FLOW_LABEL_HASH;
 	c->path_mtu = ANY_PATH;
+	c->pmtu.icmp = (x->flags & XFRM_SA_NOPMTUDISC) == 0;
+	c->pmtu.floor = CONF_PMTU_FLOOR;
+	c->pmtu.age_us = CONF_PMTU_AGE_US;
 }
 
 static void

@@ -37,9 +37,6 @@ mirrors_create(const struct mirrors_params *params, struct mirrors **out, struct
 	for (int i = 0; i < PORTS_MAX; i++)
 		m->list[i] = (struct mirror) { .set = m, .tap.fd = -1 };
 	rc = ports_create(1, &m->clock, &m->devices, err);
-	for (uint16_t i = 0; i < params->n_workers && rc == 0; i++)
-		rc = punt_worker_init(i, params->workers[i]->socket, &params->workers[i]->punt,
-				      err);
 	if (rc < 0) {
 		mirrors_free(m);
 		return rc;
@@ -60,10 +57,6 @@ mirrors_free(struct mirrors *m)
 	}
 	ports_free(m->devices);
 	rte_pktmbuf_free(m->spare);
-	for (uint16_t i = 0; i < m->params.n_workers; i++) {
-		punt_worker_fini(m->params.workers[i]->punt);
-		m->params.workers[i]->punt = NULL;
-	}
 	rte_free(m);
 }
 
@@ -170,21 +163,21 @@ class_drain(struct mirrors *m, struct punt_worker *pw, enum punt_class class, ui
 
 	do {
 		n = punt_take(pw, class, frames, RTE_MIN(max - all, TAKE_BURST));
-		mirrors_write(m, frames, n);
+		mirrors_give(m, frames, n);
 		all += n;
 	} while (n > 0 && all < max);
 	return all;
 }
 
 /* Class by class over all workers: a flood on one of them does not hold up key exchange on
- * another. */
+ * another. Of ICMP errors none is for a mirror before control has read it. */
 static uint32_t
 rings_drain(struct mirrors *m)
 {
 	uint32_t moved = 0;
 
 	for (int class = 0; class < PUNT_MAX; class ++)
-		for (uint16_t i = 0; i < m->params.n_workers; i++)
+		for (uint16_t i = 0; class != PUNT_ERRORS && i < m->params.n_workers; i++)
 			moved += class_drain(m, m->params.workers[i]->punt, class, take_max[class]);
 	return moved;
 }

@@ -28,11 +28,12 @@ struct json;
 struct mirrors;
 struct poller;
 struct port;
+struct rte_mbuf;
 struct rte_mempool;
 struct worker;
 
 struct mirrors_params {
-	struct worker *const *workers; /* their w->punt is made and freed here */
+	struct worker *const *workers; /* their w->punt is read */
 	uint16_t n_workers;
 	struct rte_mempool *const *pools; /* by worker */
 	struct poller *poller;		  /* wakes for taps; NULL: they are read by mirrors_tick */
@@ -67,6 +68,9 @@ void mirrors_tick(struct mirrors *m);
 void mirrors_drain(struct mirrors *m);
 /* Whether a frame was moved lately, so that it is worth looking again soon. */
 bool mirrors_are_busy(const struct mirrors *m);
+
+/* Gives frames of PUNT_ERRORS, taken by control, to the mirrors of their ports; takes them over. */
+void mirrors_give(struct mirrors *m, struct rte_mbuf **frames, uint16_t n);
 
 /* The port's link and MTU, as they are now. Nothing happens for a port without a mirror. */
 void mirror_link_set(struct mirrors *m, const struct port *port, bool up);

@@ -61,7 +61,7 @@ write_one(struct mirror *x, struct rte_mbuf *m)
 }
 
 void
-mirrors_write(struct mirrors *m, struct rte_mbuf **frames, uint16_t n)
+mirrors_give(struct mirrors *m, struct rte_mbuf **frames, uint16_t n)
 {
 	for (uint16_t i = 0; i < n; i++)
 		write_one(&m->list[pkt_of(frames[i])->port], frames[i]);

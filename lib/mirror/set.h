@@ -29,7 +29,5 @@ struct mirrors {
 
 /* Reads from a mirror and gives to workers, at most so many frames. Returns how many it read. */
 uint32_t mirror_read(struct mirror *x, uint32_t max);
-/* Gives n frames of a class to their mirrors. */
-void mirrors_write(struct mirrors *m, struct rte_mbuf **frames, uint16_t n);
 
 #endif

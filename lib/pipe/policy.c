@@ -134,6 +134,17 @@ source_is_odd(const struct worker *w, const struct rte_mbuf *m)
 	return !wire_is_unicast(src, v6) || is_ours(w, src, v6);
 }
 
+/* What is said of our own ESP is control's to judge, not the policies'; of these, our own host gets
+ * what they let.
+ */
+static void
+too_big_take(struct worker *w, struct rte_mbuf *m, uint32_t policy)
+{
+	if (policy != SPD_NO_MATCH && spd_policy(w->view->spd, policy)->action != POLICY_BYPASS)
+		pkt_of(m)->policy = policy;
+	pipe_push(w, STAGE_PUNT, m);
+}
+
 uint16_t
 clear_check(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -152,6 +163,8 @@ clear_check(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 			drop(w, m, DROP_POLICY_CLEARTEXT);
 		else if (policy[i] == SPD_FRAG_PORTS)
 			drop(w, m, DROP_FRAG_PORTS);
+		else if (ours && punt_is_too_big(m))
+			too_big_take(w, m, policy[i]);
 		else if (policy[i] == SPD_NO_MATCH && ours)
 			pipe_push(w, STAGE_PUNT, m);
 		else if (policy[i] == SPD_NO_MATCH ||

@@ -13,14 +13,16 @@
 #include "wire/ip.h"
 #include "worker/worker.h"
 
-#define PORT_IKE     RTE_BE16(500)
-#define PROTO_OSPF   89
-#define PROTO_EIGRP  88
-#define PROTO_PIM    103
-#define PROTO_VRRP   112
-#define ETHER_ISO    0x0600 /* below: a length, then LLC: IS-IS (ISO 10589) */
-#define MLD2_REPORT  143    /* RFC 3810 */
-#define ND_HOP_LIMIT 255    /* RFC 4861 section 6.1.1: nobody further away than the link */
+#define PORT_IKE	 RTE_BE16(500)
+#define PROTO_OSPF	 89
+#define PROTO_EIGRP	 88
+#define PROTO_PIM	 103
+#define PROTO_VRRP	 112
+#define ETHER_ISO	 0x0600 /* below: a length, then LLC: IS-IS (ISO 10589) */
+#define MLD2_REPORT	 143	/* RFC 3810 */
+#define ICMP_UNREACHABLE 3
+#define ICMP_NEEDS_DF	 4   /* code: fragmentation needed and DF set (RFC 1191) */
+#define ND_HOP_LIMIT	 255 /* RFC 4861 section 6.1.1: nobody further away than the link */
 
 /* Of UDP, but for LDP and BGP, which are TCP's; either end may have them. */
 static const uint16_t routing_udp_be[] = {
@@ -107,6 +109,30 @@ udp_class(const struct rte_mbuf *m)
 	return has_port(routing_udp_be, RTE_DIM(routing_udp_be), ports) ? PUNT_ROUTING : PUNT_REST;
 }
 
+bool
+punt_is_too_big(const struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+	const uint8_t *icmp = upper(m, 2);
+
+	if (icmp == NULL || (p->flags & PKT_FRAG_FIRST) != 0)
+		return false;
+	if ((p->flags & PKT_V6) != 0)
+		return p->proto == IPPROTO_ICMPV6 && icmp[0] == ICMP6_PACKET_TOO_BIG;
+	return p->proto == IPPROTO_ICMP && icmp[0] == ICMP_UNREACHABLE && icmp[1] == ICMP_NEEDS_DF;
+}
+
+/* What came out of an SA, or is our own host's, says nothing of the path that our ESP takes. */
+static enum punt_class
+icmp_class(const struct rte_mbuf *m)
+{
+	if (punt_has_frame(pkt_of(m)) && punt_is_too_big(m))
+		return PUNT_ERRORS;
+	if (pkt_of(m)->proto == IPPROTO_ICMP)
+		return PUNT_REST;
+	return is_discovery(m) ? PUNT_NEIGH : is_mld(m) ? PUNT_ROUTING : PUNT_REST;
+}
+
 static enum punt_class
 frame_class(const struct rte_mbuf *m)
 {
@@ -133,8 +159,9 @@ punt_class_of(const struct rte_mbuf *m)
 				       has_port(routing_tcp_be, RTE_DIM(routing_tcp_be), ports) ?
 			       PUNT_ROUTING :
 			       PUNT_REST;
+	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		return is_discovery(m) ? PUNT_NEIGH : is_mld(m) ? PUNT_ROUTING : PUNT_REST;
+		return icmp_class(m);
 	case IPPROTO_IGMP:
 	case PROTO_OSPF:
 	case PROTO_EIGRP:

@@ -20,10 +20,12 @@
  * table by BGP; far below what keeps control busy.
  */
 const struct punt_limit punt_limits[PUNT_MAX] = {
-	[PUNT_IKE] = { "ike", 2000, 500 },
-	[PUNT_NEIGH] = { "neigh", 1000, 200 },
-	[PUNT_ROUTING] = { "routing", 20000, 500 },
-	[PUNT_REST] = { "rest", 10000, 500 },
+	[PUNT_IKE] = { "ike", PUNT_RING_SIZE, 2000, 500 },
+	[PUNT_NEIGH] = { "neigh", PUNT_RING_SIZE, 1000, 200 },
+	[PUNT_ROUTING] = { "routing", PUNT_RING_SIZE, 20000, 500 },
+	/* One for each flow behind a link that grew narrow; routers send few a second to one. */
+	[PUNT_ERRORS] = { "errors", PUNT_ERRORS_SIZE, 1000, 100 },
+	[PUNT_REST] = { "rest", PUNT_RING_SIZE, 10000, 500 },
 };
 
 static struct rte_ring *
@@ -43,7 +45,8 @@ punt_worker_init(uint16_t index, int socket, struct punt_worker **out, struct er
 	bool complete = pw != NULL;
 
 	for (int class = 0; complete && class < PUNT_MAX; class ++) {
-		pw->up[class] = ring_make(punt_limits[class].name, index, PUNT_RING_SIZE, socket);
+		pw->up[class] =
+			ring_make(punt_limits[class].name, index, punt_limits[class].ring, socket);
 		punt_rate_init(&pw->rates[class], &punt_limits[class]);
 		complete = pw->up[class] != NULL;
 	}
@@ -165,14 +168,15 @@ static void
 punt_one(struct worker *w, struct rte_mbuf *m)
 {
 	struct punt_worker *pw = w->punt;
-	uint8_t port = pw != NULL ? mirror_for(w, m) : NO_PORT;
-	enum punt_class class;
+	uint8_t port = mirror_for(w, m);
+	enum punt_class class = punt_class_of(m);
 
-	if (port == NO_PORT) {
+	if (class == PUNT_ERRORS)
+		port = pkt_of(m)->port;
+	if (port == NO_PORT || pw == NULL) {
 		drop(w, m, DROP_NO_LISTENER);
 		return;
 	}
-	class = punt_class_of(m);
 	if (!punt_rate_take(&pw->rates[class], pw->seed, punt_source_of(m, class), w->now)) {
 		cell_add(&pw->count.limited[class], 1);
 		drop(w, m, DROP_PUNT_LIMIT);

@@ -9,7 +9,9 @@
  * Down: what the host sends goes by one ring to a worker, which sends it like any outbound traffic.
  *
  * A frame in a ring is `held`, and its mbuf's struct pkt names the port (pkt.port) whose mirror it
- * is of. All rings are single-producer single-consumer.
+ * is of. ICMP too-big goes up without a mirror too: control reads it first (lib/pmtu), and gives it
+ * to the mirror if there is one and pkt.policy is POLICY_NONE: else a policy forbids that. All
+ * rings are single-producer single-consumer.
  */
 #ifndef PUNT_PUNT_H
 #define PUNT_PUNT_H
@@ -20,10 +22,11 @@
 #include "base/err.h"
 #include "worker/stage.h"
 
-#define PUNT_RING_SIZE	 512 /* of each class, each worker */
+#define PUNT_RING_SIZE	 512 /* of each class, each worker, but for */
+#define PUNT_ERRORS_SIZE 128 /* PUNT_ERRORS */
 #define PUNT_INJECT_SIZE 256
-/* mbufs that may wait in one worker's rings. */
-#define PUNT_HELD_MAX (PUNT_MAX * PUNT_RING_SIZE + PUNT_INJECT_SIZE)
+/* mbufs that may wait in one worker's rings; without mirrors only errors do. */
+#define PUNT_HELD_MAX ((PUNT_MAX - 1) * PUNT_RING_SIZE + PUNT_ERRORS_SIZE + PUNT_INJECT_SIZE)
 
 struct punt_worker;
 struct rte_mbuf;
@@ -33,6 +36,7 @@ enum punt_class {
 	PUNT_IKE,     /* UDP 500, and UDP 4500 that is not ESP; later UDP fragments */
 	PUNT_NEIGH,   /* ARP, neighbour and router discovery */
 	PUNT_ROUTING, /* OSPF, BGP, BFD, RIP, VRRP, PIM, IGMP, MLD and their like */
+	PUNT_ERRORS,  /* ICMP too-big in clear, which may be about our own ESP */
 	PUNT_REST,
 	PUNT_MAX
 };
@@ -40,6 +44,7 @@ enum punt_class {
 /* Per worker and source: an IPv4 address, an IPv6 /64, or in PUNT_NEIGH a MAC address. */
 struct punt_limit {
 	const char *name; /* of the class, as it is shown */
+	uint16_t ring;	  /* frames that may wait */
 	uint32_t rate;	  /* frames a second */
 	uint32_t burst;
 };

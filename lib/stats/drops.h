@@ -97,7 +97,8 @@ enum drop_reason {
 	X(NAT_KEEPALIVE, "nat_keepalive",                                        \
 	  "NAT keepalive, UDP 4500 with one octet 0xff (RFC 3948)")              \
 	X(MIRROR, "mirror", "given to the mirror: for this gateway itself")      \
-	X(ESP_ECHO, "esp_echo", "ESP echo: a request, or the answer to ours")
+	X(ESP_ECHO, "esp_echo", "ESP echo: a request, or the answer to ours")    \
+	X(ICMP_ERROR, "icmp_error", "ICMP too-big for this gateway itself, read by control")
 
 enum consumed_cause {
 #define X(id, name, help) CONSUMED_##id,

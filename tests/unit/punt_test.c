@@ -205,6 +205,19 @@ static const struct {
 	  false },
 	{ "ssh", { .proto = 6, .upper = { 9, 9, 0, 22 } }, PUNT_REST, false },
 	{ "an echo request", { .proto = 1, .upper = { 8 } }, PUNT_REST, false },
+	{ "fragmentation needed", { .proto = 1, .upper = { 3, 4 } }, PUNT_ERRORS, false },
+	{ "port unreachable", { .proto = 1, .upper = { 3, 3 } }, PUNT_REST, false },
+	{ "fragmentation needed, a later fragment",
+	  { .proto = 1, .frag = 5, .upper = { 3, 4 } },
+	  PUNT_REST,
+	  false },
+	{ "fragmentation needed, in fragments",
+	  { .proto = 1, .frag = 0x2000, .upper = { 3, 4 } },
+	  PUNT_REST,
+	  false },
+	{ "packet too big", { .v6 = true, .proto = 58, .upper = { 2 } }, PUNT_ERRORS, false },
+	{ "ICMP's type 2 is nothing", { .proto = 1, .upper = { 2 } }, PUNT_REST, false },
+	{ "time exceeded", { .v6 = true, .proto = 58, .upper = { 3 } }, PUNT_REST, false },
 };
 
 static void
@@ -282,6 +295,32 @@ without_a_mirror_nobody_listens(void **state)
 	view.mirrored = 1 << RED;
 	assert_null(punted(&(struct packet) { .proto = 6 }, 0, PUNT_REST));
 	assert_int_equal(worker->drops[DROP_NO_LISTENER], 1);
+}
+
+/* They are control's to read, wherever they came by; but not what an SA carried. */
+static void
+too_big_goes_up_without_a_mirror(void **state)
+{
+	const struct packet v4 = { .proto = 1, .upper = { 3, 4 }, .to = 1, .mac = 77 };
+	const struct packet v6 = { .v6 = true, .proto = 58, .upper = { 2 } };
+	struct rte_mbuf *m;
+
+	view.mirrored = 0;
+	m = punted(&v4, 0, PUNT_ERRORS);
+	assert_non_null(m);
+	assert_int_equal(m->pkt_len, FRAME + 60);
+	assert_int_equal(rte_pktmbuf_mtod(m, const uint8_t *)[11], 77);
+	assert_int_equal(pkt_of(m)->port, BLACK);
+	rte_pktmbuf_free(m);
+	m = punted(&v6, 0, PUNT_ERRORS);
+	assert_non_null(m);
+	rte_pktmbuf_free(m);
+	assert_null(punted(&v4, PKT_FROM_SA, PUNT_ERRORS));
+	assert_int_equal(worker->drops[DROP_NO_LISTENER], 1);
+	view.mirrored = 1 << RED | 1 << BLACK;
+	m = punted(&v4, PKT_FROM_SA, PUNT_REST);
+	assert_non_null(m);
+	rte_pktmbuf_free(m);
 }
 
 /* Sends n from a source at once; returns how many control gets, and takes them. */
@@ -400,6 +439,7 @@ main(void)
 		CASE(frames_go_up_as_they_came),
 		CASE(decrypted_packets_get_a_header_and_their_ports_mirror),
 		CASE(without_a_mirror_nobody_listens),
+		CASE(too_big_goes_up_without_a_mirror),
 		CASE(who_floods_is_limited_alone),
 		CASE(a_full_class_leaves_the_others_alone),
 		CASE(our_own_key_exchange_is_exempt_with_all_its_fragments),
