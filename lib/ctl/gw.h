@@ -146,7 +146,7 @@ struct gw {
 	uint32_t *choices; /* of conf->sets: see sets.h */
 	uint32_t n_dummies;
 	uint32_t *dummies;  /* SAs that send some */
-	uint32_t late_jobs; /* changes of numbers that no worker has made yet: see sas.c */
+	uint32_t late_jobs; /* changes of numbers that no worker has made yet: see sa_numbers.c */
 	uint32_t next_group;
 	uint16_t next_owner;
 	bool running;

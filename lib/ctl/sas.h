@@ -30,9 +30,6 @@ void sa_end(struct gw *gw, uint32_t index);
 /* What an outbound SA's path or link carries has changed. */
 void sa_remeasure(struct gw *gw, uint32_t index);
 
-/* At every tick: hard lifetimes of keys with several lanes. */
-void sas_limits_tick(struct gw *gw);
-
 /* Points every outbound SA at its next hop, after routes or neighbours changed. */
 void sas_route(struct gw *gw);
 /* The same for so many of them from *from on, which is where to go on then. False, and *from 0:

@@ -11,7 +11,7 @@
 #include "ctl/pin.h"
 #include "ctl/ports.h"
 #include "ctl/reserve.h"
-#include "ctl/sas.h"
+#include "ctl/sa_numbers.h"
 #include "ctl/sweep.h"
 #include "ctl/timers.h"
 #include "mirror/mirror.h"
@@ -104,7 +104,7 @@ gw_tick(struct gw *gw)
 
 	defer_poll(&gw->defer, now, false);
 	events_drain(gw, now);
-	sas_limits_tick(gw);
+	sa_numbers_tick(gw);
 	paths_tick(gw, now);
 	mirrors_tick(gw->mirrors);
 	kernel_tick(gw, now);
