@@ -119,7 +119,9 @@ is_idle(struct watch *w, const struct gw *gw)
 		return false;
 	totals_read(gw, &t);
 	/* Nothing comes while nobody reads: that is for whoever said `stop` to end. */
-	/* Captures end, and their time with them: what waits for an SA then would wait for ever. */
+	/* Captures end, and their time with them: what waits for an SA, or for other fragments,
+	 * would wait for ever.
+	 */
 	if (gw->clock.kind == CLOCK_STAMPS)
 		t.held -= t.waiting;
 	/* What comes from the hosts of mirrors is taken in, too. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/engine.h"
+#include "frag/reasm.h"
 #include "hold/hold.h"
 #include "numbers/numbers.h"
 #include "replay/replay.h"
@@ -137,7 +138,7 @@ const struct conf_key conf_keys[] = {
 	ROW(GATEWAY, MAP, BLOCK_ACQUIRE, 0, conf_gateway, acquire, 0, "acquire", NULL, 0, 0, NULL, "",
 	    "What happens while a protect policy that a key daemon installed has no SA."),
 	ROW(GATEWAY, MAP, BLOCK_REASSEMBLY, 0, conf_gateway, reassembly, 0, "reassembly", NULL, 0, 0, NULL, "",
-	    "Limits of the reassembly of fragments."),
+	    "Limits of the reassembly of fragments that are addressed to this gateway, and of the wait of fragments that a policy judges by ports for the first one of their datagram."),
 
 	ROW(MAX_ROUTES, NUMBER, 0, 0, conf_gateway, max_routes.v4, GROUP_COST, "v4", "64Ki", 1, 16 * MI, NULL, "routes", "IPv4."),
 	ROW(MAX_ROUTES, NUMBER, 0, 0, conf_gateway, max_routes.v6, 4 * GROUP_COST, "v6", "16Ki", 1, 16 * MI, NULL, "routes", "IPv6."),
@@ -149,7 +150,8 @@ const struct conf_key conf_keys[] = {
 
 	SUB(REASSEMBLY, TIME, conf_gateway, reassembly.timeout_us, "timeout", "2s", 1000, 60000000, NULL, "",
 	    "How long a datagram waits for its pieces."),
-	SUB(REASSEMBLY, NUMBER, conf_gateway, reassembly.max_datagrams, "max_datagrams", "4096", 1, MI, NULL, "", "Datagrams waiting, for each worker."),
+	ROW(REASSEMBLY, NUMBER, 0, KEY_RESTART, conf_gateway, reassembly.max_datagrams, FRAG_DATAGRAM_OCTETS, "max_datagrams", "4096", 1, MI, NULL, "",
+	    "Datagrams waiting, for each worker. A quarter of them, at least one, is for all sources that are no peer of an inbound SA, the rest for peers, at most a quarter of it for each. Likewise with packet buffers, of which a quarter at most may wait. At a limit the oldest ends as frag_limit."),
 	SUB(REASSEMBLY, NUMBER, conf_gateway, reassembly.max_pieces, "max_pieces", "64", 2, 8192, NULL, "", "Pieces of one datagram."),
 
 	PORT(NAME, KEY_REQUIRED, name, "name", NULL, 0, 0, NULL, "", "Name of the port."),

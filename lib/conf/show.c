@@ -58,13 +58,18 @@ cost_print(FILE *f, const char *path, const struct conf_key *k, const void *base
 	fputc('\n', f);
 }
 
+static const char *
+path_of(enum conf_block block)
+{
+	return block == BLOCK_MAX_ROUTES ? "gateway.max_routes." :
+	       block == BLOCK_REASSEMBLY ? "gateway.reassembly." :
+					   "gateway.";
+}
+
 void
 conf_costs_print(FILE *f, const struct conf *c)
 {
 	for (const struct conf_key *k = conf_keys; k < conf_keys + conf_n_keys; k++)
 		if (k->cost != 0)
-			cost_print(f,
-				   k->block == BLOCK_MAX_ROUTES ? "gateway.max_routes." :
-								  "gateway.",
-				   k, &c->gateway);
+			cost_print(f, path_of(k->block), k, &c->gateway);
 }

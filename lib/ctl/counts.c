@@ -36,12 +36,11 @@ read_all(const struct worker *w, struct worker_counts *c)
 	CELLS(X)
 #undef X
 	for (uint16_t i = 0; i < WORKERS_MAX; i++) {
-		const struct handoff_line *way = w->handoff->way;
-
-		c->given_to[i] = cell_get(&way[HANDOFF_WAY_OUT].given[i]) +
-				 cell_get(&way[HANDOFF_WAY_IN].given[i]);
-		c->taken_from[i] = cell_get(&way[HANDOFF_WAY_OUT].taken[i]) +
-				   cell_get(&way[HANDOFF_WAY_IN].taken[i]);
+		c->given_to[i] = c->taken_from[i] = 0;
+		for (int way = 0; way < HANDOFF_WAYS; way++) {
+			c->given_to[i] += cell_get(&w->handoff->way[way].given[i]);
+			c->taken_from[i] += cell_get(&w->handoff->way[way].taken[i]);
+		}
 	}
 	spd_worker_counts(w->spd, &flows);
 	c->flow_hits = flows.hits;

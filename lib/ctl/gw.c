@@ -14,6 +14,7 @@
 
 #include "crypto/crypto.h"
 #include "ctl/counts.h"
+#include "ctl/frags.h"
 #include "ctl/kernel.h"
 #include "ctl/log.h"
 #include "ctl/mirrors.h"
@@ -27,6 +28,7 @@
 #include "ctl/timers.h"
 #include "ctl/view.h"
 #include "esp/esp.h"
+#include "frag/reasm.h"
 #include "hold/hold.h"
 #include "icmp/icmp.h"
 #include "mirror/mirror.h"
@@ -356,7 +358,8 @@ pipe_init(struct gw *gw, struct err *err)
 	uint64_t absent = 0;
 
 	if (gw->n_workers == 1)
-		absent |= UINT64_C(1) << STAGE_HANDOFF_OUT | UINT64_C(1) << STAGE_HANDOFF_IN;
+		absent |= UINT64_C(1) << STAGE_HANDOFF_OUT | UINT64_C(1) << STAGE_HANDOFF_IN |
+			  UINT64_C(1) << STAGE_HANDOFF_FRAG;
 	if (gw->mirrors == NULL)
 		absent |= UINT64_C(1) << STAGE_LOCAL_DELIVER | UINT64_C(1) << STAGE_CLASSIFY_OWN;
 	pipe_build(&gw->pipe, stage_rows, absent);
@@ -372,6 +375,8 @@ pipe_init(struct gw *gw, struct err *err)
 		if (gw->n_workers > 1)
 			w->sources[w->n_sources++] =
 				(struct source) { "handoff_rx", handoff_rx, NULL, STAGE_PORT_TX };
+		w->sources[w->n_sources++] =
+			(struct source) { "reasm_expire", frag_expire, NULL, STAGE_PORT_TX };
 		if (gw->mirrors != NULL)
 			w->sources[w->n_sources++] = (struct source) { "inject_rx", inject_rx, NULL,
 								       STAGE_CLASSIFY_OWN };
@@ -414,6 +419,7 @@ drain(struct gw *gw)
 		for (uint16_t i = 0; i < gw->n_workers; i++)
 			given |= worker_drain(gw->workers[i]);
 	} while (given);
+	frags_drain(gw);
 	for (uint16_t i = 0; i < gw->n_workers; i++) {
 		hold_drop(gw->workers[i], DROP_STOPPED);
 		handoff_drop_parked(gw->workers[i]);
@@ -473,9 +479,10 @@ gw_pace(struct gw *gw)
 	bool taken = gw_mail_all(gw, burst_run, (void *)(uintptr_t)burst);
 
 	taken &= gw_mail_all(gw, sleepy_run, c->idle == CONF_IDLE_SLEEP ? gw : NULL);
+	taken &= frags_pace(gw);
 	if (!gw_mail_all(gw, hold_run, (void *)hold_word(gw->conf)) || !taken)
-		GW_LOG(ERR, "burst, idle and acquire: a worker does not read its mail: reload "
-			    "again\n");
+		GW_LOG(ERR, "burst, idle, acquire and reassembly: a worker does not read its "
+			    "mail: reload again\n");
 }
 
 /* What the gateway is made of, in the order in which it comes up. */
@@ -488,6 +495,7 @@ static const struct part {
 	{ "rcu", rcu_init, rcu_fini },
 	{ "workers", workers_init, workers_fini },
 	{ "ports", ports_init, ports_fini },
+	{ "frags", frags_init, frags_fini },
 	{ "routes", routes_init, routes_fini },
 	{ "mirrors", mirrors_init, mirrors_fini },
 	{ "kernel", kernel_init, kernel_fini },

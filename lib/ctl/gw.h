@@ -22,6 +22,7 @@
 #define GW_ENGINES_MAX 4
 
 struct acquire_event;
+struct frag_shared;
 struct kernel;
 struct lane_event;
 struct mapping_event;
@@ -83,7 +84,7 @@ struct policy_book {
 
 struct gw_totals {
 	uint64_t rx, tx, split, merged, held;
-	uint64_t waiting; /* of held: for an SA */
+	uint64_t waiting; /* of held: for an SA, or for other fragments */
 	uint64_t drops[DROP_MAX], consumed[CONSUMED_MAX], generated[GENERATED_MAX];
 	uint64_t audits_lost;
 };
@@ -129,6 +130,7 @@ struct gw {
 	struct rte_rcu_qsbr *qsbr;
 	struct defer defer;
 	struct ports *ports;
+	struct frag_shared *frag;
 	struct mirrors *mirrors; /* NULL: no port has one */
 	struct kernel *kernel;	 /* likewise */
 	struct route *route;

@@ -8,6 +8,7 @@
 #include <rte_lcore.h>
 #include <rte_mempool.h>
 
+#include "ctl/frags.h"
 #include "ctl/kernel.h"
 #include "ctl/log.h"
 #include "ctl/mirrors.h"
@@ -66,6 +67,7 @@ pools_init(struct gw *gw, struct err *err)
 	}
 	n = port_pool_auto(params, c->n_ports, gw->n_workers);
 	n += mirrors_mbufs(c, gw->n_workers);
+	n += frags_mbufs(n, gw->n_workers);
 	if (c->gateway.mbufs != CONF_AUTO)
 		n = c->gateway.mbufs;
 	for (uint16_t i = 0; i < gw->n_workers; i++) {

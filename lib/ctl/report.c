@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "ctl/paths.h"
+#include "frag/reasm.h"
 #include "hold/hold.h"
 #include "mirror/mirror.h"
 #include "numbers/numbers.h"
@@ -32,8 +33,8 @@ totals_read(const struct gw *gw, struct gw_totals *t)
 		t->tx += cell_get(&w->tx_packets);
 		t->split += cell_get(&w->split);
 		t->merged += cell_get(&w->merged);
-		t->waiting += hold_held(w);
-		t->held += port_held(w) + hold_held(w) + punt_held(w->punt);
+		t->waiting += hold_held(w) + frag_held(w);
+		t->held += port_held(w) + hold_held(w) + punt_held(w->punt) + frag_held(w);
 		t->audits_lost += mailbox_lost(w);
 		sum(t->drops, w->drops, DROP_MAX);
 		sum(t->consumed, w->consumed, CONSUMED_MAX);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "crypto/crypto.h"
+#include "ctl/frags.h"
 #include "ctl/log.h"
 #include "ctl/paths.h"
 #include "ctl/pin.h"
@@ -180,22 +181,25 @@ hop_set(struct gw *gw, uint32_t index, uint16_t next_hop)
 	__atomic_store_n(&sa->next_hop, next_hop, __ATOMIC_RELAXED);
 }
 
-/* What the routes keep for an SA: outbound its next hop, inbound our address that its tunnel ends
- * at. Transport mode may end at a host behind us.
+/* What others keep for an SA: the routes, outbound its next hop, inbound our address that its
+ * tunnel ends at (transport mode may end at a host behind us); reassembly, that its peer is one.
  */
 static int
 ends_take(struct gw *gw, uint32_t index, const struct conf_sa *c, struct err *err)
 {
 	struct sa *sa = sa_at(&gw->sas, index);
 	const struct addr *dst = &sa_cold(&gw->sas, index)->dst;
+	int rc = 0;
 
 	if ((sa->flags & SA_INBOUND) == 0) {
 		sa->next_hop = route_hold(gw->route, dst);
 		paths_sa_add(gw, index, c);
 		hop_set(gw, index, sa->next_hop);
 	} else if ((sa->flags & SA_TRANSPORT) == 0)
-		return route_own_add(gw->route, dst, err);
-	return 0;
+		rc = route_own_add(gw->route, dst, err);
+	if (rc == 0)
+		frags_sa_begins(gw, index);
+	return rc;
 }
 
 static void
@@ -208,6 +212,7 @@ ends_give(struct gw *gw, uint32_t index)
 		route_release(gw->route, sa->next_hop);
 	else if ((sa->flags & SA_TRANSPORT) == 0)
 		route_own_del(gw->route, &sa_cold(&gw->sas, index)->dst);
+	frags_sa_ends(gw, index);
 }
 
 /* An inbound SA with subspaces may ask for windows. */

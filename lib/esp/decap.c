@@ -9,6 +9,7 @@
 #include "esp/esp.h"
 #include "esp/lane.h"
 #include "esp/plain.h"
+#include "frag/seen.h"
 #include "replay/replay.h"
 #include "sa/sa.h"
 #include "wire/subspace.h"
@@ -213,5 +214,7 @@ replay_accept_stage(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		}
 		pkts[kept++] = m;
 	}
+	if (unlikely(frag_seen_wanted(w)))
+		frag_seen_note(w, pkts, kept);
 	return kept;
 }

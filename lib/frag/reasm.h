@@ -47,6 +47,9 @@ struct frag_limits {
 	uint32_t max_segments; /* packet buffers */
 };
 
+/* What one of max_datagrams costs, about. */
+#define FRAG_DATAGRAM_OCTETS 256
+
 struct frag_counts {
 	uint64_t pieces;		  /* fragments taken in */
 	uint64_t whole;			  /* datagrams put together */

@@ -8,6 +8,8 @@
 #include <rte_ether.h>
 #include <rte_udp.h>
 
+#include "frag/reasm.h"
+#include "pipe/fragments.h"
 #include "pipe/ours.h"
 #include "port/port_stage.h"
 #include "sad/sad_stage.h"
@@ -194,21 +196,6 @@ udp_check(const struct rte_mbuf *m, const struct pkt *p, const struct rte_udp_hd
 	return udp_sum_is_right(m, p, len) ? DROP_NONE : DROP_UDP_CHECKSUM;
 }
 
-/* The first of several fragments: key exchange is put together by our own host, ESP by nobody. */
-static __rte_noinline bool
-fragment_demux(struct worker *w, struct rte_mbuf *m, struct pkt *p, enum drop_reason *why)
-{
-	uint16_t payload = p->l4_off + sizeof(struct rte_udp_hdr);
-
-	*why = DROP_FRAG_TO_ESP;
-	if (m->data_len < payload + 4 ||
-	    wire_load32(rte_pktmbuf_mtod_offset(m, const uint8_t *, payload)) != 0)
-		return false;
-	p->flags |= PKT_UDP_ENCAP;
-	pipe_push(w, STAGE_PUNT, m);
-	return true;
-}
-
 /* UDP to a port of ours that takes ESP: keepalive, IKE or ESP (RFC 3948 section 4). True: the
  * packet is gone. */
 static bool
@@ -219,9 +206,7 @@ udp_demux(struct worker *w, struct rte_mbuf *m, struct pkt *p, enum drop_reason 
 	const uint8_t *payload = (const uint8_t *)(udp + 1);
 	uint32_t len;
 
-	if (unlikely((p->flags & PKT_FRAG_FIRST) != 0))
-		return fragment_demux(w, m, p, why);
-	*why = udp_check(m, p, udp);
+	*why = (p->flags & PKT_FRAG_FIRST) != 0 ? DROP_FRAG_TO_ESP : udp_check(m, p, udp);
 	if (unlikely(*why != DROP_NONE))
 		return false;
 	len = rte_be_to_cpu_16(udp->dgram_len) - sizeof(*udp);
@@ -268,6 +253,19 @@ is_for_sa(const struct worker *w, const struct rte_mbuf *m, struct pkt *p)
 	return sad_takes(w->view->sad, m);
 }
 
+/* A fragment for ourselves is put together with the others before anybody looks into it; one for a
+ * host behind us is that host's. True: it is gone.
+ */
+static __rte_noinline bool
+is_piece(struct worker *w, struct rte_mbuf *m, struct pkt *p)
+{
+	if ((p->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) == 0 || w->frag == NULL ||
+	    !is_for_us(w, m, p))
+		return false;
+	frag_send(w, m, STAGE_REASM_OUTER);
+	return true;
+}
+
 /* True: the packet stays in the line, as ESP. */
 static bool
 black_one(struct worker *w, struct rte_mbuf *m)
@@ -282,13 +280,15 @@ black_one(struct worker *w, struct rte_mbuf *m)
 	if (likely(p->proto == IPPROTO_ESP)) {
 		why = esp_find(m, p, p->l4_off);
 	} else if (!is_udp_of_esp(w, m, p)) {
-		pipe_push(w, STAGE_CLEAR_CHECK, m);
+		if (!is_piece(w, m, p))
+			pipe_push(w, STAGE_CLEAR_CHECK, m);
 		return false;
 	} else if (udp_demux(w, m, p, &why)) {
 		return false;
 	}
 	if (unlikely(why != DROP_NONE)) {
-		drop(w, m, why);
+		if (why != DROP_FRAG_TO_ESP || !is_piece(w, m, p))
+			drop(w, m, why);
 		return false;
 	}
 	return true;
@@ -305,6 +305,37 @@ classify_black(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		if (unlikely(m == NULL || !black_one(w, m)))
 			continue;
 		pkts[kept++] = m;
+	}
+	return kept;
+}
+
+/* A datagram of fragments is described as if it had come whole. */
+static bool
+describe_whole(struct worker *w, struct rte_mbuf *m)
+{
+	enum wire_verdict verdict;
+	struct ip_info info;
+
+	verdict = wire_ip_parse_sum(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, m->pkt_len,
+				    true, &info);
+	if (verdict != WIRE_OK) {
+		drop(w, m, malformed(verdict));
+		return false;
+	}
+	pkt_fill(pkt_of(m), &info);
+	return true;
+}
+
+uint16_t
+reasm_outer(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = frag_take(w, pkts[i]);
+
+		if (m != NULL && describe_whole(w, m) && black_one(w, m))
+			pkts[kept++] = m;
 	}
 	return kept;
 }

@@ -7,6 +7,7 @@
 #include <rte_prefetch.h>
 #include <rte_ring.h>
 
+#include "frag/reasm.h"
 #include "hold/hold.h"
 #include "pipe/move.h"
 #include "pipe/pipe.h"
@@ -20,7 +21,10 @@
 static const uint32_t room_wanted[HANDOFF_WAYS] = {
 	[HANDOFF_WAY_OUT] = BURST_MAX + HOLD_MAX,
 	[HANDOFF_WAY_IN] = BURST_MAX,
+	[HANDOFF_WAY_FRAG] = BURST_MAX,
 };
+
+static const char *const way_names[HANDOFF_WAYS] = { "out", "in", "frag" };
 
 #define STRAY_NS 1000000 /* between two that control hears of */
 
@@ -36,8 +40,7 @@ ring_between(const struct worker *from, const struct worker *to, enum handoff_wa
 	struct rte_ring *ring;
 	char name[RTE_RING_NAMESIZE];
 
-	snprintf(name, sizeof(name), "handoff_%s_%u_%u", way == HANDOFF_WAY_OUT ? "out" : "in",
-		 from->index, to->index);
+	snprintf(name, sizeof(name), "handoff_%s_%u_%u", way_names[way], from->index, to->index);
 	ring = rte_ring_create(name, HANDOFF_RING_SIZE, to->socket,
 			       RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
 	if (ring == NULL)
@@ -274,6 +277,50 @@ handoff_in(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	return hand_over(w, pkts, n, HANDOFF_WAY_IN);
 }
 
+/* Only where there is more than one worker: see frag_send(). */
+uint16_t
+handoff_frag(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct strays s = { .n = 0 };
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct pkt *p = pkt_of(pkts[i]);
+		uint8_t owner = (uint8_t)frag_owner_of(w, pkts[i]);
+
+		if (owner == w->index) {
+			pipe_push(w, p->resume, pkts[i]);
+			continue;
+		}
+		p->hot = NULL;
+		s.owners |= UINT64_C(1) << owner;
+		s.owner[s.n] = owner;
+		s.pkts[s.n++] = pkts[i];
+	}
+	if (s.n > 0)
+		strays_give(w, HANDOFF_WAY_FRAG, &s);
+	return 0;
+}
+
+/* Each to its stage, in their order there. */
+static void
+frags_resume(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	static const enum stage_id stages[] = { STAGE_REASM_OUTER, STAGE_FRAG_MATCH,
+						STAGE_FRAG_CHECK };
+	struct rte_mbuf *groups[RTE_DIM(stages)][BURST_MAX];
+	uint16_t n_of[RTE_DIM(stages)] = { 0 };
+
+	for (uint16_t i = 0; i < n; i++) {
+		unsigned int k = 0;
+
+		while (k + 1 < RTE_DIM(stages) && pkt_of(pkts[i])->resume != stages[k])
+			k++;
+		groups[k][n_of[k]++] = pkts[i];
+	}
+	for (unsigned int k = 0; k < RTE_DIM(stages); k++)
+		pipe_run(w, stages[k], groups[k], n_of[k]);
+}
+
 /* Looks the SAs up again. All of this another worker wrote last, so each round asks for the lines
  * that the next one reads, of every packet at once.
  */
@@ -335,6 +382,10 @@ handoff_resume(struct worker *w, enum handoff_way way, struct rte_mbuf **pkts, u
 {
 	uint16_t kept = 0;
 
+	if (way == HANDOFF_WAY_FRAG) {
+		frags_resume(w, pkts, n);
+		return;
+	}
 	sas_find(w, pkts, n);
 	for (uint16_t i = 0; i < n; i++)
 		if (goes_on(w, pkts[i], way, moved))
@@ -364,11 +415,15 @@ take(struct worker *w, enum handoff_way way, uint16_t from, struct rte_mbuf **pk
 bool
 handoff_may_take(const struct worker *w, enum handoff_way way)
 {
-	const struct handoff_line *out = &w->handoff->way[HANDOFF_WAY_OUT];
+	const struct handoff_line *ways = w->handoff->way;
 
 	if (likely((w->paused & (PAUSED_HANDOFF | PAUSED_SENDING)) == 0) || !worker_holds_back(w))
 		return true;
-	return (w->paused & PAUSED_SENDING) == 0 && (way == HANDOFF_WAY_OUT || out->full == 0);
+	if ((w->paused & PAUSED_SENDING) != 0)
+		return false;
+	/* Each way waits for those before it. */
+	return (way == HANDOFF_WAY_OUT || ways[HANDOFF_WAY_OUT].full == 0) &&
+	       (way != HANDOFF_WAY_FRAG || ways[HANDOFF_WAY_IN].full == 0);
 }
 
 /* A burst of each worker that gave something. */
@@ -417,5 +472,6 @@ handoff_rx(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
 		move_step(w, pkts, max);
 	take_all(w, HANDOFF_WAY_OUT, pkts, max);
 	take_all(w, HANDOFF_WAY_IN, pkts, max);
+	take_all(w, HANDOFF_WAY_FRAG, pkts, max);
 	return 0;
 }

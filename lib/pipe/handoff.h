@@ -1,6 +1,7 @@
-/* From worker to worker: an SA is numbered, checked and counted by one worker, its owner.
+/* From worker to worker: an SA is numbered, checked and counted by one worker, its owner; and a
+ * datagram in fragments is put together by one.
  *
- * Two single-producer single-consumer rings per ordered pair of workers, one for each way. The
+ * Three single-producer single-consumer rings per ordered pair of workers, one for each way. The
  * consumer has an octet per producer and way that says "something came": only those rings are
  * looked at. What waits in a ring names its SA by index and generation, and is looked up again
  * behind it.
@@ -10,8 +11,9 @@
  * rings no more, since what it decrypts may have to go out by another's SA; the outbound rings it
  * empties always. So nobody waits in a circle: what comes out of an outbound ring goes to a port,
  * without another ring of these; so outbound rings run empty as long as their consumers run; so the
- * inbound ones do; so ports are read again. Port rings, to the worker that has a TX queue, stand
- * before all of them: their consumer sends or drops, and waits for nobody.
+ * inbound ones do; so those of fragments do, which become packets of either way and are taken only
+ * while both have room; so ports are read again. Port rings, to the worker that has a TX queue,
+ * stand before all of them: their consumer sends or drops, and waits for nobody.
  *
  * Who waits longer than WORKER_PATIENCE_NS reads on, and what finds no room is dropped: one worker
  * that stands still shall not stop the others. Where time is that of captures, nobody's patience
@@ -33,8 +35,9 @@ struct move;
 struct rte_ring;
 
 enum handoff_way {
-	HANDOFF_WAY_OUT, /* goes on at life_count */
-	HANDOFF_WAY_IN,	 /* goes on at replay_check */
+	HANDOFF_WAY_OUT,  /* goes on at life_count */
+	HANDOFF_WAY_IN,	  /* goes on at replay_check */
+	HANDOFF_WAY_FRAG, /* goes on where pkt.resume says */
 	HANDOFF_WAYS,
 };
 
@@ -80,8 +83,9 @@ bool handoff_may_take(const struct worker *w, enum handoff_way way);
 void handoff_resume(struct worker *w, enum handoff_way way, struct rte_mbuf **pkts, uint16_t n,
 		    bool moved);
 
-stage_fn handoff_out; /* before life_count */
-stage_fn handoff_in;  /* before replay_check */
+stage_fn handoff_out;  /* before life_count */
+stage_fn handoff_in;   /* before replay_check */
+stage_fn handoff_frag; /* fragments, of whatever way: to pkt.resume, by the worker they are of */
 source_fn handoff_rx;
 
 #endif

@@ -44,6 +44,8 @@ const struct stage_row stage_rows[STAGE_MAX] = {
 	[STAGE_PORT_TX]         = { "port_tx",         port_tx,             STAGE_MAX },
 	/* beside them */
 	[STAGE_CLEAR_CHECK]     = { "clear_check",     clear_check,         STAGE_TTL_CHECK_IN },
+	[STAGE_HANDOFF_FRAG]    = { "handoff",         handoff_frag,        STAGE_MAX },
+	[STAGE_REASM_OUTER]     = { "reasm_outer",     reasm_outer,         STAGE_SAD_LOOKUP },
 	[STAGE_BYPASS]          = { "bypass",          bypass,              STAGE_NEIGH_WRITE_OUT },
 	[STAGE_CLASSIFY_OWN]    = { "classify",        classify_own,        STAGE_SPD_MATCH },
 	[STAGE_PUNT]            = { "punt",            punt,                STAGE_MAX },

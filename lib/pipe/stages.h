@@ -12,10 +12,17 @@ extern const struct stage_row stage_rows[STAGE_MAX];
  * goes to punt.
  */
 stage_fn classify_red;
-/* The same, and finds ESP: by itself, or in UDP (RFC 3948 section 4). Drops frag_to_esp, esp_short,
- * udp_malformed, udp_checksum; what is neither ESP nor for ourselves goes to clear_check.
+/* The same, and finds ESP: by itself, or in UDP (RFC 3948 section 4). Fragments for ourselves go to
+ * reasm_outer. Drops frag_to_esp, esp_short, udp_malformed, udp_checksum; what is neither ESP nor
+ * for ourselves goes to clear_check.
  */
 stage_fn classify_black;
+
+/* Fragments for ourselves: what becomes whole goes on as if it had come so, ESP in the line, other
+ * packets as classify_black says. Drops frag_overlap, frag_duplicate, frag_toolong, frag_malformed,
+ * frag_limit; outer_malformed, buffer and what classify_black drops.
+ */
+stage_fn reasm_outer;
 
 /* What our own host sends through a mirror: frames that control took from one. ARP, neighbour
  * discovery and key exchange are sent as they are by the mirror's port; the rest is outbound

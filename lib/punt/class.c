@@ -77,8 +77,8 @@ is_discovery(const struct rte_mbuf *m)
 
 	/* RFC 6980: never in fragments. */
 	return icmp != NULL && p->proto == IPPROTO_ICMPV6 &&
-	       (p->flags & (PKT_V6 | PKT_FRAG_FIRST)) == PKT_V6 && icmp[0] >= ND_ROUTER_SOLICIT &&
-	       icmp[0] <= ND_REDIRECT &&
+	       (p->flags & (PKT_V6 | PKT_FRAG_FIRST)) == PKT_V6 && (p->marks & PKT_REASM) == 0 &&
+	       icmp[0] >= ND_ROUTER_SOLICIT && icmp[0] <= ND_REDIRECT &&
 	       rte_pktmbuf_mtod(m, const struct rte_ipv6_hdr *)->hop_limits == ND_HOP_LIMIT;
 }
 

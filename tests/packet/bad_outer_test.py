@@ -100,11 +100,11 @@ drops_alone("A1.6 a known SPI at another of our addresses drops no_sa",
             lambda t: [to_wan(t.carry(esp_of(t), dst="192.0.2.7"))], {"no_sa": 1}, patch=later)
 drops_alone("A1.6 a known SPI at our address of the other family drops no_sa",
             lambda t: [to_wan(ip(PEER[6], BLACK[6], 50, esp_of(t)))], {"no_sa": 1})
-drops_alone("a first and a later fragment of an ESP packet drop frag_to_esp",
-            lambda t: [outer(t, mf=1), outer(t, offset=2)], {"frag_to_esp": 2})
-drops_alone("a first and a later IPv6 fragment of an ESP packet drop frag_to_esp",
-            lambda t: [to_wan(ip(t.remote, t.local, 44, struct.pack("!BBHI", 50, 0, bits, 7) + esp_of(t)))
-                       for bits in (1, 16)], {"frag_to_esp": 2}, tunnel=v6)
+drops_alone("a first and a later fragment of ESP that are not of one datagram drop frag_timeout",
+            lambda t: [outer(t, mf=1, ident=1), outer(t, offset=2, ident=2)], {"frag_timeout": 2})
+drops_alone("a first and a later IPv6 fragment of ESP that are not of one datagram drop frag_timeout",
+            lambda t: [to_wan(ip(t.remote, t.local, 44, struct.pack("!BBHI", 50, 0, bits, bits) + esp_of(t)))
+                       for bits in (1, 16)], {"frag_timeout": 2}, tunnel=v6)
 
 
 CLEAR = {"policy_cleartext": 1}

@@ -210,7 +210,7 @@ static const struct {
 	{ "clamping", SA("mss_clamp: true"), "6:17: sas[0].mss_clamp: ", "not supported by this version" },
 	{ "ESP ping", SA("esp_ping: true"), "6:16: sas[0].esp_ping: ", "not supported by this version" },
 	{ "a block of too few numbers", TOP "gateway: {state_block: 63}\n", "4:24: gateway.state_block: ", "64" },
-	{ "reassembly", TOP "gateway: {reassembly: {timeout: 3s}}\n", "4:33: gateway.reassembly.timeout: ", "not supported" },
+	{ "reassembly of one piece", TOP "gateway: {reassembly: {max_pieces: 1}}\n", "4:36: gateway.reassembly.max_pieces: ", "2" },
 	/* values of the wrong type are complained of even behind a gate */
 	{ "a bad value of a key to come", SA("iptfs: {rate: fast}"), "6:20: sas[0].iptfs.rate: ", "'fast' is no number" },
 	/* limits */

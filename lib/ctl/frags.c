@@ -1,0 +1,100 @@
+#include "ctl/frags.h"
+
+#include <rte_mempool.h>
+
+#include "frag/reasm.h"
+
+static uint32_t
+workers_of(const struct gw *gw, const struct rte_mempool *pool)
+{
+	uint32_t n = 0;
+
+	for (uint16_t i = 0; i < gw->n_workers; i++)
+		n += gw->pools[i] == pool;
+	return n;
+}
+
+int
+frags_init(struct gw *gw, struct err *err)
+{
+	const struct conf_gateway *c = &gw->conf->gateway;
+	int rc = frag_shared_create(&gw->frag, err);
+
+	for (uint16_t i = 0; i < gw->n_workers && rc == 0; i++) {
+		const struct rte_mempool *pool = gw->pools[i];
+		const struct frag_limits limits = {
+			.timeout = c->reassembly.timeout_us * 1000,
+			.max_datagrams = c->reassembly.max_datagrams,
+			.max_pieces = c->reassembly.max_pieces,
+			.max_segments = pool->size / FRAGS_POOL_PART / workers_of(gw, pool),
+		};
+
+		rc = frag_worker_init(gw->workers[i], gw->frag, &limits, err);
+	}
+	return rc;
+}
+
+void
+frags_fini(struct gw *gw)
+{
+	for (uint16_t i = 0; i < gw->n_workers; i++)
+		frag_worker_fini(gw->workers[i]);
+	frag_shared_free(gw->frag);
+	gw->frag = NULL;
+}
+
+uint32_t
+frags_mbufs(uint32_t n, uint16_t n_workers)
+{
+	uint32_t most = n_workers * (uint32_t)FRAGS_MBUFS_MAX;
+
+	return RTE_MIN(n / (FRAGS_POOL_PART - 1), most);
+}
+
+static void
+limits_run(struct worker *w, void *arg)
+{
+	uint64_t word = (uintptr_t)arg;
+
+	frag_limits_set(w, (word >> 32) * 1000, (uint32_t)word);
+}
+
+bool
+frags_pace(struct gw *gw)
+{
+	const struct conf_gateway *c = &gw->conf->gateway;
+	/* At most a minute: 26 bits of microseconds. */
+	uintptr_t word = c->reassembly.timeout_us << 32 | c->reassembly.max_pieces;
+
+	return gw_mail_all(gw, limits_run, (void *)word);
+}
+
+void
+frags_drain(struct gw *gw)
+{
+	/* Captures end, and their time with them: what has not come by then never does. */
+	enum drop_reason why = gw->clock.kind == CLOCK_STAMPS ? DROP_FRAG_TIMEOUT : DROP_STOPPED;
+
+	for (uint16_t i = 0; i < gw->n_workers; i++)
+		frag_drop(gw->workers[i], why);
+}
+
+static bool
+has_reserve(const struct gw *gw, uint32_t index)
+{
+	return gw->frag != NULL && (sa_at(&gw->sas, index)->flags & SA_INBOUND) != 0;
+}
+
+void
+frags_sa_begins(struct gw *gw, uint32_t index)
+{
+	if (has_reserve(gw, index))
+		frag_peer_add(gw->frag, &sa_cold(&gw->sas, index)->src, gw_defer_free, gw);
+}
+
+void
+frags_sa_ends(struct gw *gw, uint32_t index)
+{
+	if (has_reserve(gw, index))
+		frag_peer_del(gw->frag, &sa_cold(&gw->sas, index)->src, gw_defer_free, gw);
+}
