@@ -3,9 +3,15 @@
 #define DRIVERS_DRIVERS_H
 
 #include "crypto/engine.h"
+#include "ipcomp/codec.h"
 
 extern const struct engine
 	engine_ipsec_mb; /* intel-ipsec-mb, x86 with AES-NI; all but CCM with 192-bit keys */
 extern const struct engine engine_openssl; /* libcrypto 3; every algorithm, any CPU */
+
+#ifdef HAVE_ISAL
+extern const struct codec codec_isal; /* ISA-L's igzip, level 0: eight times as fast as zlib */
+#endif
+extern const struct codec codec_zlib; /* zlib, level 1: any CPU; the oracle in the tests */
 
 #endif

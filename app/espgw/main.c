@@ -36,6 +36,14 @@ static const struct engine *const engines[] = {
 	&engine_openssl,
 };
 
+/* IPComp's: the first that runs here does all of it. */
+static const struct codec *const codecs[] = {
+#ifdef HAVE_ISAL
+	&codec_isal,
+#endif
+	&codec_zlib,
+};
+
 /* What the loop watches beside the gateway itself. */
 struct watch {
 	const struct options *options;
@@ -233,6 +241,8 @@ gateway_run(struct watch *w, const struct options *o, struct conf *conf)
 		.config = o->config,
 		.engines = engines,
 		.n_engines = RTE_DIM(engines),
+		.codecs = codecs,
+		.n_codecs = RTE_DIM(codecs),
 		.poller = &w->poller,
 	};
 	int rc;

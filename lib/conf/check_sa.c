@@ -4,6 +4,7 @@
 #include "conf/check.h"
 #include "conf/index.h"
 #include "conf/net.h"
+#include "ipcomp/ipcomp.h"
 #include "seq/seq.h"
 
 /* What an inbound packet is told by, and with the direction what no two SAs may share. */
@@ -183,6 +184,29 @@ check_inner(struct load *l, const struct conf_sa *sa, const struct origin *o)
 }
 
 static void
+check_ipcomp(struct load *l, const struct conf_sa *sa, const struct origin *o)
+{
+	if (!sa->ipcomp.on)
+		return;
+	if (sa->proto != CONF_ESP || (sa->mode != CONF_TUNNEL && sa->mode != CONF_TRANSPORT))
+		item_error(l, &sa->mark, o, "ipcomp", "proto: esp with mode: tunnel or transport",
+			   "compression goes with ESP's tunnel and transport mode only");
+	if (sa->ipcomp.cpi >= 64 && sa->ipcomp.cpi < 256)
+		item_error(l, &sa->mark, o, "ipcomp", "256 to 61439, or 2 for DEFLATE as such",
+			   "CPI %u: 64 to 255 are reserved", sa->ipcomp.cpi);
+	if (sa->ipcomp.stored && sa->ipcomp.cpi == IPCOMP_CPI_STORED)
+		item_error(l, &sa->mark, o, "ipcomp", "256 to 61439",
+			   "CPI 0xf001 says that a packet is stored");
+	if (sa->ipcomp.xt && sa->mode != CONF_TRANSPORT)
+		item_error(l, &sa->mark, o, "ipcomp", "xt: false, or mode: transport",
+			   "xt leaves ports readable, and a tunnel's payload begins with an IP "
+			   "header");
+	if (sa->tfc.pad_to != 0)
+		item_error(l, &sa->mark, o, "ipcomp", "ipcomp or tfc",
+			   "padding that hides lengths and compression that shows them");
+}
+
+static void
 check_sa(struct load *l, struct conf_sa *sa, struct origin *o)
 {
 	uint32_t before = l->e->n_errors;
@@ -198,6 +222,7 @@ check_sa(struct load *l, struct conf_sa *sa, struct origin *o)
 		check_lanes(l, sa, o);
 		check_outer(l, sa, o);
 		check_inner(l, sa, o);
+		check_ipcomp(l, sa, o);
 	}
 	if ((!o->bad || sa->aead != NULL || sa->cipher != NULL) && check_suite(l, sa, o))
 		secrets_read(l, sa, o);

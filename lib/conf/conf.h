@@ -307,6 +307,7 @@ struct conf_sa {
 		uint32_t cpi;
 		uint8_t algorithm;
 		uint32_t threshold, max_output;
+		bool xt, stored;
 	} ipcomp;
 	struct conf_iptfs iptfs;
 };

@@ -12,7 +12,6 @@ const struct conf_gate conf_gates[] = {
 	{ BLOCK_SA, "mss_clamp", NULL, "false" },
 	{ BLOCK_SA, "esp_ping", NULL, "false" },
 	{ BLOCK_PORT, "esp_echo", NULL, "false" },
-	{ BLOCK_SA, "ipcomp", NULL, "leave it out" },
 	{ BLOCK_SA, "iptfs", NULL, "leave it out" },
 };
 const uint32_t conf_n_gates = sizeof(conf_gates) / sizeof(conf_gates[0]);

@@ -230,7 +230,7 @@ const struct conf_key conf_keys[] = {
 	SA(BOOL, 0, mss_clamp, "mss_clamp", "false", 0, 0, NULL, "", "Lower the MSS of TCP to what fits."),
 	SA(BOOL, 0, esp_ping, "esp_ping", "false", 0, 0, NULL, "", "in: answer the ESP echoes of the peer, see ping of espctl(1). Who asks needs no such key."),
 	SA_BLOCK(MAP, KEY_OUT, TFC, tfc, "tfc", NULL, 0, 0, NULL, "", "Traffic flow confidentiality."),
-	SA_BLOCK(OPTION, KEY_RENEW, IPCOMP, ipcomp.on, "ipcomp", NULL, 0, 0, NULL, "", "Compression before ESP."),
+	SA_BLOCK(OPTION, KEY_RENEW, IPCOMP, ipcomp.on, "ipcomp", NULL, 0, 0, NULL, "", "IPComp (RFC 3173): compression before ESP. What does not shrink is sent as it is."),
 	SA_BLOCK(OPTION, KEY_RENEW, IPTFS, iptfs.on, "iptfs", NULL, 0, 0, NULL, "", "RFC 9347, with mode: iptfs."),
 	SA_BLOCK(MAP, 0, LIFETIME, lifetime, "lifetime", NULL, 0, 0, NULL, "", "Limits of the SA. 0: none but the algorithm's."),
 
@@ -253,10 +253,12 @@ const struct conf_key conf_keys[] = {
 	SUB(TFC, NUMBER, conf_sa, tfc.pad_to, "pad_to", "0", 0, 65535, NULL, "octets", "Pad inner packets to this size, as far as the path MTU lets. 0: none."),
 	SUB(TFC, NUMBER, conf_sa, tfc.dummy_rate, "dummy_rate", "0", 0, 10000000, NULL, "packets per second", "Dummy packets. 0: none."),
 
-	SUB(IPCOMP, NUMBER, conf_sa, ipcomp.cpi, "cpi", "2", 1, 0xffff, NULL, "", "Compression Parameter Index."),
-	SUB(IPCOMP, NUMBER, conf_sa, ipcomp.algorithm, "algorithm", "deflate", NO_NUMBERS, ipcomps, "", "RFC 2394."),
-	SUB(IPCOMP, NUMBER, conf_sa, ipcomp.threshold, "threshold", "128", 0, 65535, NULL, "octets", "Smaller payloads are sent as they are."),
-	SUB(IPCOMP, NUMBER, conf_sa, ipcomp.max_output, "max_output", "65535", 576, 65535, NULL, "octets", "A packet that grows beyond is dropped."),
+	SUB(IPCOMP, NUMBER, conf_sa, ipcomp.cpi, "cpi", "2", 1, 0xffff, NULL, "", "Compression Parameter Index. Out: the one that the peer takes; in: ours, by which it sends to us. So a tunnel whose ends chose different ones says it in its out and in."),
+	SUB(IPCOMP, NUMBER, conf_sa, ipcomp.algorithm, "algorithm", "deflate", NO_NUMBERS, ipcomps, "", "deflate: RFC 2394."),
+	SUB(IPCOMP, NUMBER, conf_sa, ipcomp.threshold, "threshold", "128", 0, 65535, NULL, "octets", "Out: smaller payloads are sent as they are."),
+	SUB(IPCOMP, NUMBER, conf_sa, ipcomp.max_output, "max_output", "65535", 576, 65535, NULL, "octets", "In: a packet that grows beyond is dropped."),
+	SUB(IPCOMP, BOOL, conf_sa, ipcomp.xt, "xt", "false", 0, 0, NULL, "", "Transport mode: the ports of TCP, UDP, SCTP, DCCP and UDP-Lite stay readable before what is compressed (draft-ls-6man-ipcomp-exclude-transport-layer; a flag of the header says so, which nobody has assigned). Both ends have to be told."),
+	SUB(IPCOMP, BOOL, conf_sa, ipcomp.stored, "stored", "false", 0, 0, NULL, "", "Of the same draft: what does not shrink has an IPComp header too, with CPI 0xf001, so that all packets of a flow go one way. Both ends have to be told."),
 
 	SUB(IPTFS, NUMBER, conf_sa, iptfs.rate_bps, "rate", "0", 0, UINT64_C(1000000000000), NULL, "bit/s", "Constant rate. 0: send when there is something."),
 	SUB(IPTFS, NUMBER, conf_sa, iptfs.layer, "layer", "l3", NO_NUMBERS, layers, "", "What the rate counts."),

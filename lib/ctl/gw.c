@@ -31,6 +31,7 @@
 #include "frag/reasm.h"
 #include "hold/hold.h"
 #include "icmp/icmp.h"
+#include "ipcomp/ipcomp.h"
 #include "mirror/mirror.h"
 #include "numbers/numbers.h"
 #include "replay/stock.h"
@@ -112,12 +113,16 @@ worker_make(struct gw *gw, uint16_t index, uint16_t lcore, struct err *err)
 		rc = icmp_worker_init(NULL, socket, &w->icmp, err);
 	if (rc == 0)
 		rc = punt_worker_init(index, socket, &w->punt, err);
+	if (rc == 0)
+		rc = ipcomp_worker_init(gw->options.codecs, gw->options.n_codecs, socket,
+					&w->ipcomp, err);
 	return rc;
 }
 
 static void
 worker_free(struct worker *w)
 {
+	ipcomp_worker_fini(w->ipcomp);
 	punt_worker_fini(w->punt);
 	icmp_worker_fini(w->icmp);
 	spd_worker_fini(w->spd);
@@ -350,12 +355,27 @@ hold_run(struct worker *w, void *arg)
 	hold_set(w, word >> 32, (uint32_t)word);
 }
 
-/* Rows of features that this configuration does not use. A reload cannot add one: it is decided
- * once. */
+/* Rows that are there for SAs of a kind. */
+#define STAGES_OF_SAS (UINT64_C(1) << STAGE_IPCOMP_ENCAP | UINT64_C(1) << STAGE_IPCOMP_DECAP)
+
+void
+gw_need_stage(struct gw *gw, enum stage_id stage)
+{
+	uint64_t bit = UINT64_C(1) << stage;
+
+	if ((gw->stages & bit) != 0)
+		return;
+	gw->stages |= bit;
+	if (gw->defer.n_workers > 0)
+		pipe_add(&gw->pipe, stage_rows, stage);
+}
+
+/* Rows of features that this configuration does not use. Those of SAs come with the first SA; a
+ * reload adds no other: it is decided once. */
 static int
 pipe_init(struct gw *gw, struct err *err)
 {
-	uint64_t absent = 0;
+	uint64_t absent = STAGES_OF_SAS & ~gw->stages;
 
 	if (gw->n_workers == 1)
 		absent |= UINT64_C(1) << STAGE_HANDOFF_OUT | UINT64_C(1) << STAGE_HANDOFF_IN |

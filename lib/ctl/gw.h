@@ -22,6 +22,7 @@
 #define GW_ENGINES_MAX 4
 
 struct acquire_event;
+struct codec;
 struct frag_shared;
 struct kernel;
 struct lane_event;
@@ -46,6 +47,8 @@ struct gw_options {
 	const char *config;		     /* the file, for reload */
 	const struct engine *const *engines; /* all that are built in */
 	uint16_t n_engines;
+	const struct codec *const *codecs; /* of IPComp: likewise, in order of preference */
+	uint16_t n_codecs;
 	struct poller *poller; /* the caller's loop, for descriptors of the parts; borrowed */
 };
 
@@ -127,6 +130,7 @@ struct gw {
 	struct rte_mempool *pools[WORKERS_MAX];
 	struct clock clock;
 	struct pipe pipe;
+	uint64_t stages; /* mask of enum stage_id: rows that some SA needs */
 	struct rte_rcu_qsbr *qsbr;
 	struct defer defer;
 	struct ports *ports;
@@ -193,6 +197,9 @@ void gw_tick(struct gw *gw);
 /* Whether the host behind the mirrors is being spoken with, or lanes wait for their parts of a
  * limit: worth a look every millisecond. */
 bool gw_is_busy(const struct gw *gw);
+
+/* An SA that is about to be published needs this row of the pipeline. */
+void gw_need_stage(struct gw *gw, enum stage_id stage);
 
 /* Runs a mail in every worker, soon; at once when they do not run. False: a mailbox was full; some
  * may run it. */

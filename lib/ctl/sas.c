@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "crypto/crypto.h"
+#include "ctl/comp.h"
 #include "ctl/frags.h"
 #include "ctl/log.h"
 #include "ctl/paths.h"
@@ -295,7 +296,9 @@ sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin, 
 	p.subspaces = p.numbers->subspaces;
 	p.lanes = p.numbers->n;
 	p.lane = p.numbers->lane; /* or window, or windows */
-	rc = sa_create(&gw->sas, &p, clock_now(&gw->clock), index, err);
+	rc = comp_params(gw, &p, c, err);
+	if (rc == 0)
+		rc = sa_create(&gw->sas, &p, clock_now(&gw->clock), index, err);
 	if (rc < 0) {
 		sa_numbers_give(gw, p.numbers, ask.forever);
 		return rc;

@@ -12,6 +12,7 @@
 
 #include "crypto/crypto.h"
 #include "esp/beet.h"
+#include "esp/comp.h"
 #include "esp/esp.h"
 #include "esp/plain.h"
 #include "esp/transport.h"
@@ -78,7 +79,10 @@ shape_of(const struct sa *sa, struct rte_mbuf *m, const struct pkt *p, struct sh
 	} else if (likely((sa->flags & SA_TRANSPORT) == 0)) {
 		s->outer = tunnel_out_size(&sa->out);
 		s->next_header = (p->flags & PKT_V6) != 0 ? IPPROTO_IPV6 : IPPROTO_IPIP;
-		if (unlikely((sa->flags & SA_TFC) != 0))
+		/* Nothing tells where a stream ends but its packet: TFC does not go with it. */
+		if (unlikely((p->marks & PKT_COMP) != 0))
+			s->next_header = IPPROTO_COMP;
+		else if (unlikely((sa->flags & SA_TFC) != 0))
 			shape_hide(sa, p, s, carried);
 	} else {
 		s->split = transport_split(ip, (p->flags & PKT_V6) != 0, p->l4_off, &s->name_off);
@@ -230,7 +234,10 @@ encap_chain(struct worker *w, struct rte_mbuf **mp, const struct shape *s, struc
 	if (end == NULL)
 		return DROP_NO_MBUF;
 	trailer_write(end, s);
-	memcpy(own, rte_pktmbuf_mtod(m, uint8_t *), RTE_MIN(n_own, m->data_len));
+	if ((pkt_of(m)->marks & PKT_COMP) != 0 && s->split == 0)
+		memcpy(own, comp_clear_header(m, sa), COMP_KEPT);
+	else
+		memcpy(own, rte_pktmbuf_mtod(m, uint8_t *), RTE_MIN(n_own, m->data_len));
 	mbuf_cut_head(m, s->split);
 	if (rte_pktmbuf_headroom(m) < s->head + s->split + RTE_ETHER_HDR_LEN) {
 		m = front_add(w, m, s->head + s->split);
@@ -256,6 +263,7 @@ encap_other(struct worker *w, struct rte_mbuf **mp, struct crypto_op *op)
 	struct pkt *p = pkt_of(m);
 	const struct sa *sa = p->hot;
 	struct shape s;
+	const uint8_t *clear;
 	uint16_t tail;
 	uint8_t *ip, *text;
 
@@ -265,12 +273,13 @@ encap_other(struct worker *w, struct rte_mbuf **mp, struct crypto_op *op)
 		     rte_pktmbuf_headroom(m) < s.head + RTE_ETHER_HDR_LEN))
 		return encap_chain(w, mp, &s, op);
 	ip = rte_pktmbuf_mtod(m, uint8_t *);
+	clear = comp_clear_header(m, sa);
 	text = ip + s.split;
 	trailer_write(ip + m->data_len, &s);
 	m->data_len += s.head + tail;
 	m->pkt_len += s.head + tail;
 	m->data_off -= s.head;
-	headers_write(w, sa, p, &s, text, ip, m->pkt_len, op);
+	headers_write(w, sa, p, &s, text, clear, m->pkt_len, op);
 	op->chain = NULL;
 	op->text = text;
 	op->text_len = s.text;

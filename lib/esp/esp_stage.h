@@ -16,6 +16,11 @@
  * icmp_reply. Sets pkt.sa, pkt.generation, pkt.next_hop.
  */
 stage_fn sa_pick;
+/* IPComp of the SAs that have it (comp_out.c): the payload becomes an IPComp header and a stream,
+ * and PKT_COMP is set, where that makes it smaller. Judges the size of all their packets: too_big
+ * by way of icmp_reply.
+ */
+stage_fn ipcomp_encap;
 /* Drops seq_exhausted, seq_wait, expired. Sets pkt.seq and pkt.hot, counts the packet. */
 stage_fn life_count_out;
 /* Drops buffer, no_mbuf. On return the data begin with the outer IP header. */
@@ -34,9 +39,13 @@ stage_fn crypto_decrypt;
 stage_fn replay_accept_stage;
 /* Drops esp_padding, next_header, inner_*, beet_*; consumes dummies. On return the data begin with
  * the inner IP header (tunnel mode, BEET), or the packet's own without ESP (transport mode), and
- * struct pkt describes that.
+ * struct pkt describes that. With PKT_COMP in tunnel mode they begin with the IPComp header.
  */
 stage_fn esp_strip;
+/* What esp_strip found behind an IPComp header (PKT_COMP) becomes what it was, and is described
+ * like the rest. Drops ipcomp_*, next_header, inner_*, buffer, no_mbuf.
+ */
+stage_fn ipcomp_decap;
 /* Drops expired, seq_wait. Counts packets that are whole, by the size of what they carry. */
 stage_fn life_count_in;
 

@@ -125,6 +125,7 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		/* Its own lane only: a line of another worker's would have to come back to it. */
 		rte_prefetch0(&sa[i]->lane[p->lane]);
 		if (unlikely(m->pkt_len > __atomic_load_n(&sa[i]->mtu, __ATOMIC_RELAXED)) &&
+		    (sa[i]->flags & SA_IPCOMP) == 0 /* else ipcomp_encap judges */ &&
 		    !too_large(w, m))
 			continue;
 		pkts[kept++] = m;

@@ -10,6 +10,7 @@
 
 #include "esp/beet.h"
 #include "esp/esp.h"
+#include "esp/inner.h"
 #include "esp/transport.h"
 #include "sa/sa.h"
 #include "wire/ip.h"
@@ -70,9 +71,8 @@ trailer_strip(struct rte_mbuf *m, struct pkt *p, const struct sa *sa)
 	return DROP_NONE;
 }
 
-/* Describes the packet that the data now begin with, and cuts off what is behind its own length. */
-static enum drop_reason
-describe(struct rte_mbuf *m, struct pkt *p)
+enum drop_reason
+inner_describe(struct rte_mbuf *m, struct pkt *p)
 {
 	struct ip_info info;
 	enum wire_verdict verdict;
@@ -95,12 +95,13 @@ static enum drop_reason
 tunnel_strip(struct rte_mbuf *m, struct pkt *p, uint16_t head)
 {
 	bool v6 = p->next_header == IPPROTO_IPV6;
+	bool comp = p->next_header == IPPROTO_COMP && (p->hot->flags & SA_IPCOMP) != 0;
 	enum drop_reason why;
 
-	if (unlikely(p->next_header != IPPROTO_IPIP && !v6))
+	if (unlikely(p->next_header != IPPROTO_IPIP && !v6 && !comp))
 		return DROP_NEXT_HEADER;
 	if (unlikely(p->text_len == 0))
-		return DROP_INNER_MALFORMED;
+		return comp ? DROP_IPCOMP_SHORT : DROP_INNER_MALFORMED;
 	if (likely(m->nb_segs == 1)) {
 		m->data_off += head;
 		m->data_len -= head;
@@ -109,17 +110,18 @@ tunnel_strip(struct rte_mbuf *m, struct pkt *p, uint16_t head)
 		mbuf_cut_head(m, head);
 	}
 	p->outer_tos = p->tos;
-	why = describe(m, p);
+	if (unlikely(comp)) {
+		p->marks |= PKT_COMP;
+		return DROP_NONE;
+	}
+	why = inner_describe(m, p);
 	if (likely(why == DROP_NONE) && unlikely(((p->flags & PKT_V6) != 0) != v6))
 		why = DROP_INNER_MALFORMED;
 	return why;
 }
 
-/* RFC 3948 section 3.1.2: the addresses changed on the way, and the ICV vouches for the payload:
- * the checksum is made anew (TCP), or left out where it may be (UDP over IPv4).
- */
-static void
-checksum_mend(struct rte_mbuf *m, const struct pkt *p)
+void
+inner_checksum_mend(struct rte_mbuf *m, const struct pkt *p)
 {
 	uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *);
 	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + p->l4_off);
@@ -145,14 +147,19 @@ transport_strip(struct rte_mbuf *m, struct pkt *p, const struct sa *sa, uint16_t
 	uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *);
 	enum drop_reason why;
 
+	if (unlikely(p->next_header == IPPROTO_COMP)) {
+		if ((sa->flags & SA_IPCOMP) == 0)
+			return DROP_NEXT_HEADER;
+		p->marks |= PKT_COMP;
+	}
 	memmove(ip + gap, ip, p->l4_off);
 	m->data_off += gap;
 	m->data_len -= gap;
 	m->pkt_len -= gap;
 	transport_rewrite(ip + gap, v6, m->pkt_len, p->last_nh_off, p->next_header);
-	why = describe(m, p);
+	why = inner_describe(m, p);
 	if (why == DROP_NONE && encap)
-		checksum_mend(m, p);
+		inner_checksum_mend(m, p);
 	return why;
 }
 
@@ -162,7 +169,7 @@ beet_strip(struct rte_mbuf *m, struct pkt *p, const struct sa *sa, uint16_t head
 	enum drop_reason why = beet_restore(m, p, sa, head);
 
 	if (why == DROP_NONE)
-		why = describe(m, p);
+		why = inner_describe(m, p);
 	return why != DROP_NONE ? why : beet_restored_check(m, p);
 }
 

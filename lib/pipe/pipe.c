@@ -21,12 +21,26 @@ present(const struct stage_row *rows, uint64_t absent, uint8_t s)
 void
 pipe_build(struct pipe *p, const struct stage_row rows[STAGE_MAX], uint64_t absent)
 {
-	*p = (struct pipe) { .timed = false };
+	*p = (struct pipe) { .absent = absent };
 	for (uint8_t s = 0; s < STAGE_MAX; s++) {
 		p->entry[s] = present(rows, absent, s);
 		p->run[s] = p->entry[s] == s ? rows[s].run : NULL;
 		p->next[s] = present(rows, absent, rows[s].next);
 		p->name[s] = rows[s].name;
+	}
+}
+
+void
+pipe_add(struct pipe *p, const struct stage_row rows[STAGE_MAX], enum stage_id stage)
+{
+	p->absent &= ~(UINT64_C(1) << stage);
+	p->run[stage] = rows[stage].run;
+	p->next[stage] = present(rows, p->absent, rows[stage].next);
+	/* Whoever is led there finds it whole. */
+	for (uint8_t s = 0; s < STAGE_MAX; s++) {
+		__atomic_store_n(&p->entry[s], present(rows, p->absent, s), __ATOMIC_RELEASE);
+		__atomic_store_n(&p->next[s], present(rows, p->absent, rows[s].next),
+				 __ATOMIC_RELEASE);
 	}
 }
 

@@ -22,11 +22,17 @@ struct pipe {
 	uint8_t next[STAGE_MAX];  /* the next present row, or STAGE_MAX */
 	uint8_t entry[STAGE_MAX]; /* the row itself, or the next present one */
 	const char *name[STAGE_MAX];
-	bool timed; /* fill worker.stage_cycles: for a bench */
+	uint64_t absent; /* mask of enum stage_id */
+	bool timed;	 /* fill worker.stage_cycles: for a bench */
 };
 
 /* Rows without a function, and those whose bit is set in absent, are left out. */
 void pipe_build(struct pipe *p, const struct stage_row rows[STAGE_MAX], uint64_t absent);
+
+/* A row that was absent is there from now on: for a feature that is first used while workers run,
+ * who find the row before they find what was published after this.
+ */
+void pipe_add(struct pipe *p, const struct stage_row rows[STAGE_MAX], enum stage_id stage);
 
 /* Runs one burst from a stage to the end of its line, then all that was pushed meanwhile. */
 void pipe_run(struct worker *w, enum stage_id first, struct rte_mbuf **pkts, uint16_t n);

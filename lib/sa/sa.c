@@ -124,7 +124,8 @@ is_tfc(const struct sa_params *p)
 static bool
 is_plain(const struct sa_params *p)
 {
-	return !p->transport && !p->beet && !is_tfc(p) && algs[p->suite.cipher].salt_len == 4 &&
+	return !p->transport && !p->beet && !is_tfc(p) && !p->ipcomp.on &&
+	       algs[p->suite.cipher].salt_len == 4 &&
 	       (p->suite.iv_len == 8 || (p->subspaces && p->suite.iv_len == 0)) &&
 	       p->suite.align == 4;
 }
@@ -137,7 +138,7 @@ flags_of(const struct sa_params *p)
 	       (algs[p->suite.cipher].iv_len == 16 ? SA_CBC : 0) | (is_tfc(p) ? SA_TFC : 0) |
 	       (is_plain(p) ? SA_PLAIN : 0) | (p->subspaces ? SA_SUBSPACES : 0) |
 	       (p->lane_by_class ? SA_LANE_BY_CLASS : 0) | (p->beet ? SA_BEET : 0) |
-	       (p->echo ? SA_ECHO : 0);
+	       (p->ipcomp.on ? SA_IPCOMP : 0) | (p->echo ? SA_ECHO : 0);
 }
 
 static void
@@ -161,7 +162,15 @@ hot_fill(struct sa *sa, const struct sa_params *p, uint32_t generation)
 static bool
 wants_more(const struct sa_params *p)
 {
-	return p->beet || (!p->inbound && p->outer.dscp == TUNNEL_DSCP_MAP);
+	return p->beet || p->ipcomp.on || (!p->inbound && p->outer.dscp == TUNNEL_DSCP_MAP);
+}
+
+static void
+more_free(struct sa_more *more)
+{
+	if (more != NULL)
+		ipcomp_sa_free(more->comp);
+	rte_free(more);
 }
 
 static int
@@ -178,7 +187,7 @@ more_make(const struct sa_params *p, struct sa_more **more, struct err *err)
 		memcpy((*more)->inner.src, p->inner_src.octets, sizeof((*more)->inner.src));
 		memcpy((*more)->inner.dst, p->inner_dst.octets, sizeof((*more)->inner.dst));
 	}
-	return 0;
+	return p->ipcomp.on ? ipcomp_sa_create(&p->ipcomp, &(*more)->comp, err) : 0;
 }
 
 static int
@@ -297,7 +306,7 @@ sa_create(struct sa_table *t, const struct sa_params *p, uint64_t now, uint32_t 
 	*index = at;
 	return 0;
 give_cold:
-	rte_free(more);
+	more_free(more);
 	cold_give(t, cold);
 give_record:
 	slab_retire(&t->records, at);
@@ -315,7 +324,7 @@ void
 sa_destroy(struct sa_table *t, uint32_t index)
 {
 	session_wipe((struct session *)(uintptr_t)sa_session(sa_at(t, index)));
-	rte_free(sa_more(sa_at(t, index)));
+	more_free(sa_more(sa_at(t, index)));
 	cold_give(t, t->cold_of[index]);
 	slab_give(&t->records, index);
 }

@@ -20,6 +20,7 @@
 #include "alg/alg.h"
 #include "base/slab.h"
 #include "crypto/engine.h"
+#include "ipcomp/ipcomp.h"
 #include "tunnel/tunnel.h"
 #include "base/addr.h"
 #include "worker/pkt.h"
@@ -44,6 +45,7 @@ enum sa_flag {
 	SA_LANE_BY_CLASS = 1 << 9, /* out: lanes of one worker are of classes, else of flows */
 	SA_BEET = 1 << 10,	   /* its inner pair is in sa_more() */
 	SA_AH = 1 << 11,	   /* RFC 4302; else ESP */
+	SA_IPCOMP = 1 << 12,	   /* sa_more() has the rest */
 	SA_ECHO = 1 << 13,	   /* in: the peer's ESP echoes are answered */
 };
 
@@ -108,6 +110,7 @@ struct sa_more {
 		bool v6;
 		uint8_t src[16], dst[16]; /* v4 in the first 4 octets */
 	} inner;
+	struct ipcomp_sa *comp; /* SA_IPCOMP */
 };
 
 #define SA_NAME_MAX 64
@@ -160,6 +163,7 @@ struct sa_params {
 	uint16_t pad_to;
 	uint64_t dummy_rate;	    /* packets per second */
 	struct tunnel_params outer; /* out */
+	struct ipcomp_params ipcomp;
 	uint8_t owner;
 	bool fixed; /* stays with it */
 	uint8_t engine;

@@ -110,6 +110,19 @@ lane_take(struct lane *l, uint32_t bytes, uint64_t *seq)
 	return true;
 }
 
+/* A packet's octets count as they came: those that it is not sent with, since it was compressed,
+ * are counted before lane_take() counts the rest. False: a lifetime does not leave so many, and
+ * nothing is counted: it is to be sent as it came. Owner only.
+ */
+static inline bool
+lane_count_saved(struct lane *l, uint32_t came, uint32_t saved)
+{
+	if (l->bytes + came > cell_get(&l->bytes_end))
+		return false;
+	cell_add(&l->bytes, saved);
+	return true;
+}
+
 /* After lane_take() said no: DROP_NONE, take again, since control has allowed more; or why the
  * packet is not sent: DROP_SEQ_EXHAUSTED, DROP_EXPIRED, DROP_SEQ_WAIT. *ask, once per reservation:
  * control is to be told that this one nears its end. Owner only.

@@ -58,6 +58,17 @@
 	X(PING_QUEUE, "ping_q", "the queue of ESP echoes to control is full")                      \
 	X(PING_SOURCE, "ping_source",                                                              \
 	  "a plain ESP echo from or to an address that nobody answers")                            \
+	X(IPCOMP_SHORT, "ipcomp_short", "IPComp: no octet behind its header, or not all of it")    \
+	X(IPCOMP_FLAGS, "ipcomp_flags",                                                            \
+	  "IPComp: flags that an SA with its extension does not know")                             \
+	X(IPCOMP_CPI, "ipcomp_cpi", "IPComp: a CPI that is not the SA's")                          \
+	X(IPCOMP_XT_PROTO, "ipcomp_xt_proto", "IPComp: ports in clear, of a protocol without")     \
+	X(IPCOMP_NESTED, "ipcomp_nested", "IPComp in IPComp")                                      \
+	X(IPCOMP_BOMB, "ipcomp_bomb",                                                              \
+	  "IPComp: grows beyond what the SA takes, or out of proportion")                          \
+	X(IPCOMP_CORRUPT, "ipcomp_corrupt", "IPComp: no whole stream of DEFLATE")                  \
+	X(IPCOMP_TRAILING, "ipcomp_trailing", "IPComp: octets behind the end of the stream")       \
+	X(IPCOMP_RATE, "ipcomp_rate", "IPComp: more to inflate than one SA may ask for")           \
 	X(INNER_MALFORMED, "inner_malformed", "inner header lengths that do not fit the payload")  \
 	X(INNER_CHECKSUM, "inner_checksum", "wrong inner IPv4 header checksum")                    \
 	X(ECN, "ecn", "outer CE on an inner packet that cannot say so (RFC 6040)")                 \

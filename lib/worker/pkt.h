@@ -37,7 +37,8 @@ enum pkt_mark {
 			       a piece in pkt.mtu */
 	PKT_ECHO = 1 << 2,  /* out: an ESP echo of ours; no policy is asked about it */
 	PKT_PROBE = 1 << 3, /* and of a size that is asked for: DF set, neither cut nor padded */
-	PKT_COMP = 1 << 4,  /* the payload begins with an IPComp header */
+	PKT_COMP = 1 << 4, /* begins with an IPComp header (tunnel; its IP header is kept before the
+			      data: esp/comp.h), or has one behind its own headers (transport) */
 	PKT_FROM_HOST = 1 << 7, /* sent by our own host through a mirror: the header of its frame
 				   lies before the data until it enters an SA */
 };

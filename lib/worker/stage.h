@@ -28,6 +28,7 @@ enum stage_id {
 	STAGE_SPD_MATCH,
 	STAGE_SA_PICK,
 	STAGE_HANDOFF_OUT,
+	STAGE_IPCOMP_ENCAP, /* present once an SA has IPComp */
 	STAGE_LIFE_COUNT_OUT,
 	STAGE_ESP_ENCAP,
 	STAGE_CRYPTO_ENCRYPT,
@@ -43,6 +44,7 @@ enum stage_id {
 	STAGE_CRYPTO_DECRYPT,
 	STAGE_REPLAY_ACCEPT,
 	STAGE_ESP_STRIP,
+	STAGE_IPCOMP_DECAP,  /* likewise */
 	STAGE_LIFE_COUNT_IN, /* whole packets only: a malformed one counts against no lifetime */
 	STAGE_ECN_DECAP,
 	STAGE_SELECTOR_CHECK,

@@ -32,6 +32,7 @@ struct handoff;
 struct hold;
 struct icmp_sources;
 struct icmp_worker;
+struct ipcomp_worker;
 struct mailbox;
 struct pipe;
 struct port_worker;
@@ -96,6 +97,7 @@ struct worker {
 	struct handoff *handoff;
 	struct hold *hold;
 	struct icmp_worker *icmp;
+	struct ipcomp_worker *ipcomp; /* NULL: no codec runs here */
 	struct port_worker *port;
 	struct punt_worker *punt; /* NULL: no port has a mirror */
 	struct spd_worker *spd;
