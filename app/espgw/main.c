@@ -21,6 +21,7 @@
 #include "ctl/report.h"
 #include "daemon/daemon.h"
 #include "drivers.h"
+#include "echo/echo.h"
 #include "ipc/ipc.h"
 #include "ipc/xfrm.h"
 #include "options.h"
@@ -213,15 +214,16 @@ run(struct watch *w, struct gw *gw)
 
 	while (!w->quit) {
 		/* A reload may change it. */
-		int wait = gw->conf->gateway.idle == CONF_IDLE_SLEEP && !gw_is_busy(gw) ?
-				   TICK_IDLE_MS :
-				   TICK_MS;
+		bool quiet = !gw_is_busy(gw) && !echo_is_busy(gw);
+		int wait =
+			gw->conf->gateway.idle == CONF_IDLE_SLEEP && quiet ? TICK_IDLE_MS : TICK_MS;
 
 		poller_wait(&w->poller, busy ? 0 : wait);
 		busy = ipc_run(w->ipc);
 		ipc_share(w->ipc, gw->conf->gateway.socket_group);
 		prompt_look(w);
 		gw_tick(gw);
+		echo_tick(gw);
 		if (w->daemons != NULL)
 			daemons_tick(w->daemons, clock_now(&gw->clock));
 		telem_tick(gw);
@@ -259,7 +261,8 @@ gateway_run(struct watch *w, const struct options *o, struct conf *conf)
 	}
 	rc = EXIT_FINE;
 	w->cli.gw = &gw;
-	if (telem_init(&err) < 0 || ipc_begin(w, &gw, &err) < 0 || prompt_begin(w, &gw, &err) < 0) {
+	if (telem_init(&err) < 0 || echo_init(&gw, &err) < 0 || ipc_begin(w, &gw, &err) < 0 ||
+	    prompt_begin(w, &gw, &err) < 0) {
 		fprintf(stderr, "espgw: %s\n", err.text);
 		rc = EXIT_RUN_TIME;
 	} else {
@@ -269,6 +272,7 @@ gateway_run(struct watch *w, const struct options *o, struct conf *conf)
 	ipc_free(w->ipc);
 	daemons_mute(w->daemons);
 	gw_stop(&gw);
+	echo_fini(&gw);
 	if (o->json)
 		report_json(&gw, stdout);
 	else

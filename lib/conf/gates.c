@@ -10,8 +10,6 @@ const struct conf_gate conf_gates[] = {
 	{ BLOCK_SA, "frag", "post", "pre or none" },
 	{ BLOCK_PMTU, "probe", NULL, "false" },
 	{ BLOCK_SA, "mss_clamp", NULL, "false" },
-	{ BLOCK_SA, "esp_ping", NULL, "false" },
-	{ BLOCK_PORT, "esp_echo", NULL, "false" },
 	{ BLOCK_SA, "iptfs", NULL, "leave it out" },
 };
 const uint32_t conf_n_gates = sizeof(conf_gates) / sizeof(conf_gates[0]);

@@ -24,6 +24,7 @@
 struct acquire_event;
 struct codec;
 struct frag_shared;
+struct echo;
 struct kernel;
 struct lane_event;
 struct mapping_event;
@@ -109,6 +110,10 @@ struct gw_hooks {
 	void (*describe)(void *ctx, uint32_t sa, struct sa_owner_text *text);
 	/* What is known of an SA's path has changed. */
 	void (*path_mtu)(void *ctx, const struct pmtu_change *change);
+	/* Of a daemon's SA, the newest one of the other direction that was negotiated with it; and
+	 * the outbound SA of a daemon to that address with that SPI, host order. SA_NONE. */
+	uint32_t (*pair)(void *ctx, uint32_t sa);
+	uint32_t (*outbound)(void *ctx, const struct addr *dst, uint32_t spi);
 };
 
 /* Likewise, for who can find a neighbour. */
@@ -146,7 +151,8 @@ struct gw {
 	struct reserve *reserve; /* NULL: no state file */
 	struct paths *paths;	 /* what is learnt of path MTUs */
 	struct view *view;
-	struct pin *pin; /* which worker an SA is of, and how its packets get there */
+	struct echo *echo; /* lib/echo's; NULL: none */
+	struct pin *pin;   /* which worker an SA is of, and how its packets get there */
 	struct sa_book *sa_books;
 	struct policy_book *policy_books;
 	uint32_t *choices; /* of conf->sets: see sets.h */
@@ -157,6 +163,7 @@ struct gw {
 	uint16_t next_owner;
 	bool running;
 	bool paused;
+	bool awaits_echo;     /* somebody sends plain ESP echoes: lib/echo's, for the view */
 	bool limits_near;     /* lanes wait for their parts of hard lifetimes */
 	uint64_t sweep_began; /* the look at all SAs that is under way, ns */
 	uint32_t sweep_next;  /* the first SA that it has not come to */

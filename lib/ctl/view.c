@@ -108,6 +108,7 @@ view_renew(struct gw *gw, struct err *err)
 		.icmp = sources,
 		.mirrored = mirrors_mask(gw->mirrors),
 		.echoing = echoing(gw),
+		.awaits_echo = gw->awaits_echo,
 	};
 	udp_ports_fill(gw, v);
 	for (uint16_t i = 0; i < gw->n_workers; i++)

@@ -182,6 +182,14 @@ int state_check(const struct daemons *d, const struct xfrm_sa *x, struct err *er
 int state_pcpu_check(const struct daemons *d, const struct xfrm_sa *x, struct err *err);
 uint8_t state_direction(struct daemons *d, const struct xfrm_sa *x, bool larval);
 
+/* ---- pair.c ---- */
+
+/* The state of an SA; NULL: it has another one by now. */
+struct state *state_of_sa(const struct daemons *d, uint32_t sa, uint32_t *index);
+/* As gw_hooks wants them. */
+uint32_t state_sa_pair(void *ctx, uint32_t sa);
+uint32_t state_sa_outbound(void *ctx, const struct addr *dst, uint32_t spi);
+
 /* ---- spi.c ---- */
 
 /* An SPI of the range that no one has. -ENOENT. */

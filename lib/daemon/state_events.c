@@ -47,26 +47,12 @@ expire_tell(struct daemons *d, uint32_t index, bool hard)
 		d->out.event(d->out.ctx, XFRM_GROUP_EXPIRE, event, out.at - event);
 }
 
-/* The state of an SA; NULL: it has another one by now. */
-static struct state *
-state_of(const struct daemons *d, uint32_t sa, uint32_t *index)
-{
-	const struct sa_cold *cold = sa_cold(&d->gw->sas, sa);
-	struct state *s;
-
-	if (cold->origin.from != SA_FROM_DAEMON || cold->ended)
-		return NULL;
-	*index = cold->origin.record;
-	s = state_at(d, *index);
-	return s->node.index == sa ? s : NULL;
-}
-
 static void
 soft_limit(void *ctx, uint32_t sa, enum sa_limit limit)
 {
 	struct daemons *d = ctx;
 	uint32_t index;
-	struct state *s = state_of(d, sa, &index);
+	struct state *s = state_of_sa(d, sa, &index);
 
 	/* One is enough to have it rekeyed. */
 	if (s == NULL || s->soft_sent)
@@ -81,7 +67,7 @@ hard_limit(void *ctx, uint32_t sa, enum sa_limit limit)
 	struct daemons *d = ctx;
 	uint32_t index;
 
-	if (state_of(d, sa, &index) == NULL)
+	if (state_of_sa(d, sa, &index) == NULL)
 		return;
 	expire_tell(d, index, true);
 	state_end(d, index);
@@ -110,7 +96,7 @@ mapping(void *ctx, const struct mapping_event *e)
 	const struct sa *sa = sa_again(&d->gw->sas, e->sa, e->generation);
 	uint32_t index;
 	uint16_t port;
-	struct state *s = sa == NULL ? NULL : state_of(d, e->sa, &index);
+	struct state *s = sa == NULL ? NULL : state_of_sa(d, e->sa, &index);
 	struct xfrm_mapping m;
 
 	if (s == NULL || (sa->flags & SA_UDP) == 0 || !mapping_is_due(d, s))
@@ -155,7 +141,7 @@ describe(void *ctx, uint32_t sa, struct sa_owner_text *text)
 {
 	const struct daemons *d = ctx;
 	uint32_t index;
-	const struct state *s = state_of(d, sa, &index);
+	const struct state *s = state_of_sa(d, sa, &index);
 
 	*text = (struct sa_owner_text) { .origin = "daemon" };
 	if (s == NULL)
@@ -207,6 +193,8 @@ daemons_hook(struct daemons *d)
 		.soft_limit = soft_limit,
 		.hard_limit = hard_limit,
 		.describe = describe,
+		.pair = state_sa_pair,
+		.outbound = state_sa_outbound,
 	};
 }
 

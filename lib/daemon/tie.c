@@ -203,6 +203,12 @@ find(const struct ties *ties, const struct tie_key *key)
 	return tie;
 }
 
+const struct tie *
+tie_find(const struct ties *ties, const struct tie_key *key)
+{
+	return find(ties, key);
+}
+
 int
 tie_get_heir(struct ties *ties, const struct tie_key *key, const struct tie *before,
 	     struct tie **out, struct err *err)

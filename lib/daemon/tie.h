@@ -81,6 +81,8 @@ int ties_create(struct gw *gw, struct ties **out, struct err *err);
 /* All ties were put. NULL is fine. */
 void ties_free(struct ties *ties);
 
+/* The tie of a key, or NULL. */
+const struct tie *tie_find(const struct ties *ties, const struct tie_key *key);
 /* The tie of a key, made if need be; with one reference more, for tie_put. -ENOMEM. */
 int tie_get(struct ties *ties, const struct tie_key *key, struct tie **out, struct err *err);
 /* The same for SAs and policies that move to another address: a tie that is made goes on with the

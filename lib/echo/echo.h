@@ -13,13 +13,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "base/err.h"
 
 #define ECHO_TIMEOUT_NS UINT64_C(1000000000) /* where none is said */
 #define ECHO_OPEN_MAX	65536		     /* that wait for their answers at a time */
 
+struct addr;
 struct gw;
 
 enum echo_flag {
@@ -95,6 +95,15 @@ uint16_t echo_id(struct gw *gw);
  */
 int echo_start(struct gw *gw, uint32_t sa, const struct echo_request *request, echo_fn *fn,
 	       void *arg, uint64_t *handle, struct err *err);
+/* The same without an SA: a plain ESP echo (SPI 7) to an address, which says whether the path
+ * passes ESP, if its station answers such. size is as above. ECHO_NODATA and ECHO_RETURN_SPI mean
+ * nothing.
+ *
+ * -EINVAL: no address of another station, or one behind a red port; -ENETUNREACH; -EADDRNOTAVAIL:
+ * the port has no address of its family.
+ */
+int echo_plain_start(struct gw *gw, const struct addr *dst, const struct echo_request *request,
+		     echo_fn *fn, void *arg, uint64_t *handle, struct err *err);
 /* fn is not called any more. A handle that has ended is fine. */
 void echo_cancel(struct gw *gw, uint64_t handle);
 

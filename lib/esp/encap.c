@@ -21,9 +21,8 @@
 #include "worker/mbufs.h"
 #include "worker/worker.h"
 
-#define TRAILER	       2  /* pad length, next header */
-#define PLAIN_HEADROOM 96 /* Ethernet, IPv6, UDP, ESP, IV: 86 */
-#define PORTS	       4  /* behind the inner header: the flow label goes by them */
+#define TRAILER 2 /* pad length, next header */
+#define PORTS	4 /* behind the inner header: the flow label goes by them */
 
 /* RFC 4303 section 2.4: 1, 2, 3 … */
 static const uint8_t padding[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
@@ -62,7 +61,17 @@ shape_hide(const struct sa *sa, const struct pkt *p, struct shape *s, uint16_t c
 	s->grow = growth(sa, carried);
 }
 
-/* BEET: takes the inner header off. */
+static uint8_t
+next_header_of(const struct pkt *p)
+{
+	if (unlikely((p->marks & PKT_ECHO) != 0))
+		return ESP_ECHO_NEXT_HEADER;
+	if (unlikely((p->marks & PKT_COMP) != 0))
+		return IPPROTO_COMP;
+	return (p->flags & PKT_V6) != 0 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+}
+
+/* BEET: takes the inner header off. An echo has none. */
 static void
 shape_of(const struct sa *sa, struct rte_mbuf *m, const struct pkt *p, struct shape *s)
 {
@@ -72,17 +81,15 @@ shape_of(const struct sa *sa, struct rte_mbuf *m, const struct pkt *p, struct sh
 
 	s->split = 0;
 	s->grow = 0;
-	if ((sa->flags & SA_BEET) != 0) {
+	if ((sa->flags & SA_BEET) != 0 && (p->marks & PKT_ECHO) == 0) {
 		s->outer = tunnel_out_size(&sa->out);
 		s->next_header = beet_cut(m, p, s->inner);
 		carried = m->pkt_len;
 	} else if (likely((sa->flags & SA_TRANSPORT) == 0)) {
 		s->outer = tunnel_out_size(&sa->out);
-		s->next_header = (p->flags & PKT_V6) != 0 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+		s->next_header = next_header_of(p);
 		/* Nothing tells where a stream ends but its packet: TFC does not go with it. */
-		if (unlikely((p->marks & PKT_COMP) != 0))
-			s->next_header = IPPROTO_COMP;
-		else if (unlikely((sa->flags & SA_TFC) != 0))
+		if (unlikely((sa->flags & SA_TFC) != 0) && (p->marks & (PKT_PROBE | PKT_COMP)) == 0)
 			shape_hide(sa, p, s, carried);
 	} else {
 		s->split = transport_split(ip, (p->flags & PKT_V6) != 0, p->l4_off, &s->name_off);
@@ -159,6 +166,24 @@ outer_write(struct worker *w, const struct sa *sa, const struct pkt *p, uint8_t 
 	tunnel_outer_write(&sa->out, at, inner, v6, p->tos, df, total, &w->ipv4_id);
 }
 
+/* Of an echo, which has no inner header: as that of a packet of no class that may not be
+ * fragmented, and of a probe whatever the SA says of DF.
+ */
+static void
+echo_outer_write(struct worker *w, const struct sa *sa, const struct pkt *p, uint8_t *at,
+		 uint32_t total)
+{
+	static const uint8_t nothing[sizeof(struct rte_ipv4_hdr) + PORTS];
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)at;
+
+	tunnel_outer_write(&sa->out, at, nothing, false, 0, true, total, &w->ipv4_id);
+	if ((p->marks & PKT_PROBE) == 0 || (sa->flags & SA_V6) != 0)
+		return;
+	ip->fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
+	ip->hdr_checksum = 0;
+	ip->hdr_checksum = wire_ip4_checksum(ip, sizeof(*ip));
+}
+
 /* Transport mode: the IP header goes to the front, and says ESP or UDP now. */
 static void
 own_header_move(const struct sa *sa, const struct pkt *p, uint8_t *at, const uint8_t *ip,
@@ -186,7 +211,9 @@ headers_write(struct worker *w, const struct sa *sa, struct pkt *p, const struct
 {
 	uint8_t *at = text - s->head - s->split;
 
-	if ((sa->flags & SA_BEET) != 0) {
+	if (unlikely((p->marks & PKT_ECHO) != 0) && s->split == 0) {
+		echo_outer_write(w, sa, p, at, total);
+	} else if ((sa->flags & SA_BEET) != 0) {
 		outer_write(w, sa, p, at, s->inner, total);
 		beet_outer_fit(at, (sa->flags & SA_V6) != 0, s->inner, (p->flags & PKT_V6) != 0);
 	} else if (likely(s->split == 0))

@@ -6,6 +6,7 @@
 
 #include "alg/alg.h"
 #include "base/err.h"
+#include "esp/echo.h"
 #include "stats/drops.h"
 #include "worker/stage.h"
 
@@ -30,6 +31,7 @@ struct esp_worker {
 	/* Tags of packets whose own lie in two segments: in one piece for the engine. */
 	uint8_t tags[BURST_MAX][ALG_ICV_MAX];
 	struct moved moved[ESP_MOVED_SLOTS];
+	struct esp_echo_worker echo;
 };
 
 int esp_worker_init(int socket, struct esp_worker **out, struct err *err);

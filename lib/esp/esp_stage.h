@@ -37,9 +37,10 @@ stage_fn replay_check_stage;
 stage_fn crypto_decrypt;
 /* Drops icv_fail, replay_*, seq_wait. */
 stage_fn replay_accept_stage;
-/* Drops esp_padding, next_header, inner_*, beet_*; consumes dummies. On return the data begin with
- * the inner IP header (tunnel mode, BEET), or the packet's own without ESP (transport mode), and
- * struct pkt describes that. With PKT_COMP in tunnel mode they begin with the IPComp header.
+/* Drops esp_padding, next_header, inner_*, beet_*; consumes dummies; takes echoes away (echo.h). On
+ * return the data begin with the inner IP header (tunnel mode, BEET), or the packet's own without
+ * ESP (transport mode), and struct pkt describes that. With PKT_COMP in tunnel mode they begin with
+ * the IPComp header.
  */
 stage_fn esp_strip;
 /* What esp_strip found behind an IPComp header (PKT_COMP) becomes what it was, and is described

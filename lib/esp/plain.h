@@ -8,6 +8,9 @@
 #include "crypto/engine.h"
 #include "sa/sa.h"
 
+/* In front of a packet that goes out the straight way: Ethernet, IPv6, UDP, ESP, IV: 86. */
+#define PLAIN_HEADROOM 96
+
 /* Salt of 4 and IV of 8 octets (RFC 4106 section 4, RFC 7634 section 2); AAD by RFC 4106 section 5.
  * seq_be and iv are as they lie on the wire; text is in one piece, its tag behind it.
  */

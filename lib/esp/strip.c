@@ -221,6 +221,22 @@ strip_udp(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 	return (p->hot->flags & SA_PLAIN) != 0 && m->nb_segs == 1 && strip_plain(m, p, p->hot);
 }
 
+/* A dummy, or an echo: no IP packet, whatever the SA's mode. */
+static bool
+carries_no_packet(const struct pkt *p)
+{
+	return p->next_header == IPPROTO_NONE || p->next_header == ESP_ECHO_NEXT_HEADER;
+}
+
+static __rte_noinline void
+end_here(struct worker *w, struct rte_mbuf *m)
+{
+	if (pkt_of(m)->next_header == IPPROTO_NONE)
+		consume(w, m, CONSUMED_DUMMY);
+	else
+		esp_echo_take(w, m);
+}
+
 static __rte_noinline enum drop_reason
 strip_one(struct rte_mbuf *m, struct pkt *p)
 {
@@ -231,7 +247,7 @@ strip_one(struct rte_mbuf *m, struct pkt *p)
 
 	if (unlikely(why != DROP_NONE))
 		return why;
-	if (unlikely(p->next_header == IPPROTO_NONE))
+	if (unlikely(carries_no_packet(p)))
 		return DROP_NONE;
 	why = tunnel			 ? tunnel_strip(m, p, head) :
 	      (sa->flags & SA_BEET) != 0 ? beet_strip(m, p, sa, head) :
@@ -268,8 +284,8 @@ esp_strip(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 			drop(w, m, why);
 			continue;
 		}
-		if (unlikely(p->next_header == IPPROTO_NONE)) {
-			consume(w, m, CONSUMED_DUMMY);
+		if (unlikely(carries_no_packet(p))) {
+			end_here(w, m);
 			continue;
 		}
 		pkts[kept++] = m;

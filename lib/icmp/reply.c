@@ -4,8 +4,8 @@
 
 #include <rte_ip.h>
 
+#include "icmp/answer.h"
 #include "icmp/icmp_stage.h"
-#include "icmp/rules.h"
 #include "icmp/worker.h"
 #include "wire/ip.h"
 #include "worker/pkt_fill.h"

@@ -1,8 +1,9 @@
-#include "icmp/rules.h"
+#include "icmp/answer.h"
 
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 
+#include "icmp/rules.h"
 #include "wire/ip.h"
 
 /* Queries and their answers; all other types are errors, or unknown and treated as such. */

@@ -5,6 +5,7 @@
 #include <rte_malloc.h>
 #include <rte_random.h>
 
+#include "icmp/answer.h"
 #include "stats/cell.h"
 #include "wire/ip.h"
 

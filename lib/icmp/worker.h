@@ -20,7 +20,4 @@ struct icmp_worker {
 	uint64_t next[ICMP_SLOTS]; /* by pair of addresses: not before */
 };
 
-/* Whether an answer about the packet at ip may be made now; if so it counts against both rates. */
-bool icmp_rate_take(struct icmp_worker *iw, uint64_t now, const uint8_t *ip, bool v6);
-
 #endif

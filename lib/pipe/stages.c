@@ -48,6 +48,7 @@ const struct stage_row stage_rows[STAGE_MAX] = {
 	[STAGE_CLEAR_CHECK]     = { "clear_check",     clear_check,         STAGE_TTL_CHECK_IN },
 	[STAGE_HANDOFF_FRAG]    = { "handoff",         handoff_frag,        STAGE_MAX },
 	[STAGE_REASM_OUTER]     = { "reasm_outer",     reasm_outer,         STAGE_SAD_LOOKUP },
+	[STAGE_PLAIN_ECHO]      = { "plain_echo",      plain_echo,          STAGE_NEIGH_WRITE_OUT },
 	[STAGE_BYPASS]          = { "bypass",          bypass,              STAGE_NEIGH_WRITE_OUT },
 	[STAGE_CLASSIFY_OWN]    = { "classify",        classify_own,        STAGE_SPD_MATCH },
 	[STAGE_PUNT]            = { "punt",            punt,                STAGE_MAX },

@@ -44,6 +44,11 @@ stage_fn selector_check;
  * policy_discard, no_policy, frag_ports; what is for ourselves and no policy names goes to punt.
  */
 stage_fn clear_check;
+/* What came with SPI 7 or 8 in the place of an SA's: answers plain echoes, whose answers go on, and
+ * gives control those that answer ours. Ours go by it too, for their next hop. Drops ping_*,
+ * no_mbuf; those of route_bypass.
+ */
+stage_fn plain_echo;
 /* Out in clear: finds the next hop; our own host found it already, and its frame is sent as it is.
  * Drops no_policy (a black one that no policy allows), no_route.
  */

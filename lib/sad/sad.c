@@ -11,6 +11,7 @@
 #include <rte_prefetch.h>
 
 #include "wire/bytes.h"
+#include "wire/esp_echo.h"
 #include "worker/worker.h"
 
 #define SLOTS_MIN 4096
@@ -273,6 +274,17 @@ is_plainly_of(const struct sa *sa, const struct pkt *p, const uint8_t *ip)
 		(sa->flags & (SA_V6 | SA_UDP)) | (p->flags & (PKT_V6 | PKT_UDP_ENCAP))) == 0;
 }
 
+/* No SA has an SPI below 256. */
+static bool
+is_plain_echo(const struct worker *w, const struct pkt *p)
+{
+	if ((p->flags & PKT_UDP_ENCAP) != 0)
+		return false;
+	return (p->spi_be == RTE_BE32(ESP_ECHO_SPI_REQUEST) &&
+		(w->view->echoing >> p->port & 1) != 0) ||
+	       (p->spi_be == RTE_BE32(ESP_ECHO_SPI_RESPONSE) && w->view->awaits_echo);
+}
+
 /* The SA, where more has to be asked. Drops the packet and returns false when there is none. */
 static __rte_noinline bool
 lookup_one(struct worker *w, struct rte_mbuf *m, struct pkt *p, uint32_t *index)
@@ -284,7 +296,10 @@ lookup_one(struct worker *w, struct rte_mbuf *m, struct pkt *p, uint32_t *index)
 	if (*index == SA_NONE || !is_at(sa_at(sad->sas, *index), p, ip))
 		*index = lookup_rest(sad, p, ip);
 	if (*index == SA_NONE) {
-		drop(w, m, DROP_NO_SA);
+		if (is_plain_echo(w, p))
+			pipe_push(w, STAGE_PLAIN_ECHO, m);
+		else
+			drop(w, m, DROP_NO_SA);
 		return false;
 	}
 	sa = sa_at(sad->sas, *index);

@@ -59,6 +59,7 @@ enum stage_id {
 	STAGE_REASM_OUTER,  /* of datagrams for us; then as any from the black side */
 	STAGE_FRAG_MATCH,   /* out: of datagrams that a policy judges by ports; then sa_pick */
 	STAGE_FRAG_CHECK,   /* the same out of an inbound SA; then as behind selector_check */
+	STAGE_PLAIN_ECHO,   /* SPI 7 and 8, and ours: what is sent goes on like outbound ESP */
 	STAGE_BYPASS,	    /* out, in clear */
 	STAGE_CLASSIFY_OWN, /* what our own host sent through a mirror; then spd_match */
 	STAGE_PUNT,

@@ -58,6 +58,7 @@ struct view {
 	const struct icmp_sources *icmp; /* where answers come from; NULL: there are none */
 	uint32_t mirrored;		 /* mask of the ports that have a mirror */
 	uint32_t echoing;		 /* and of those that answer plain ESP echoes */
+	bool awaits_echo;		 /* control may have sent plain ones */
 	/* Our UDP ports that take ESP (RFC 3948); network byte order. */
 	uint16_t n_udp_ports;
 	uint16_t udp_ports_be[VIEW_UDP_PORTS_MAX];

@@ -189,6 +189,8 @@ static const struct {
 	  "3:45: ports[1].mirror: ", "t is that of a" },
 	{ "a mirror that is a port", "ports:\n  - {name: a, device: x, side: red, mirror: {device: \"y,z=1\"}}\n  - {name: b, device: y, side: red}\n",
 	  "2:45: ports[0].mirror: ", "y is that of b" },
+	{ "plain echo on a red port", "ports:\n  - {name: a, device: x, side: red, esp_echo: true}\n", "2:47: ports[0].esp_echo: ",
+	  "ESP comes by black ports: false" },
 	/* subspaces */
 	{ "lanes without subspaces", SA("lanes: 4"), "6:13: sas[0].lanes: ", "4: without subspaces an SA is numbered by one worker: subspaces: true" },
 	{ "subspaces without an AEAD", TOP "sas:\n  - {name: a, direction: out, spi: 256, src: 192.0.2.1, dst: 198.51.100.1, cipher: aes-cbc-128,\n     "
@@ -213,7 +215,6 @@ static const struct {
 	{ "fragments after ESP", SA("frag: post"), "6:12: sas[0].frag: ", "post: not supported by this version: pre or none" },
 	{ "probing", SA("pmtu: {probe: true}"), "6:20: sas[0].pmtu.probe: ", "not supported by this version" },
 	{ "clamping", SA("mss_clamp: true"), "6:17: sas[0].mss_clamp: ", "not supported by this version" },
-	{ "ESP ping", SA("esp_ping: true"), "6:16: sas[0].esp_ping: ", "not supported by this version" },
 	{ "a block of too few numbers", TOP "gateway: {state_block: 63}\n", "4:24: gateway.state_block: ", "64" },
 	{ "reassembly of one piece", TOP "gateway: {reassembly: {max_pieces: 1}}\n", "4:36: gateway.reassembly.max_pieces: ", "2" },
 	/* values of the wrong type are complained of even behind a gate */

@@ -91,6 +91,7 @@ struct rig_suite {
 	bool lane_by_class;
 	uint16_t pad_to;
 	bool dummies; /* out: may be sent */
+	bool echo;    /* in: echoes are answered */
 	uint8_t owner;
 };
 
@@ -367,6 +368,7 @@ rig_sa_make(struct path_rig *r, const struct rig_suite *s, uint32_t n, bool inbo
 		.pad_to = inbound ? 0 : s->pad_to,
 		.dummy_rate = !inbound && s->dummies,
 		.owner = s->owner,
+		.echo = s->echo,
 	};
 	struct err err = { "" };
 	uint32_t index;
