@@ -232,6 +232,26 @@ inner_show(struct form *f, const struct sa *sa)
 	form_end(f);
 }
 
+/* Counters of its direction, those that are 0 too. */
+static void
+ipcomp_show(struct form *f, const struct shown *s)
+{
+	unsigned int from = s->inbound ? IPCOMP_COUNTS_OUT : 0;
+	unsigned int to = s->inbound ? IPCOMP_COUNTS_MAX : IPCOMP_COUNTS_OUT;
+	const struct ipcomp_sa *is;
+
+	if ((s->sa->flags & SA_IPCOMP) == 0)
+		return;
+	is = sa_more(s->sa)->comp;
+	form_object(f, "ipcomp");
+	form_u64(f, "cpi", is->params.cpi);
+	form_text(f, "codec", s->gw->workers[0]->ipcomp->codec->name);
+	form_bool(f, "on", !ipcomp_sa_is_off(is));
+	for (unsigned int i = from; i < to; i++)
+		form_u64(f, ipcomp_names[i].name, ipcomp_sa_count(is, i));
+	form_end(f);
+}
+
 static void
 whole_show(struct form *f, const struct shown *s)
 {
@@ -261,6 +281,7 @@ whole_show(struct form *f, const struct shown *s)
 	form_u64(f, "packets", s->counts.packets);
 	form_u64(f, "bytes", s->counts.bytes);
 	lanes_show(f, s->sa, s->cold, s->gw->n_workers);
+	ipcomp_show(f, s);
 	lifetime_show(f, s);
 	drops_show(f, s->counts.drops);
 }

@@ -24,3 +24,12 @@ comp_params(struct gw *gw, struct sa_params *p, const struct conf_sa *c, struct 
 	gw_need_stage(gw, p->inbound ? STAGE_IPCOMP_DECAP : STAGE_IPCOMP_ENCAP);
 	return 0;
 }
+
+void
+comp_off(struct gw *gw, uint32_t sa)
+{
+	const struct sa_more *more = sa_more(sa_at(&gw->sas, sa));
+
+	if ((sa_at(&gw->sas, sa)->flags & SA_IPCOMP) != 0)
+		__atomic_store_n(&more->comp->off, true, __ATOMIC_RELAXED);
+}

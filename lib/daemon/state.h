@@ -63,6 +63,8 @@ struct state {
 	uint32_t larval_end; /* s of the gateway's clock */
 	uint32_t mapped;     /* likewise, when a MAPPING was told; 0: never */
 	uint32_t more;	     /* index of a state_more, or STATE_NONE */
+	uint32_t pair;	     /* of ESP with IPComp, and of IPComp with ESP: the other's state, while
+				it is there; or STATE_NONE */
 	struct daemon_owner *owner;
 	struct tie_sa node; /* index: of the SA, or SA_NONE */
 };
@@ -189,6 +191,18 @@ struct state *state_of_sa(const struct daemons *d, uint32_t sa, uint32_t *index)
 /* As gw_hooks wants them. */
 uint32_t state_sa_pair(void *ctx, uint32_t sa);
 uint32_t state_sa_outbound(void *ctx, const struct addr *dst, uint32_t spi);
+
+/* ---- state_comp.c ---- */
+
+/* Finds the SA of IPComp that a new one of ESP in transport mode makes a pair with. */
+void comp_pair_find(struct daemons *d, uint32_t index, const struct xfrm_sa *x);
+/* The other one, or NULL. */
+struct state *comp_pair_of(struct daemons *d, const struct state *s);
+/* What the pair's SA is to be; nothing without one. */
+void comp_pair_conf(struct daemons *d, const struct state *s, struct conf_sa *c);
+/* One of them goes. Without IPComp the SA stays what it is, but compresses no more, and inflates
+ * nothing. */
+void comp_pair_end(struct daemons *d, uint32_t index);
 
 /* ---- spi.c ---- */
 

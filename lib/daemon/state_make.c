@@ -122,55 +122,15 @@ state_direction(struct daemons *d, const struct xfrm_sa *x, bool larval)
 	return is_wanted(d, x, true) && !is_wanted(d, x, false) ? XFRM_SA_DIR_IN : XFRM_SA_DIR_OUT;
 }
 
-/* An SA of IPComp with that key; the owner's, where one is given. */
-static bool
-comp_is_there(struct daemons *d, const struct tie_key *key, const struct daemon_owner *owner)
-{
-	const struct tie_sa *node;
-	struct tie *tie;
-
-	if (tie_get(d->ties, key, &tie, NULL) < 0)
-		return false;
-	node = tie->newest;
-	while (node != NULL && owner != NULL && state_of_node(node)->owner != owner)
-		node = node->older;
-	tie_put(d->ties, tie);
-	return node != NULL;
-}
-
-/* Of a pair with IPComp, which comes first: what is compressed there is a tunnel's packet. Never
- * compressing is within RFC 3173 section 2.2, and leaves a tunnel.
- *
- * charon gives both one reqid. pluto gives IPComp's the next one; what keeps that apart from two
- * that have nothing to do with each other is that an SA of a pair names no selector.
- */
-static bool
-is_in_comp_tunnel(struct daemons *d, const struct xfrm_sa *x, bool inbound,
-		  const struct daemon_owner *owner)
-{
-	struct tie_key key;
-
-	if (x->mode != XFRM_TRANSPORT)
-		return false;
-	tie_key_of_sa(x, inbound, &key);
-	key.proto = XFRM_PROTO_COMP;
-	key.mode = XFRM_TUNNEL;
-	memcpy(key.src, x->src.octets, sizeof(key.src));
-	memcpy(key.dst, x->id.dst.octets, sizeof(key.dst));
-	if (comp_is_there(d, &key, NULL))
-		return true;
-	key.reqid++;
-	return x->sel.src.len == 0 && x->sel.dst.len == 0 && comp_is_there(d, &key, owner);
-}
-
 /* An SA that takes another's place stays what that one is, whatever became of its pair. */
 static bool
 is_tunnel(struct daemons *d, const struct state *s, const struct xfrm_sa *x)
 {
+	const struct state *comp = comp_pair_of(d, s);
+
 	if (s->node.index != SA_NONE)
 		return (sa_at(&d->gw->sas, s->node.index)->flags & SA_TRANSPORT) == 0;
-	return x->mode == XFRM_TUNNEL ||
-	       is_in_comp_tunnel(d, x, s->dir == XFRM_SA_DIR_IN, s->owner);
+	return x->mode == XFRM_TUNNEL || (comp != NULL && comp->mode == XFRM_TUNNEL);
 }
 
 static uint64_t
@@ -269,6 +229,7 @@ conf_fill(struct daemons *d, struct conf_sa *c, const struct state *s, const str
 	c->bundle.on = (x->has & XFRM_HAS_PCPU) != 0;
 	c->bundle.worker = x->pcpu;
 	c->tfc.pad_to = x->tfcpad;
+	comp_pair_conf(d, s, c);
 	c->esp_ping = x->esp_ping;
 	if (x->mode == XFRM_BEET) {
 		c->inner.src = x->sel.src.addr;
@@ -382,14 +343,17 @@ esp_open(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct tie 
 	 struct err *err)
 {
 	struct state *s = state_at(d, index);
-	uint32_t sa;
-	int rc = make(d, index, x, tie, SA_NONE, &sa, err);
+	uint32_t sa = SA_NONE;
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	rc = publish(d, s, sa, SA_NONE, err);
+	comp_pair_find(d, index, x);
+	rc = make(d, index, x, tie, SA_NONE, &sa, err);
+	if (rc == 0)
+		rc = publish(d, s, sa, SA_NONE, err);
 	if (rc < 0) {
-		sa_unmake(d->gw, sa);
+		if (sa != SA_NONE)
+			sa_unmake(d->gw, sa);
+		comp_pair_end(d, index);
 		return rc;
 	}
 	node_set(d, s, sa);
@@ -572,6 +536,7 @@ state_end(struct daemons *d, uint32_t index)
 	struct state *s = state_at(d, index);
 	struct tie *tie = s->node.tie;
 
+	comp_pair_end(d, index);
 	tie_sa_del(d->ties, &s->node);
 	if (tie != NULL)
 		tie_put(d->ties, tie);

@@ -201,7 +201,7 @@ state_take(struct daemons *d, const struct xfrm_sa *x, struct daemon_owner *owne
 				       d->states.max) :
 			       rc;
 	s = state_at(d, *index);
-	s->more = STATE_NONE;
+	s->more = s->pair = STATE_NONE;
 	s->older = s->newer = STATE_NONE;
 	s->node.index = SA_NONE;
 	s->added = (uint32_t)time(NULL);

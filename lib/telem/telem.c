@@ -28,6 +28,7 @@ static struct {
 	pthread_mutex_t lock;
 	time_t made; /* second of the monotonic clock; control's alone */
 	struct gw_totals totals;
+	uint64_t ipcomp[IPCOMP_COUNTS_MAX];
 	struct punt_counters punted;
 	uint32_t n_ports, n_sas, n_sas_all;
 	struct port_copy ports[PORTS_MAX];
@@ -67,6 +68,17 @@ sas_copy(const struct gw *gw)
 	}
 }
 
+static void
+ipcomp_copy(const struct gw *gw)
+{
+	for (unsigned int i = 0; i < IPCOMP_COUNTS_MAX; i++) {
+		copy.ipcomp[i] = 0;
+		for (uint16_t w = 0; w < gw->n_workers; w++)
+			if (gw->workers[w]->ipcomp != NULL)
+				copy.ipcomp[i] += cell_get(&gw->workers[w]->ipcomp->totals[i]);
+	}
+}
+
 void
 telem_tick(const struct gw *gw)
 {
@@ -78,6 +90,7 @@ telem_tick(const struct gw *gw)
 	copy.made = t.tv_sec;
 	pthread_mutex_lock(&copy.lock);
 	totals_read(gw, &copy.totals);
+	ipcomp_copy(gw);
 	copy.punted = mirrors_punted(gw->mirrors);
 	ports_copy(gw);
 	sas_copy(gw);
@@ -202,6 +215,14 @@ state_tell(struct rte_tel_data *d)
 	rte_tel_data_add_dict_u64(d, "failures", c->failures);
 }
 
+static void
+ipcomp_tell(struct rte_tel_data *d)
+{
+	rte_tel_data_start_dict(d);
+	for (unsigned int i = 0; i < IPCOMP_COUNTS_MAX; i++)
+		rte_tel_data_add_dict_u64(d, ipcomp_names[i].name, copy.ipcomp[i]);
+}
+
 static const struct command {
 	const char *name;
 	void (*tell)(struct rte_tel_data *d);
@@ -214,6 +235,7 @@ static const struct command {
 	  "What mirrors were given, by class. Takes no parameters" },
 	{ "/espgw/state", state_tell,
 	  "The state file: whether it is well, size, commits, failures. Takes no parameters" },
+	{ "/espgw/ipcomp", ipcomp_tell, "What IPComp did, over all SAs. Takes no parameters" },
 	{ "/espgw/sas", sas_tell, "Counters of the file's first 64 SAs. Takes no parameters" },
 };
 

@@ -149,7 +149,10 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 		"--no-telemetry", "--log-level=5", "--lcores", "0@0,1@0"
 	};
 	char *eal[RTE_DIM(words) + 1] = { NULL };
-	struct gw_options options = { .engines = engines, .n_engines = 1 };
+	static const struct codec *const codecs[] = { &codec_zlib };
+	struct gw_options options = {
+		.engines = engines, .n_engines = 1, .codecs = codecs, .n_codecs = 1
+	};
 	struct conf_errors errors;
 	struct conf *conf;
 	struct err err;

@@ -233,6 +233,31 @@ all_flush(struct daemon_client *c)
 	assert_int_equal(rig_send(c, message, &out, NULL), 0);
 }
 
+/* The gateway's one SA with that SPI. */
+static const struct sa *
+sa_of(uint32_t spi)
+{
+	const struct sa_table *t = &rig.gw.sas;
+
+	for (uint32_t i = slab_next(&t->records, 0); i != SA_NONE;
+	     i = slab_next(&t->records, i + 1))
+		if (sa_cold(t, i)->spi == spi && !sa_cold(t, i)->ended)
+			return sa_at(t, i);
+	fail_msg("no SA with SPI 0x%x", spi);
+	return NULL;
+}
+
+/* One SA here of the two: with the other one's CPI, as long as that is there. */
+static void
+comp_check(uint32_t spi, uint16_t cpi, bool on)
+{
+	const struct sa *sa = sa_of(spi);
+
+	assert_true((sa->flags & SA_IPCOMP) != 0 && (sa->flags & SA_TRANSPORT) == 0);
+	assert_int_equal(sa_more(sa)->comp->params.cpi, cpi);
+	assert_int_equal(ipcomp_sa_is_off(sa_more(sa)->comp), !on);
+}
+
 static void
 pairs_with_ipcomp_are_tunnels(void **state)
 {
@@ -253,13 +278,18 @@ pairs_with_ipcomp_are_tunnels(void **state)
 		pair_put(&c, true, cases[i].reqid_of_comp, 0x1001, in.spi);
 		policies_put(&c, true, cases[i].reqid_of_comp);
 		both_ways_pass(&out, &in);
+		comp_check(out.spi, 0x1002, true);
+		comp_check(in.spi, 0x1001, true);
 		assert_int_equal(rig_by_id(&c, XFRM_GETSA, &out, &x), 1);
 		assert_int_equal(x.mode, XFRM_TRANSPORT);
 		migrate_all(&c, true, cases[i].reqid_of_comp, 0);
 		both_ways_pass(&new_out, &in);
 		assert_int_equal(rig_by_id(&c, XFRM_GETSA, &new_comp, &x), 1);
+		comp_check(new_out.spi, 0x1002, true);
 		/* What is left of a pair stays a tunnel. */
 		assert_int_equal(rig_by_id(&c, XFRM_DELSA, &new_comp, NULL), 0);
+		comp_check(new_out.spi, 0x1002, false);
+		comp_check(in.spi, 0x1001, true);
 		assert_int_equal(rig_by_id(&c, XFRM_GETSA, &new_out, &x), 1);
 		assert_int_equal(rig_put(&c, XFRM_UPDSA, &x), 0);
 		both_ways_pass(&new_out, &in);

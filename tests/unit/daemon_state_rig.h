@@ -87,7 +87,10 @@ rig_up(void **state)
 {
 	static const struct engine *const engines[] = { &engine_openssl };
 	static const struct daemon_out out = { .reply = rig_on_reply, .event = rig_on_event };
-	const struct gw_options options = { .engines = engines, .n_engines = 1 };
+	static const struct codec *const codecs[] = { &codec_zlib };
+	const struct gw_options options = {
+		.engines = engines, .n_engines = 1, .codecs = codecs, .n_codecs = 1
+	};
 	struct conf_errors errors;
 	struct conf *conf;
 	struct err err = { "" };

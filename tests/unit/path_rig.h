@@ -252,7 +252,8 @@ path_rig_sink(struct path_rig *r, stage_fn *sink)
 	r->rows[STAGE_PORT_TX_OUT].run = sink;
 	pipe_build(&r->pipe, r->rows,
 		   UINT64_C(1) << STAGE_HANDOFF_OUT | UINT64_C(1) << STAGE_HANDOFF_IN |
-			   UINT64_C(1) << STAGE_LOCAL_DELIVER);
+			   UINT64_C(1) << STAGE_LOCAL_DELIVER | UINT64_C(1) << STAGE_IPCOMP_ENCAP |
+			   UINT64_C(1) << STAGE_IPCOMP_DECAP);
 }
 
 static inline void
