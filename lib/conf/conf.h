@@ -114,7 +114,8 @@ enum conf_df {
 enum conf_frag {
 	CONF_FRAG_PRE,
 	CONF_FRAG_POST,
-	CONF_FRAG_NONE
+	CONF_FRAG_NONE,
+	CONF_FRAG_ALWAYS /* after ESP, whatever DF says: no word of the file, a daemon's SA */
 };
 enum conf_action {
 	CONF_PROTECT,

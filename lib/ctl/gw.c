@@ -18,6 +18,7 @@
 #include "ctl/kernel.h"
 #include "ctl/log.h"
 #include "ctl/mirrors.h"
+#include "ctl/mss.h"
 #include "ctl/paths.h"
 #include "ctl/pin.h"
 #include "ctl/policies.h"
@@ -317,6 +318,8 @@ policy_init(struct gw *gw, struct err *err)
 		return rc;
 	spd_commit(gw->spd);
 	rc = timers_renew(gw, err);
+	if (rc == 0)
+		rc = mss_renew(gw, err);
 	if (rc < 0)
 		return rc;
 	return spd_maintain(gw->spd, true, err) < 0 ? -ENOMEM : 0;
@@ -332,6 +335,7 @@ policy_fini(struct gw *gw)
 	gw->choices = NULL;
 	defer_poll(&gw->defer, 0, true);
 	timers_free(gw);
+	mss_free(gw);
 	free(gw->sa_books);
 	free(gw->policy_books);
 	gw->sa_books = NULL;

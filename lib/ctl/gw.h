@@ -29,6 +29,7 @@ struct kernel;
 struct lane_event;
 struct mapping_event;
 struct mirrors;
+struct mss;
 struct numbers_reg;
 struct paths;
 struct pin;
@@ -158,6 +159,7 @@ struct gw {
 	uint32_t *choices; /* of conf->sets: see sets.h */
 	uint32_t n_dummies;
 	uint32_t *dummies;  /* SAs that send some */
+	struct mss *mss;    /* NULL: no inbound SA lowers the MSS of TCP */
 	uint32_t late_jobs; /* changes of numbers that no worker has made yet: see sa_numbers.c */
 	uint32_t next_group;
 	uint16_t next_owner;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ctl/log.h"
+#include "ctl/mss.h"
 #include "ctl/policies.h"
 #include "ctl/ports.h"
 #include "ctl/report.h"
@@ -188,6 +189,7 @@ swap(struct gw *gw, struct next *n)
 	gw_pace(gw);
 	sas_route(gw);
 	complain("timers", timers_renew(gw, &err), &err);
+	complain("mss_clamp", mss_renew(gw, &err), &err);
 	complain("view", view_renew(gw, &err), &err);
 }
 

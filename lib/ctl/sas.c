@@ -35,6 +35,8 @@ gw_mail_all(struct gw *gw, void (*run)(struct worker *w, void *arg), void *arg)
 	return taken;
 }
 
+_Static_assert((int)CONF_FRAG_ALWAYS == (int)TUNNEL_FRAG_ALWAYS, "the same words in one order");
+
 static void
 outer_fill(struct tunnel_params *o, const struct conf_sa *c)
 {
@@ -59,6 +61,8 @@ outer_fill(struct tunnel_params *o, const struct conf_sa *c)
 		.df = c->df == CONF_DF_SET   ? TUNNEL_DF_SET :
 		      c->df == CONF_DF_CLEAR ? TUNNEL_DF_CLEAR :
 					       TUNNEL_DF_COPY,
+		.frag = (enum tunnel_frag)c->frag,
+		.mss_clamp = c->mss_clamp,
 		.label = c->flow_label == CONF_FLOW_LABEL_HASH ? TUNNEL_LABEL_HASH :
 			 c->flow_label == CONF_FLOW_LABEL_COPY ? TUNNEL_LABEL_COPY :
 								 TUNNEL_LABEL_FIXED,

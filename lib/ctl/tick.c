@@ -7,6 +7,7 @@
 #include "base/addr.h"
 #include "ctl/kernel.h"
 #include "ctl/log.h"
+#include "ctl/mss.h"
 #include "ctl/paths.h"
 #include "ctl/pin.h"
 #include "ctl/ports.h"
@@ -112,6 +113,7 @@ gw_tick(struct gw *gw)
 		GW_LOG(WARNING, "policies: %s\n", err.text);
 	timers_dummies(gw, now);
 	sweep_tick(gw, now);
+	mss_tick(gw, now);
 	stocks_fill(gw->stocks);
 	reserve_tick(gw, now);
 	pin_tick(gw, now);

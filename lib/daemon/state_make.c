@@ -167,6 +167,9 @@ outer_fill(struct conf_sa *c, const struct xfrm_sa *x)
 		c->outer_dscp.map[i] = fixed ? 0 : i;
 	c->ecn = (x->flags & XFRM_SA_NOECN) == 0;
 	c->df = (x->flags & XFRM_SA_NOPMTUDISC) != 0 ? CONF_DF_CLEAR : CONF_DF_COPY;
+	/* Its daemon wants no path MTU discovery through it: nobody hears of the outer size. */
+	if (c->df == CONF_DF_CLEAR)
+		c->frag = CONF_FRAG_ALWAYS;
 	if ((x->has & XFRM_HAS_OUTER) != 0) {
 		c->df = x->outer.df;
 		c->frag = x->outer.frag;

@@ -6,6 +6,7 @@
 #include <rte_prefetch.h>
 
 #include "frag/frag.h"
+#include "frag/mss.h"
 #include "hold/hold.h"
 #include "replay/replay.h"
 #include "sa/sa.h"
@@ -32,13 +33,17 @@ unfit(const struct sa *sa, const struct rte_mbuf *m, const struct pkt *p)
 								     DROP_NONE;
 }
 
-static enum drop_reason
-unusable(const struct sa *sa, const struct rte_mbuf *m, const struct pkt *p)
+/* Else *mtu is what it takes. */
+static inline enum drop_reason
+unusable(const struct sa *sa, const struct rte_mbuf *m, const struct pkt *p, uint16_t *mtu)
 {
 	if (is_expired(sa))
 		return DROP_EXPIRED;
-	if (unlikely((sa->flags & (SA_TRANSPORT | SA_BEET)) != 0))
+	*mtu = __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED);
+	if (unlikely((sa->flags & (SA_TRANSPORT | SA_BEET)) != 0)) {
+		*mtu = frag_limit(sa, p);
 		return unfit(sa, m, p);
+	}
 	return DROP_NONE;
 }
 
@@ -107,6 +112,7 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		struct rte_mbuf *m = pkts[i];
 		struct pkt *p = pkt_of(m);
 		enum drop_reason why;
+		uint16_t mtu = 0;
 
 		if (unlikely(sa[i] == NULL)) {
 			hold_take(w, m);
@@ -116,15 +122,17 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		p->generation = sa[i]->generation;
 		p->next_hop = __atomic_load_n(&sa[i]->next_hop, __ATOMIC_RELAXED);
 		p->hot = sa[i];
-		why = unusable(sa[i], m, p);
+		p->lane = 0;
+		why = unusable(sa[i], m, p, &mtu);
 		if (unlikely(why != DROP_NONE) && !goes_on(w, m, why))
 			continue;
-		p->lane = 0;
+		if (unlikely((sa[i]->out.flags & TUNNEL_OUT_MSS_CLAMP) != 0))
+			mss_clamp(m, mtu);
 		if (unlikely((sa[i]->flags & SA_SUBSPACES) != 0))
 			p->lane = lane_pick(w, sa[i], m);
 		/* Its own lane only: a line of another worker's would have to come back to it. */
 		rte_prefetch0(&sa[i]->lane[p->lane]);
-		if (unlikely(m->pkt_len > __atomic_load_n(&sa[i]->mtu, __ATOMIC_RELAXED)) &&
+		if (unlikely(m->pkt_len > mtu) &&
 		    (sa[i]->flags & SA_IPCOMP) == 0 /* else ipcomp_encap judges */ &&
 		    !too_large(w, m))
 			continue;
@@ -199,6 +207,8 @@ life_count_in(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		const struct sa *sa = pkt_of(m)->hot;
 		enum drop_reason why = DROP_EXPIRED;
 
+		if (unlikely(__atomic_load_n(&sa->mtu, __ATOMIC_RELAXED) != 0))
+			mss_clamp(m, sa->mtu);
 		if (likely(!is_expired(sa)))
 			why = replay_count(lane_window(sa, pkt_of(m)), m->pkt_len);
 

@@ -9,16 +9,35 @@
 #define FRAG_FRAG_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_common.h>
+
+#include "sa/sa.h"
+#include "worker/pkt.h"
 
 struct rte_mbuf;
-struct sa;
 struct worker;
 
 /* Pieces of one packet before ESP: of each, the SA numbers, enciphers and counts. */
 #define FRAG_INNER_MAX 64
 
+/* What an outbound SA takes of a packet like this one. In transport mode its options and extension
+ * headers stand before the text: where they are no multiple of its alignment, padding takes more.
+ */
+static inline uint16_t
+frag_limit(const struct sa *sa, const struct pkt *p)
+{
+	uint16_t mtu = __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED), more;
+
+	if (likely((sa->flags & SA_TRANSPORT) == 0))
+		return mtu;
+	more = p->l4_off - ((p->flags & PKT_V6) != 0 ? 40 : 20);
+	return mtu - RTE_MIN(mtu, RTE_ALIGN_CEIL(more, (uint16_t)sa->suite.align) - more);
+}
+
 /* The one decision about a clear packet, with pkt.hot, that is larger than its outbound SA takes
- * (sa->mtu). Who judges sizes calls it: sa_pick, and for an SA with IPComp what compresses, with
+ * (frag_limit). Who judges sizes calls it: sa_pick, and for an SA with IPComp what compresses, with
  * the packet as it was before. True: the packet goes on as it is, marked with PKT_CUT if frag_outer
  * is to cut it behind ESP. False: it has been pushed to where it is cut or answered.
  *

@@ -81,7 +81,8 @@ struct sa {
 	uint8_t salt[ALG_SALT_MAX];
 	uint16_t lanes;	   /* 1 without subspaces */
 	uint16_t next_hop; /* out: of lib/route */
-	uint16_t mtu;	   /* out: the largest packet it takes, as IP total length */
+	uint16_t mtu;	   /* out: the largest packet it takes, as IP total length; in: that of the
+			      way back, if TCP out of it is told so (mss_clamp), else 0 */
 	uint16_t flags;	   /* enum sa_flag */
 	uint8_t owner;	   /* index of the worker that numbers, checks and counts: of lane 0;
 			      with SA_MOVING the one that is about to. See sa_owner() */

@@ -1,0 +1,270 @@
+#!/usr/bin/python3
+"""Sizes: inner size x outer MTU x families x mode x encapsulation x DF x policy, out of one gateway and into another.
+
+Each packet is delivered octet for octet, in pieces where it may be, or its sender is told what fits; none is lost
+without a word. The outer fragments are put together by the second gateway, and in another run by scapy on the way, those
+of inner packets by a naive receiver.
+"""
+import collections
+import itertools
+import struct
+
+from scapy.layers.inet import IP, defragment
+from scapy.layers.inet6 import IPv6, defragment6
+
+from gw import PEER, Tunnel, aged, far_end, host, ip, parse, run, same_packets, to_lan, to_wan, udp, with_tunnels
+from tap import add_case, case, check, main, once, same
+
+UDP_ENCAP = (4500, 4500)
+LINK = 9600
+STEP_US = 110_000  # so far apart that no rate limit holds an answer back
+SUITES = ({"aead": "aes-gcm-128"}, {"cipher": "aes-cbc-128", "auth": "hmac-sha256-128"})
+IV_ICV_ALIGN = ((8, 16, 4), (16, 16, 16))
+
+
+def transport(n, version, **more):
+    """Transport mode for one pair of hosts."""
+    t = Tunnel(n, mode="transport", selectors=False, outer=version, **more)
+    t.local, t.remote = host(version, 1, n), host(version, 2, n)
+    bits = 32 if version == 4 else 128
+    t.options.update(local_nets=[f"{t.local}/{bits}"], remote_nets=[f"{t.remote}/{bits}"])
+    return t
+
+
+def tunnels():
+    """(tunnel, the octets of a clear packet that it takes): the whole matrix, each policy and path."""
+    n = itertools.count(1)
+    for mode, outer, encap, frag, suite in itertools.product(("tunnel", "transport"), (4, 6), (None, UDP_ENCAP),
+                                                             ("pre", "post", "none"), (0, 1)):
+        for path in (576, 1280, 1500, 9000) if outer == 4 else (1280, 1500, 9000):
+            if suite == 1 and path != 1500:
+                continue
+            more = {"outer": outer} if mode == "tunnel" else {"version": outer}
+            t = (Tunnel if mode == "tunnel" else transport)(next(n), encap=encap, frag=frag, path_mtu=path,
+                                                            **SUITES[suite], **more)
+            iv, icv, align = IV_ICV_ALIGN[suite]
+            head = 20 if outer == 4 else 40
+            room = path - head - (8 if encap else 0) - 8 - iv - icv
+            yield t, room // align * align - 2 + (head if mode == "transport" else 0), path
+
+
+TUNNELS = list(tunnels())
+Sent = collections.namedtuple("Sent", "t takes path version df packet verdict")
+
+
+def verdict(t, takes, version, df, size):
+    """What has to become of a packet: whole, inner (cut before ESP), outer (cut behind), or the MTU that is told."""
+    if size <= takes:
+        return "whole"
+    if version == 6:
+        return "outer" if size <= 1280 else max(takes, 1280)
+    policy = t.options["frag"]
+    if df or policy == "none":
+        return takes
+    return "inner" if policy == "pre" and t.mode == "tunnel" else "outer"
+
+
+def packets():
+    """Every packet of the matrix."""
+    number = itertools.count()
+    for choose in (lambda takes, path: takes - 1, lambda takes, path: takes, lambda takes, path: takes + 1,
+                   lambda takes, path: takes + 9, lambda takes, path: path, lambda takes, path: 1280,
+                   lambda takes, path: 1281, lambda takes, path: 2 * takes, lambda takes, path: 60,
+                   lambda takes, path: LINK):
+        for t, takes, path in TUNNELS:
+            for version, df in ((4, 0), (4, 1), (6, 0)):
+                if t.mode == "transport" and version != t.outer:
+                    continue
+                i = next(number)
+                size = min(choose(takes, path), LINK)
+                payload = struct.pack("!I", i) + bytes((i + k) % 251 for k in range(size - (32 if version == 4 else 52)))
+                fields = {"ident": i, "df": df} if version == 4 else {}
+                packet = udp(host(version, 1, t.n), host(version, 2, t.n), payload, **fields)
+                same(len(packet), size, "the test's own packet")
+                yield Sent(t, takes, path, version, df, packet, verdict(t, takes, version, df, size))
+
+
+def jumbo(config):
+    """Ports, and buffers, for frames of LINK octets."""
+    for port in config["ports"]:
+        port["mtu"] = LINK
+    config["gateway"].update(mbufs=12288, burst=1)  # a burst has one time
+    return config
+
+
+@once
+def sent():
+    return list(packets())
+
+
+@once
+def first():
+    """Out of the first gateway."""
+    return run(jumbo(with_tunnels(*(t for t, _, _ in TUNNELS))),
+               lan=[(1000 + i * STEP_US, to_lan(s.packet)) for i, s in enumerate(sent())])
+
+
+def is_keepalive(packet):
+    return packet[-1:] == b"\xff" and len(packet) in (29, 49)
+
+
+@once
+def outer():
+    """The packets of the first gateway's SAs."""
+    return [p for p in first().wan if not is_keepalive(p)]
+
+
+def is_fragment(packet):
+    header = parse(packet)
+    return header["proto"] == 44 if header["version"] == 6 else header["mf"] or header["offset"]
+
+
+def put_together(pieces):
+    """scapy's view of outer packets, those in pieces made whole."""
+    v4 = [IP(p) for p in pieces if p[0] >> 4 == 4]
+    whole = [bytes(p) for p in defragment(v4)]
+    v6 = collections.defaultdict(list)
+    for p in pieces:
+        if p[0] >> 4 == 6 and parse(p)["proto"] == 44:
+            v6[p[8:40] + p[44:48]].append(IPv6(p))
+        elif p[0] >> 4 == 6:
+            whole.append(p)
+    return whole + [bytes(IPv6(bytes(defragment6(group)))) for group in v6.values()]
+
+
+@once
+def by_scapy():
+    """Into the other gateway, the outer fragments made whole."""
+    return run(jumbo(far_end(*(t for t, _, _ in TUNNELS))), wan=[to_wan(p) for p in put_together(outer())])
+
+
+@once
+def by_itself():
+    """Into the other gateway, as they come, but for what is addressed to hosts behind it: it puts together its own."""
+    own = [p for p in outer() if parse(p)["dst"] in PEER.values()]
+    others = put_together([p for p in outer() if parse(p)["dst"] not in PEER.values()])
+    return run(jumbo(far_end(*(t for t, _, _ in TUNNELS))), wan=[to_wan(p) for p in own + others])
+
+
+def naive4(pieces):
+    """What a host puts together of IPv4 fragments, by source, destination, protocol and identification."""
+    groups, whole = collections.OrderedDict(), []
+    for p in pieces:
+        h = parse(p)
+        if h["version"] == 6 or not (h["mf"] or h["offset"]):
+            whole.append(p)
+        else:
+            groups.setdefault((h["src"], h["dst"], h["proto"], h["ident"]), []).append((h, p))
+    for group in groups.values():
+        data, end = bytearray(), None
+        for h, p in sorted(group, key=lambda one: one[0]["offset"]):
+            same(h["offset"] * 8, len(data), "where a piece begins, and where the one before it ended")
+            data += h["payload"]
+            end = end or not h["mf"]
+        check(end, "the last piece is missing")
+        h = group[0][0]
+        whole.append(ip(h["src"], h["dst"], h["proto"], bytes(data), tos=h["tos"], ttl=h["ttl"], ident=h["ident"], df=h["df"]))
+    return whole
+
+
+def is_last(packet):
+    """The last piece of a datagram."""
+    if packet[0] >> 4 == 6:
+        return packet[6] == 44 and packet[43] & 1 == 0
+    return parse(packet)["offset"] > 0 and not parse(packet)["mf"]
+
+
+def number_of(packet):
+    return struct.unpack("!I", parse(packet)["payload"][8:12])[0]
+
+
+def label(s):
+    return (f"IPv{s.version}{' DF' if s.df else ''} of {len(s.packet)} octets, {s.t.mode} over IPv{s.t.outer}"
+            f"{' and UDP' if s.t.encap else ''}, path {s.path}, frag {s.t.options['frag']}, takes {s.takes}: {s.verdict}")
+
+
+def delivered(second):
+    wanted = {i: s for i, s in enumerate(sent()) if isinstance(s.verdict, str)}
+    came = {}
+    for p in naive4(second.lan):
+        check(number_of(p) not in came, f"twice: {p.hex()}")
+        came[number_of(p)] = p
+    for i, s in wanted.items():
+        check(i in came, f"lost: {label(s)}")
+        want = aged(s.packet, 2)
+        if s.t.mode == "transport" and s.t.encap and s.version == 4:
+            want = want[:26] + b"\0\0" + want[28:]  # RFC 3948 section 3.1.2: the checksum is not to be looked at
+        same_packets([came[i]], [want], label(s))
+    same(sorted(came), sorted(wanted), "the packets that came through")
+    same(second.drops, {}, "drops of the second gateway")
+
+
+@case("every packet is delivered octet for octet, or answered; none is silently lost")
+def delivered_by_itself():
+    delivered(by_itself())
+    own = sum(is_fragment(p) and parse(p)["dst"] in PEER.values() for p in outer())
+    ends = sum(is_last(p) and parse(p)["dst"] in PEER.values() for p in outer())
+    same(by_itself().report["merged"], own - ends, "pieces made and put together")
+
+
+@case("likewise with scapy between the gateways, who puts the outer fragments together")
+def delivered_by_scapy():
+    delivered(by_scapy())
+
+
+@case("who sends too much is told the number that fits, IPv6 hosts never less than 1280")
+def told():
+    wanted = {i: s for i, s in enumerate(sent()) if not isinstance(s.verdict, str)}
+    came = {}
+    for p in first().lan:
+        h = parse(p)
+        body = h["payload"]
+        same(body[:2], b"\3\4" if h["version"] == 4 else b"\2\0", "type and code")
+        mtu = struct.unpack("!I", body[4:8])[0]
+        came[struct.unpack("!I", body[8 + (28 if h["version"] == 4 else 48):][:4])[0]] = mtu
+    for i, s in wanted.items():
+        check(i in came, f"not told: {label(s)}")
+        same(came[i], s.verdict, f"the MTU told: {label(s)}")
+    same(sorted(came), sorted(wanted), "the packets that were answered")
+    same(first().drops, {"too_big": len(wanted)}, "drops of the first gateway")
+
+
+@case("no outer packet is larger than its path, and a packet that fits is in one piece")
+def sizes():
+    paths = {(t.local, t.remote, t.spi["out"]): path for t, _, path in TUNNELS}
+    by_ends = collections.defaultdict(set)
+    for (local, remote, _), path in paths.items():
+        by_ends[local, remote].add(path)
+    for p in outer():
+        h = parse(p)
+        check(len(p) <= max(by_ends[h["src"], h["dst"]]), f"{len(p)} octets to {h['dst']}")
+        if is_fragment(p) or h["proto"] == 44:
+            check(h["version"] == 6 or h["df"] == 0, "a fragment with DF")
+            continue
+        esp = h["payload"][8:] if h["proto"] == 17 else h["payload"]
+        spi = struct.unpack("!I", esp[:4])[0]
+        check(len(p) <= paths[h["src"], h["dst"], spi], f"{len(p)} octets on SPI {spi:x}")
+    plain = sum(s.verdict in ("whole", "inner") for s in sent())
+    check(sum(not is_fragment(p) for p in outer()) >= plain, "too few whole outer packets")
+    same(first().report["split"] > 0, True, "something was cut")
+
+
+@case("pieces are full, in order and of one identification; identifications of one worker repeat late")
+def identifications():
+    seen = collections.Counter()
+    runs = [list(group) for key, group in itertools.groupby(
+        (p for p in outer() if is_fragment(p)), key=lambda p: (p[12:20], p[4:6]) if p[0] >> 4 == 4 else p[44:48])]
+    for group in runs:
+        offsets = [struct.unpack("!H", p[6:8] if p[0] >> 4 == 4 else p[42:44])[0] for p in group]
+        starts = [(o & 0x1fff) * 8 if group[0][0] >> 4 == 4 else o & 0xfff8 for o in offsets]
+        more = [o & (0x2000 if group[0][0] >> 4 == 4 else 1) for o in offsets]
+        same(starts, sorted(starts), "offsets in order")
+        same([bool(m) for m in more], [True] * (len(group) - 1) + [False], "all but the last have more to come")
+        same(len({len(p) for p in group[:-1]}), 1, "sizes of all but the last")
+        seen[group[0][4:6] if group[0][0] >> 4 == 4 and parse(group[0])["src"] == "192.0.2.1" else group[0][44:48]] += 1
+    check(runs, "nothing was cut")
+    same(max(seen.values()), 1, "datagrams of one identification")
+
+
+if __name__ == "__main__":
+    main()
