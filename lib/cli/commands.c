@@ -230,6 +230,8 @@ const struct command commands[] = {
 	  "packets dropped, consumed and made here, by reason and worker" },
 	{ "show pipeline", NULL,     0, 0, CLI_TEXT,  JSON, 0, show_pipeline,
 	  "stages with their bursts and packets; workers with their loops, handoff and sources" },
+	{ "show reassembly", NULL,   0, 0, CLI_TEXT,  JSON, 0, show_reassembly,
+	  "fragments that were put together or wait for others, by worker" },
 	{ "show state",    NULL,     0, 0, CLI_TEXT,  JSON, 0, show_state,
 	  "the state file: its size, commits and what waits for it" },
 	{ "show config",   NULL,     0, 0, CLI_TEXT,  JSON, 0, show_config,

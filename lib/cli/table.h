@@ -43,6 +43,6 @@ extern const unsigned int n_log_levels;
 typedef int command_fn(struct cli *cli, FILE *out, bool json, const struct args *args,
 		       struct err *err);
 
-command_fn show_sa, show_policy, show_pipeline, show_drops, show_state, set_sa;
+command_fn show_sa, show_policy, show_pipeline, show_drops, show_reassembly, show_state, set_sa;
 
 #endif

@@ -2,8 +2,6 @@
 
 #include <rte_mempool.h>
 
-#include "frag/reasm.h"
-
 static uint32_t
 workers_of(const struct gw *gw, const struct rte_mempool *pool)
 {
@@ -14,6 +12,35 @@ workers_of(const struct gw *gw, const struct rte_mempool *pool)
 	return n;
 }
 
+uint32_t
+frags_segments(const struct gw *gw, uint16_t worker)
+{
+	const struct rte_mempool *pool = gw->pools[worker];
+
+	return pool->size / FRAGS_POOL_PART / workers_of(gw, pool);
+}
+
+struct frag_counts
+frags_total(const struct gw *gw)
+{
+	struct frag_counts all = { .pieces = 0 };
+
+	for (uint16_t i = 0; i < gw->n_workers; i++) {
+		struct frag_counts c = frag_counts_read(gw->workers[i]);
+
+		all.pieces += c.pieces;
+		all.whole += c.whole;
+		all.timed_out += c.timed_out;
+		all.evicted += c.evicted;
+		all.killed += c.killed;
+		all.datagrams += c.datagrams;
+		all.held += c.held;
+		all.matched += c.matched;
+		all.match_held += c.match_held;
+	}
+	return all;
+}
+
 int
 frags_init(struct gw *gw, struct err *err)
 {
@@ -21,12 +48,11 @@ frags_init(struct gw *gw, struct err *err)
 	int rc = frag_shared_create(&gw->frag, err);
 
 	for (uint16_t i = 0; i < gw->n_workers && rc == 0; i++) {
-		const struct rte_mempool *pool = gw->pools[i];
 		const struct frag_limits limits = {
 			.timeout = c->reassembly.timeout_us * 1000,
 			.max_datagrams = c->reassembly.max_datagrams,
 			.max_pieces = c->reassembly.max_pieces,
-			.max_segments = pool->size / FRAGS_POOL_PART / workers_of(gw, pool),
+			.max_segments = frags_segments(gw, i),
 		};
 
 		rc = frag_worker_init(gw->workers[i], gw->frag, &limits, err);

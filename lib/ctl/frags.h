@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "ctl/gw.h"
+#include "frag/reasm.h"
 
 /* Of a pool: what may wait for other fragments, all workers together. */
 #define FRAGS_POOL_PART 4
@@ -17,6 +18,11 @@
 
 int frags_init(struct gw *gw, struct err *err);
 void frags_fini(struct gw *gw);
+
+/* The packet buffers that may wait at one worker. */
+uint32_t frags_segments(const struct gw *gw, uint16_t worker);
+/* All workers together. */
+struct frag_counts frags_total(const struct gw *gw);
 
 /* How many buffers more than n that have other uses. */
 uint32_t frags_mbufs(uint32_t n, uint16_t n_workers);

@@ -85,13 +85,6 @@ source_put(struct frag_table *t, uint32_t i)
 	t->free_source = i;
 }
 
-static inline bool
-key_equal(const struct datagram_key *a, const struct datagram_key *b)
-{
-	return ((a->src[0] ^ b->src[0]) | (a->src[1] ^ b->src[1]) | (a->dst[0] ^ b->dst[0]) |
-		(a->dst[1] ^ b->dst[1]) | (a->rest ^ b->rest)) == 0;
-}
-
 void
 datagram_held_add(struct frag_table *t, const struct datagram *d, int32_t pieces, int32_t segments)
 {
@@ -158,7 +151,7 @@ datagram_find(const struct frag_table *t, const struct datagram_key *key, uint32
 {
 	uint32_t i = t->buckets[hash & t->mask];
 
-	while (i != NONE && !key_equal(&t->datagrams[i].key, key))
+	while (i != NONE && !datagram_key_equal(&t->datagrams[i].key, key))
 		i = t->datagrams[i].next;
 	return i;
 }

@@ -56,11 +56,6 @@ struct datagram {
 	uint8_t dead;	  /* why it was ended, and all that still comes of it is; DROP_NONE */
 };
 
-/* With up to four slots of each table of buckets. */
-_Static_assert(sizeof(struct datagram) + sizeof(struct frag_source) + 4 * 2 * sizeof(uint32_t) <=
-		       FRAG_DATAGRAM_OCTETS,
-	       "what one costs");
-
 struct frag_table {
 	struct frag_limits limits;
 	uint64_t secret[5];
@@ -91,6 +86,13 @@ static inline bool
 is_reserved(const struct datagram *d)
 {
 	return d->source != OTHERS;
+}
+
+static inline bool
+datagram_key_equal(const struct datagram_key *a, const struct datagram_key *b)
+{
+	return ((a->src[0] ^ b->src[0]) | (a->src[1] ^ b->src[1]) | (a->dst[0] ^ b->dst[0]) |
+		(a->dst[1] ^ b->dst[1]) | (a->rest ^ b->rest)) == 0;
 }
 
 /* What is held changes by one piece, or by all of a datagram. */

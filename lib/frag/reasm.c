@@ -11,10 +11,12 @@
 #include "frag/piece.h"
 #include "frag/seen.h"
 #include "frag/table.h"
+#include "frag/virtual.h"
 #include "wire/ip.h"
 #include "worker/worker.h"
 
 #define EXPIRE_MAX   64 /* datagrams a poll: the rest waits for the next, packets come between */
+#define WAITING_PART 4	/* of the buffers for pieces: for those that wait for a first fragment */
 #define WATCH_NS     UINT64_C(10000000000)
 #define WATCH_AGO_NS UINT64_C(1000000000) /* not written again before */
 
@@ -62,7 +64,12 @@ frag_worker_init(struct worker *w, struct frag_shared *s, const struct frag_limi
 		return err_set(err, -ENOMEM, "no memory for reassembly by worker %u", w->index);
 	for (uint32_t i = 0; i < FRAG_SEEN_CELLS; i++)
 		fw->seen[i].sa = SA_NONE;
+	fw->timeout = limits->timeout;
 	rc = frag_table_create(limits, s->secret, w->socket, &fw->table, err);
+	if (rc == 0)
+		rc = frag_virtual_create(limits->max_datagrams,
+					 RTE_MAX(limits->max_segments / WAITING_PART, 1u),
+					 s->secret, w->socket, &fw->virtual, err);
 	return rc;
 }
 
@@ -72,6 +79,7 @@ frag_worker_fini(struct worker *w)
 	if (w->frag == NULL)
 		return;
 	frag_table_free(w->frag->table);
+	frag_virtual_free(w->frag->virtual);
 	rte_free(w->frag->seen);
 	rte_free(w->frag);
 	w->frag = NULL;
@@ -80,6 +88,7 @@ frag_worker_fini(struct worker *w)
 void
 frag_limits_set(struct worker *w, uint64_t timeout, uint32_t max_pieces)
 {
+	w->frag->timeout = timeout;
 	frag_table_limits_set(w->frag->table, timeout, max_pieces);
 }
 
@@ -129,20 +138,25 @@ uint16_t
 frag_expire(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
 {
 	frag_table_expire(w->frag->table, w, EXPIRE_MAX);
+	frag_virtual_expire(w->frag->virtual, w, EXPIRE_MAX);
 	return 0;
 }
 
 void
 frag_drop(struct worker *w, enum drop_reason why)
 {
-	if (w->frag != NULL)
-		frag_table_drop(w->frag->table, w, why);
+	if (w->frag == NULL)
+		return;
+	frag_table_drop(w->frag->table, w, why);
+	frag_virtual_drop(w->frag->virtual, w, why == DROP_FRAG_TIMEOUT ? DROP_FRAG_PORTS : why);
 }
 
 uint32_t
 frag_held(const struct worker *w)
 {
-	return w->frag == NULL ? 0 : frag_table_held(w->frag->table);
+	return w->frag == NULL ?
+		       0 :
+		       frag_table_held(w->frag->table) + frag_virtual_held(w->frag->virtual);
 }
 
 struct frag_counts
@@ -152,5 +166,7 @@ frag_counts_read(const struct worker *w)
 
 	if (w->frag != NULL)
 		frag_table_count(w->frag->table, &c);
+	if (w->frag != NULL)
+		frag_virtual_count(w->frag->virtual, &c);
 	return c;
 }

@@ -29,6 +29,7 @@
 struct frag_peers;
 struct frag_seen;
 struct frag_table;
+struct frag_virtual;
 struct rte_mbuf;
 struct worker;
 
@@ -48,7 +49,7 @@ struct frag_limits {
 };
 
 /* What one of max_datagrams costs, about. */
-#define FRAG_DATAGRAM_OCTETS 256
+#define FRAG_DATAGRAM_OCTETS 448
 
 struct frag_counts {
 	uint64_t pieces;		  /* fragments taken in */
@@ -58,12 +59,19 @@ struct frag_counts {
 	uint64_t killed;		  /* ended for what one of their fragments was */
 	uint32_t datagrams, others, held; /* now: all, those of no peer, and fragments of all */
 	uint32_t segments;		  /* packet buffers of these */
+	/* Of those that policies judge by ports (virtual.h): later fragments that got what their
+	 * first one got; datagrams of which some waited, and ended so; datagrams and fragments now.
+	 */
+	uint64_t matched, match_timed_out, match_evicted, match_killed;
+	uint32_t match_datagrams, match_held, match_segments;
 };
 
 struct frag_worker {
 	struct frag_shared *shared;
 	struct frag_table *table;
+	struct frag_virtual *virtual;
 	struct frag_seen *seen;
+	uint64_t timeout; /* ns */
 };
 
 /* For gw. -ENOMEM, -errno where there is no randomness. */
@@ -99,7 +107,7 @@ struct rte_mbuf *frag_take(struct worker *w, struct rte_mbuf *m);
 /* The worker's source: ends those whose time is over. */
 source_fn frag_expire;
 
-/* Ends all that wait. */
+/* Ends all that wait; those for a first fragment as frag_ports where why is frag_timeout. */
 void frag_drop(struct worker *w, enum drop_reason why);
 
 /* Any thread; 0 where w->frag is NULL. */

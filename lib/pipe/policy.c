@@ -5,6 +5,8 @@
 
 #include <rte_prefetch.h>
 
+#include "frag/virtual.h"
+#include "pipe/fragments.h"
 #include "pipe/ours.h"
 #include "punt/punt_stage.h"
 #include "route/route_stage.h"
@@ -23,16 +25,30 @@ no_match(struct worker *w, struct rte_mbuf *m)
 	pipe_push(w, STAGE_BYPASS, m);
 }
 
+/* A fragment where ports decide goes to the worker that has those of its datagram. True: it is
+ * gone.
+ */
+static __rte_noinline bool
+is_judged_later(struct worker *w, struct rte_mbuf *m, uint32_t policy, uint32_t group,
+		enum stage_id stage)
+{
+	if (policy != SPD_FRAG_PORTS && group != SPD_GROUP_FIRST)
+		return false;
+	if (w->frag != NULL)
+		frag_send(w, m, stage);
+	else if (policy == SPD_FRAG_PORTS)
+		drop(w, m, DROP_FRAG_PORTS);
+	else
+		return false; /* nobody remembers first ones: it goes its own way */
+	return true;
+}
+
 /* What is not simply protected. Returns whether the packet is, after all. */
 static __rte_noinline bool
 out_one(struct worker *w, struct rte_mbuf *m, uint32_t policy)
 {
 	if (policy == SPD_NO_MATCH) {
 		no_match(w, m);
-		return false;
-	}
-	if (policy == SPD_FRAG_PORTS) {
-		drop(w, m, DROP_FRAG_PORTS);
 		return false;
 	}
 	pkt_of(m)->policy = policy;
@@ -56,7 +72,10 @@ spd_match(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 
-		if (unlikely(group[i] == 0) && !out_one(w, m, policy[i]))
+		/* 0, or SPD_GROUP_FIRST */
+		if (unlikely(group[i] + 1 <= 1) &&
+		    (is_judged_later(w, m, policy[i], group[i], STAGE_FRAG_MATCH) ||
+		     !out_one(w, m, policy[i])))
 			continue;
 		pkt_of(m)->policy = policy[i];
 		/* What sa_pick reads first. */
@@ -85,6 +104,41 @@ source_is_forged(const struct worker *w, const struct rte_mbuf *m, bool v6)
 	return wire_is_loopback(src_of(m, v6), v6) || is_ours(w, src_of(m, v6), v6);
 }
 
+/* What fragments get, in pkt.policy: first ones are looked up again, as policies may have changed
+ * on the way here. Those that wait, or dropped out, are not among those that are left.
+ */
+static uint16_t
+fragments_judge(struct worker *w, struct rte_mbuf **pkts, uint16_t n, bool out)
+{
+	const struct spd *spd = w->view->spd;
+	uint32_t generation = __atomic_load_n(&spd->generation, __ATOMIC_ACQUIRE);
+	uint32_t policy[BURST_MAX], group[BURST_MAX];
+	uint16_t kept = 0;
+
+	spd_lookup(w, spd, out ? SPD_OUT : SPD_IN, pkts, n, policy, group);
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+
+		pkt_of(m)->policy = policy[i];
+		if (frag_virtual_match(w, m, out ? FRAG_OUT : FRAG_IN, generation,
+				       out ? STAGE_FRAG_MATCH : STAGE_FRAG_CHECK))
+			pkts[kept++] = m;
+	}
+	return kept;
+}
+
+uint16_t
+frag_match(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t kept = 0;
+
+	n = fragments_judge(w, pkts, n, true);
+	for (uint16_t i = 0; i < n; i++)
+		if (out_one(w, pkts[i], pkt_of(pkts[i])->policy))
+			pkts[kept++] = pkts[i];
+	return kept;
+}
+
 uint16_t
 selector_check(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -96,18 +150,14 @@ selector_check(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		const struct pkt *p = pkt_of(m);
-		enum drop_reason why = DROP_POLICY_SELECTOR;
 
 		if (likely(group[i] == p->hot->in.group && group[i] != 0) &&
-		    likely(!source_is_forged(w, m, (p->flags & PKT_V6) != 0)))
-			why = DROP_NONE;
-		else if (policy[i] == SPD_FRAG_PORTS)
-			why = DROP_FRAG_PORTS;
-		if (unlikely(why != DROP_NONE)) {
-			drop(w, m, why);
+		    likely(!source_is_forged(w, m, (p->flags & PKT_V6) != 0))) {
+			pkts[kept++] = m;
 			continue;
 		}
-		pkts[kept++] = m;
+		if (!is_judged_later(w, m, policy[i], group[i], STAGE_FRAG_CHECK))
+			drop(w, m, DROP_POLICY_SELECTOR);
 	}
 	return kept;
 }
@@ -145,37 +195,82 @@ too_big_take(struct worker *w, struct rte_mbuf *m, uint32_t policy)
 	pipe_push(w, STAGE_PUNT, m);
 }
 
+/* In clear from the black side. True: it goes on. */
+static bool
+clear_one(struct worker *w, struct rte_mbuf *m, uint32_t policy)
+{
+	const struct spd *spd = w->view->spd;
+	bool ours = is_for_host(w, m);
+
+	if (ours && punt_is_too_big(m))
+		too_big_take(w, m, policy);
+	else if (policy == SPD_NO_MATCH && ours)
+		pipe_push(w, STAGE_PUNT, m);
+	else if (policy == SPD_NO_MATCH || spd_policy(spd, policy)->action == POLICY_PROTECT)
+		drop(w, m, DROP_POLICY_CLEARTEXT);
+	else if (spd_policy(spd, policy)->action == POLICY_DISCARD)
+		drop(w, m, DROP_POLICY_DISCARD);
+	else if (ours)
+		pipe_push(w, STAGE_PUNT, m);
+	else
+		return true;
+	return false;
+}
+
 uint16_t
 clear_check(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
-	const struct spd *spd = w->view->spd;
 	uint32_t policy[BURST_MAX], group[BURST_MAX];
 	uint16_t kept = 0;
 
-	spd_lookup(w, spd, SPD_IN, pkts, n, policy, group);
+	spd_lookup(w, w->view->spd, SPD_IN, pkts, n, policy, group);
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
-		bool ours = is_for_host(w, m);
 
-		if (ours && punt_is_exempt(m))
+		if (is_for_host(w, m) && punt_is_exempt(m))
 			pipe_push(w, STAGE_PUNT, m);
 		else if (source_is_odd(w, m))
 			drop(w, m, DROP_POLICY_CLEARTEXT);
-		else if (policy[i] == SPD_FRAG_PORTS)
-			drop(w, m, DROP_FRAG_PORTS);
-		else if (ours && punt_is_too_big(m))
-			too_big_take(w, m, policy[i]);
-		else if (policy[i] == SPD_NO_MATCH && ours)
-			pipe_push(w, STAGE_PUNT, m);
-		else if (policy[i] == SPD_NO_MATCH ||
-			 spd_policy(spd, policy[i])->action == POLICY_PROTECT)
-			drop(w, m, DROP_POLICY_CLEARTEXT);
-		else if (spd_policy(spd, policy[i])->action == POLICY_DISCARD)
-			drop(w, m, DROP_POLICY_DISCARD);
-		else if (ours)
-			pipe_push(w, STAGE_PUNT, m);
-		else
+		else if (!is_judged_later(w, m, policy[i], group[i], STAGE_FRAG_CHECK) &&
+			 clear_one(w, m, policy[i]))
 			pkts[kept++] = m;
+	}
+	return kept;
+}
+
+/* Out of an SA: as selector_check, by the policy that is known now. True: it goes on. */
+static bool
+selector_one(struct worker *w, struct rte_mbuf *m)
+{
+	struct pkt *p = pkt_of(m);
+	const struct policy *policy =
+		p->policy != POLICY_NONE ? spd_policy(w->view->spd, p->policy) : NULL;
+
+	/* It has waited, or changed hands. */
+	p->hot = sa_again(w->view->sas, p->sa, p->generation);
+	if (p->hot == NULL) {
+		p->sa = SA_NONE;
+		drop(w, m, DROP_NO_SA);
+		return false;
+	}
+	if (policy != NULL && policy->action == POLICY_PROTECT && policy->group != 0 &&
+	    policy->group == p->hot->in.group && !source_is_forged(w, m, (p->flags & PKT_V6) != 0))
+		return true;
+	drop(w, m, DROP_POLICY_SELECTOR);
+	return false;
+}
+
+uint16_t
+frag_check(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t kept = 0;
+
+	n = fragments_judge(w, pkts, n, false);
+	for (uint16_t i = 0; i < n; i++) {
+		const struct pkt *p = pkt_of(pkts[i]);
+
+		if (p->sa != SA_NONE ? selector_one(w, pkts[i]) : clear_one(w, pkts[i], p->policy))
+			pkts[kept++] = pkts[i];
 	}
 	return kept;
 }

@@ -49,6 +49,14 @@ stage_fn clear_check;
  * no_mbuf; those of route_bypass.
  */
 stage_fn plain_echo;
+/* RFC 4301 section 7, "stateful fragment checking": what spd_match, selector_check and clear_check
+ * do with fragments where ports decide, once the worker that owns their datagram has them. A later
+ * fragment gets what its first one got, and waits for it for a while. Drops what these three drop;
+ * frag_overlap, frag_limit.
+ */
+stage_fn frag_match; /* of spd_match */
+stage_fn frag_check; /* of selector_check and clear_check */
+
 /* Out in clear: finds the next hop; our own host found it already, and its frame is sent as it is.
  * Drops no_policy (a black one that no policy allows), no_route.
  */

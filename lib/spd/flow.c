@@ -30,14 +30,16 @@ _Static_assert(SPD_NO_MATCH == POLICY_NONE, "no policy has one name");
  */
 #define REST_DIRECTION 32
 #define REST_PROTOCOL  40
+#define REST_FIRST     (48 + 1)
 #define REST_LATER     (48 + 2)
 #define REST_DSCP      (56 + 2)
-#define PKT_MASK       (UINT32_C(0xff) << 8 | PKT_FRAG_LATER << 16 | UINT32_C(0xfc) << 24)
+#define PKT_FRAGMENT   (PKT_FRAG_FIRST | PKT_FRAG_LATER)
+#define PKT_MASK       (UINT32_C(0xff) << 8 | PKT_FRAGMENT << 16 | UINT32_C(0xfc) << 24)
 _Static_assert(offsetof(struct pkt, proto) % 4 == 1 &&
 		       offsetof(struct pkt, flags) == offsetof(struct pkt, proto) + 1 &&
 		       offsetof(struct pkt, tos) == offsetof(struct pkt, proto) + 2,
 	       "proto, flags and tos are the last three octets of one word");
-_Static_assert(PKT_FRAG_LATER == 1 << 2, "REST_LATER");
+_Static_assert(PKT_FRAG_FIRST == 1 << 1 && PKT_FRAG_LATER == 1 << 2, "REST_FIRST, REST_LATER");
 _Static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN, "the words' octets lie as said");
 
 /* The tag, 32 bits of hash, tells which of a set's two may be the one; the rest must be equal. */
@@ -326,6 +328,19 @@ group_of(const struct spd *spd, uint32_t policy)
 	return spd_policy(spd, policy)->group;
 }
 
+/* The same of first fragments: whether those that follow need what they got. */
+static uint32_t
+group_of_first(const struct spd *spd, uint8_t side, uint32_t generation, struct spd_key *key,
+	       uint32_t policy)
+{
+	uint32_t later;
+
+	key->later = true;
+	key->src_port = key->dst_port = 0;
+	classify(spd, side, generation, key, 1, &later);
+	return later == SPD_FRAG_PORTS ? SPD_GROUP_FIRST : group_of(spd, policy);
+}
+
 /* Judges those of one family that were missed. */
 static void
 family_learn(const struct spd *spd, uint8_t side, uint32_t generation, const struct keys *k,
@@ -349,7 +364,9 @@ family_learn(const struct spd *spd, uint8_t side, uint32_t generation, const str
 	classify(spd, side, generation, keys, n, found);
 	for (uint16_t i = 0; i < n; i++) {
 		policy[at[i]] = found[i];
-		group[at[i]] = group_of(spd, found[i]);
+		group[at[i]] = (k->rest[at[i]] >> REST_FIRST & 1) == 0 ?
+				       group_of(spd, found[i]) :
+				       group_of_first(spd, side, generation, &keys[i], found[i]);
 		if (v6)
 			flow6_learn(k, at[i], generation, found[i], group[at[i]], turn + i);
 		else

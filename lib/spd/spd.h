@@ -20,6 +20,9 @@
 #define SPD_NO_MATCH   UINT32_MAX	/* = POLICY_NONE */
 #define SPD_FRAG_PORTS (UINT32_MAX - 1) /* a fragment for which only ports could decide */
 
+/* As a group: a first fragment whose datagram's later ones only ports could decide. */
+#define SPD_GROUP_FIRST UINT32_MAX
+
 #define SPD_ANY_PROTOCOL (-1)
 #define SPD_ANY_DSCP	 UINT64_MAX
 #define SPD_ORDER_MAX	 ((UINT64_C(1) << 34) - 2)

@@ -6,6 +6,7 @@
 
 #include <rte_telemetry.h>
 
+#include "ctl/frags.h"
 #include "ctl/report.h"
 #include "ctl/reserve.h"
 #include "mirror/mirror.h"
@@ -30,6 +31,7 @@ static struct {
 	struct gw_totals totals;
 	uint64_t ipcomp[IPCOMP_COUNTS_MAX];
 	struct punt_counters punted;
+	struct frag_counts frags;
 	uint32_t n_ports, n_sas, n_sas_all;
 	struct port_copy ports[PORTS_MAX];
 	struct sa_copy sas[TELEM_SAS_MAX];
@@ -92,6 +94,7 @@ telem_tick(const struct gw *gw)
 	totals_read(gw, &copy.totals);
 	ipcomp_copy(gw);
 	copy.punted = mirrors_punted(gw->mirrors);
+	copy.frags = frags_total(gw);
 	ports_copy(gw);
 	sas_copy(gw);
 	copy.has_state_file = reserve_counts(gw, &copy.state);
@@ -195,6 +198,23 @@ mirrors_tell(struct rte_tel_data *d)
 }
 
 static void
+reassembly_tell(struct rte_tel_data *d)
+{
+	const struct frag_counts *c = &copy.frags;
+
+	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_u64(d, "pieces", c->pieces);
+	rte_tel_data_add_dict_u64(d, "whole", c->whole);
+	rte_tel_data_add_dict_u64(d, "timed_out", c->timed_out);
+	rte_tel_data_add_dict_u64(d, "evicted", c->evicted);
+	rte_tel_data_add_dict_u64(d, "killed", c->killed);
+	rte_tel_data_add_dict_u64(d, "datagrams", c->datagrams);
+	rte_tel_data_add_dict_u64(d, "held", c->held);
+	rte_tel_data_add_dict_u64(d, "matched", c->matched);
+	rte_tel_data_add_dict_u64(d, "match_held", c->match_held);
+}
+
+static void
 state_tell(struct rte_tel_data *d)
 {
 	const struct state_counts *c = &copy.state;
@@ -233,6 +253,8 @@ static const struct command {
 	{ "/espgw/ports", ports_tell, "Counters and links of the ports. Takes no parameters" },
 	{ "/espgw/mirrors", mirrors_tell,
 	  "What mirrors were given, by class. Takes no parameters" },
+	{ "/espgw/reassembly", reassembly_tell,
+	  "Fragments put together, or waiting for others. Takes no parameters" },
 	{ "/espgw/state", state_tell,
 	  "The state file: whether it is well, size, commits, failures. Takes no parameters" },
 	{ "/espgw/ipcomp", ipcomp_tell, "What IPComp did, over all SAs. Takes no parameters" },

@@ -14,7 +14,7 @@ from gw import SLOWER
 from tap import case, check, main, same
 
 NOBODY = 65534
-SHOWS = ["port", "sa", "policy", "route", "drops", "pipeline", "config", "clients"]
+SHOWS = ["port", "sa", "policy", "route", "drops", "pipeline", "reassembly", "state", "config", "clients"]
 
 
 def command(line, flags=0):
