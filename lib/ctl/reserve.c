@@ -181,7 +181,9 @@ reserve_floors(struct gw *gw, struct numbers_ask *ask, struct err *err)
 	if (floors_room(gw->reserve, n) < 0)
 		return err_set(err, -ENOMEM, "no memory for the numbers of %u lanes", n);
 	memset(gw->reserve->floors, 0, n * sizeof(gw->reserve->floors[0]));
-	rc = floors_raise(gw, ask, ask->inbound, n);
+	rc = numbers_mark(gw->numbers, ask);
+	if (rc == 0)
+		rc = floors_raise(gw, ask, ask->inbound, n);
 	if (rc == 0 && !ask->inbound && ask->key.counter_mode)
 		rc = floors_raise(gw, ask, true, n);
 	if (rc < 0)

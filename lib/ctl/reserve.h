@@ -30,8 +30,8 @@ void reserve_fini(struct gw *gw);
 /* The secret for hashes; NULL: none. */
 const uint8_t *reserve_secret(const struct gw *gw);
 
-/* Before numbers_attach(): what the file knows of the key. ask->floors is borrowed until the next
- * call. -EIO, -ENOMEM. */
+/* Before numbers_attach(): what the file knows of the key; marks the ask. ask->floors is borrowed
+ * until the next call. -EIO, -ENOMEM. */
 int reserve_floors(struct gw *gw, struct numbers_ask *ask, struct err *err);
 /* After it: asks for the first blocks. -ENOMEM. */
 int reserve_first(struct gw *gw, const struct numbers *n, bool esn, bool forever, struct err *err);

@@ -16,12 +16,33 @@ hash_put(struct record_hash h, bool inbound, bool shared, uint32_t spi,
 }
 
 int
+ask_hash(struct numbers_reg *reg, const struct numbers_ask *ask, struct record_hash *hash)
+{
+	if (!ask->marked)
+		return record_hash(&reg->records, &ask->key, hash);
+	memcpy(hash->half, ask->mark, sizeof(hash->half));
+	return 0;
+}
+
+int
+numbers_mark(struct numbers_reg *reg, struct numbers_ask *ask)
+{
+	struct record_hash h;
+
+	if (record_hash(&reg->records, &ask->key, &h) < 0)
+		return -EIO;
+	memcpy(ask->mark, h.half, sizeof(ask->mark));
+	ask->marked = true;
+	return 0;
+}
+
+int
 numbers_hash(struct numbers_reg *reg, const struct numbers_ask *ask,
 	     uint8_t hash[NUMBERS_HASH_SIZE])
 {
 	struct record_hash h;
 
-	if (record_hash(&reg->records, &ask->key, &h) < 0)
+	if (ask_hash(reg, ask, &h) < 0)
 		return -EIO;
 	hash_put(h, ask->inbound, !ask->key.counter_mode, ask->id.spi, hash);
 	return 0;

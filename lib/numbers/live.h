@@ -77,6 +77,9 @@ struct numbers_job {
 int ask_fail(struct err *err, int rc, const struct numbers_ask *ask, const char *format, ...)
 	__rte_format_printf(4, 5);
 
+/* The hash of the ask's key. -EIO. */
+int ask_hash(struct numbers_reg *reg, const struct numbers_ask *ask, struct record_hash *hash);
+
 /* What the ask says of a lane: a number at or below which nothing is new. */
 uint64_t ask_floor(const struct numbers_ask *ask, bool laned, uint32_t lane);
 

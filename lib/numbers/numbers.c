@@ -167,7 +167,7 @@ numbers_knows(struct numbers_reg *reg, const struct numbers_ask *ask)
 	struct record_hash h;
 	uint32_t i;
 
-	if (record_hash(&reg->records, &ask->key, &h) < 0)
+	if (ask_hash(reg, ask, &h) < 0)
 		return false;
 	i = ask->key.counter_mode ? record_find(&reg->records, &h, ask->inbound, RECORD_NONE) :
 				    pick_shared(&reg->records, ask, &h);
@@ -323,7 +323,7 @@ numbers_attach(struct numbers_reg *reg, const struct numbers_ask *asked, struct 
 	rc = ask_check(ask, err);
 	if (rc < 0)
 		return rc;
-	if (record_hash(&reg->records, &ask->key, &hash) < 0)
+	if (ask_hash(reg, ask, &hash) < 0)
 		return ask_fail(err, -EIO, ask, "libcrypto cannot hash its key");
 	if (ask->key.counter_mode) {
 		rc = conflict_check(reg, ask, &hash, err);

@@ -117,6 +117,8 @@ struct numbers_ask {
 	uint64_t hard_packets, hard_bytes; /* of the key, over all lanes; 0 = none */
 	uint64_t own_packets; /* the algorithm's limit: binds once half of it is used; 0 = none */
 	const struct numbers *replaces; /* of the SA whose place this one takes, or NULL */
+	uint64_t mark[2];		/* of numbers_mark() */
+	bool marked;
 };
 
 struct numbers_params {
@@ -135,6 +137,10 @@ int numbers_create(const struct numbers_params *p, struct numbers_reg **reg, str
 
 /* All holds must have been released, all jobs be done. NULL is fine. */
 void numbers_free(struct numbers_reg *reg);
+
+/* Hashes the ask's key once for all that is asked about it; without, each call does. To be
+ * done again where the ask gets another key. -EIO. */
+int numbers_mark(struct numbers_reg *reg, struct numbers_ask *ask);
 
 /* What a key is known by elsewhere: 128 bits that tell nothing of it. Keys that may serve several
  * SAs at once have one for each SPI. -EIO.
