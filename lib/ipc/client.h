@@ -12,7 +12,7 @@
 #include "ipc/listen.h"
 
 #define CLIENT_LOW  (64u << 10) /* octets waiting: below it more is taken in */
-#define CLIENT_TURN 16		/* datagrams that one client is heard in a turn */
+#define CLIENT_TURN 64		/* datagrams that one client is heard in a turn */
 
 struct packet;
 struct answer;
