@@ -4,9 +4,11 @@ import ipaddress
 import random
 import struct
 
+from scapy.layers.inet import IP, fragment
+
 from fragments import cut, even
-from gw import (BLACK, PEER, Tunnel, aged, from_far, host, ip, laboratory, parse, run, same_packets, tcp, to_wan, udp,
-                with_tunnels)
+from gw import (BLACK, PEER, Tunnel, aged, far_end, from_far, from_lan, host, ip, laboratory, parse, run, same_packets, tcp,
+                to_lan, to_wan, udp, with_tunnels)
 from mirrored import STRANGER, Mirrored, icmp6
 from tap import add_case, case, check, main, same
 
@@ -205,6 +207,41 @@ def discovery():
     done = Mirrored(laboratory(), wan=[to_wan(f) for f in cut(advert, [1024])])
     same(done.report["merged"], 1, "merged")
     same(len(done.host["wan"]), 1, "frames for the host, as any other packet")
+
+
+@case("two gateways, and a path between them that cuts, by scapy: all packets get there, in tunnels of each kind")
+def two_gateways():
+    # Fragments of IPv6 are made by its source alone: by hand, as the far gateway would.
+    tunnels = [Tunnel(1), Tunnel(2, encap=(4500, 4500)), Tunnel(3, mode="tunnel", cipher="aes-cbc-256", auth="hmac-sha384-192"),
+               Tunnel(4, outer=6), Tunnel(5, outer=6, encap=(4500, 4500))]
+    for t in tunnels:
+        t.options["df"] = "clear"
+    sent = [from_lan(t.n, bytes([i]) * (900 + i), ident=i) for i in range(40) for t in tunnels]
+    first = run(with_tunnels(*tunnels), lan=[to_lan(p) for p in sent])
+    same((first.drops, len(first.wan)), ({}, len(sent)), "drops, and packets between the gateways")
+    rng, pieces = random.Random(4), []
+    for i, packet in enumerate(first.wan):
+        if packet[0] >> 4 == 6:
+            pieces += cut(packet, [rng.randrange(1, 60) * 8], ident=i)
+        else:
+            numbered = IP(packet)
+            numbered.id, numbered.chksum = i, None
+            pieces += [bytes(f) for f in fragment(IP(bytes(numbered)), fragsize=rng.randrange(20, 100) * 8)]
+    rng.shuffle(pieces)
+    second = run(far_end(*tunnels), wan=[to_wan(f) for f in pieces])
+    same((second.drops, second.report["merged"]), ({}, len(pieces) - len(sent)), "drops, merged")
+    same_packets(sorted(second.lan), sorted(aged(p, 2) for p in sent), "packets behind the other gateway")
+
+
+@case("fragments of 300 datagrams over four queues: each is put together by one of four workers")
+def four_workers():
+    tunnels = [Tunnel(n, replay_window=4096) for n in (1, 2, 3)]
+    inner = [from_far(t.n, bytes([i]) * 1400, ident=i) for i in range(100) for t in tunnels]
+    frames = [to_wan(f) for k, p in enumerate(inner) for f in cut(tunnels[k % 3].seal(p, k // 3 + 1), [512, 480], ident=k)]
+    random.Random(6).shuffle(frames)
+    done = run(with_tunnels(*tunnels), wan=frames, workers=4, queues=4)
+    same((done.drops, done.report["merged"]), ({}, 2 * len(inner)), "drops, merged")
+    same_packets(sorted(done.lan), sorted(aged(p) for p in inner), "packets on the red side")
 
 
 def flood(rng, n, src=None):
