@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -70,6 +71,33 @@ command_ask(int fd, bool json, const char *line)
 	const struct ipc_command command = { .flags = json ? IPC_JSON : 0 };
 
 	return ask(fd, IPC_COMMAND, &command, sizeof(command), line);
+}
+
+static int asked_fd;
+
+static void
+interrupted(int signal)
+{
+	const struct nlmsghdr stop = {
+		.nlmsg_len = NLMSG_HDRLEN,
+		.nlmsg_type = IPC_STOP,
+		.nlmsg_flags = NLM_F_REQUEST,
+	};
+	int was = errno;
+
+	(void)signal;
+
+	send(asked_fd, &stop, sizeof(stop), MSG_NOSIGNAL | MSG_DONTWAIT);
+	errno = was;
+}
+
+void
+stop_on_interrupt(int fd)
+{
+	struct sigaction act = { .sa_handler = interrupted, .sa_flags = SA_RESETHAND | SA_RESTART };
+
+	asked_fd = fd;
+	sigaction(SIGINT, &act, NULL);
 }
 
 bool

@@ -23,6 +23,8 @@ void gateway_leave(int fd);
 
 /* False: the gateway is gone; a line says so. */
 bool command_ask(int fd, bool json, const char *line);
+/* From now on the first SIGINT asks the gateway to end the command; the second ends us. */
+void stop_on_interrupt(int fd);
 bool pids_ask(int fd);
 /* Waits for the next message. False: none came; a line says why. */
 bool answer_read(int fd, struct answer *a);

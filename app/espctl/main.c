@@ -109,6 +109,7 @@ command_run(const struct options *o, int n, char **words)
 	fd = gateway_call(o->path, true);
 	if (fd < 0)
 		return EXIT_FAILED;
+	stop_on_interrupt(fd);
 	rc = command_ask(fd, o->json, line) ? answer_print(fd) : EXIT_FAILED;
 	gateway_leave(fd);
 	return rc;

@@ -220,6 +220,7 @@ run(struct watch *w, struct gw *gw)
 
 		poller_wait(&w->poller, busy ? 0 : wait);
 		busy = ipc_run(w->ipc);
+		prompt_tick(w->prompt);
 		ipc_share(w->ipc, gw->conf->gateway.socket_group);
 		prompt_look(w);
 		gw_tick(gw);

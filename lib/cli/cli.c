@@ -130,8 +130,8 @@ cli_match(struct args *words, const struct command **command, struct err *err)
 	return 0;
 }
 
-static void
-complain(FILE *out, bool json, const struct err *err)
+void
+cli_complain(FILE *out, bool json, const struct err *err)
 {
 	struct json j;
 
@@ -188,9 +188,25 @@ cli_job_run(struct cli *cli, struct cli_job *job, FILE *out, struct err *err)
 	job->page.rows = job->rows;
 	job->page.more = false;
 	cli->page = job->rows != 0 ? &job->page : NULL;
+	cli->job = job;
 	rc = job->command->run(cli, out, job->json, &job->args, err);
 	cli->page = NULL;
+	cli->job = NULL;
 	return rc < 0 ? rc : job->page.more;
+}
+
+bool
+cli_job_waits(const struct cli_job *job)
+{
+	return job->session != NULL && !job->stop && !job->session->is_ready(job->session);
+}
+
+void
+cli_job_end(struct cli_job *job)
+{
+	if (job->session != NULL)
+		job->session->end(job->session);
+	job->session = NULL;
 }
 
 int
@@ -203,7 +219,9 @@ cli_run(struct cli *cli, const char *line, FILE *out)
 	rc = cli_job_begin(&job, line, false, &err);
 	if (rc == 0)
 		rc = cli_job_run(cli, &job, out, &err);
+	/* Who cannot come again gets what there is at once. */
+	cli_job_end(&job);
 	if (rc < 0)
-		complain(out, job.json, &err);
-	return rc;
+		cli_complain(out, job.json, &err);
+	return rc > 0 ? 0 : rc;
 }

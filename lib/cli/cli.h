@@ -28,6 +28,7 @@ struct cli {
 	void (*clients_show)(void *ctx, FILE *out, bool json);
 	void *clients;
 	struct cli_page *page; /* of the command that runs; NULL: all is wanted at once */
+	struct cli_job *job;   /* that it is of; NULL: it may not take time */
 };
 
 /* A long answer in pieces: a command that can prints `rows` of it from `at` on, then sets `at` to
@@ -37,6 +38,13 @@ struct cli_page {
 	uint64_t at; /* 0 is the beginning; what else it means is the command's own */
 	uint32_t rows;
 	bool more;
+};
+
+/* What a command that takes time keeps between its pages. */
+struct cli_session {
+	/* Whether it has something to say, or to do. */
+	bool (*is_ready)(const struct cli_session *session);
+	void (*end)(struct cli_session *session); /* frees it */
 };
 
 struct args {
@@ -90,6 +98,8 @@ struct cli_job {
 	bool json, changes;
 	uint32_t rows; /* of a page; 0: all of them, in one */
 	struct cli_page page;
+	struct cli_session *session; /* NULL for most */
+	bool stop;		     /* set by who asked: it is to say what it has, and end */
 };
 
 /* Reads a line; json: as if `json` stood behind it where a command takes that. Runs nothing. */
@@ -98,6 +108,13 @@ int cli_job_begin(struct cli_job *job, const char *line, bool json, struct err *
  * sentence is not in out.
  */
 int cli_job_run(struct cli *cli, struct cli_job *job, FILE *out, struct err *err);
+/* Whether the next page is to be asked for later: now there is nothing to say. */
+bool cli_job_waits(const struct cli_job *job);
+/* After the last page, or instead of it. Again is fine. */
+void cli_job_end(struct cli_job *job);
+
+/* What was wrong, as cli_run() says it. */
+void cli_complain(FILE *out, bool json, const struct err *err);
 
 #define CLI_CHOICES_MAX 64
 #define CLI_CHOICE_SIZE 64

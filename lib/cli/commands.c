@@ -238,6 +238,8 @@ const struct command commands[] = {
 	  "the configuration with all defaults, keys left out" },
 	{ "show clients",  NULL,     0, 0, CLI_TEXT,  JSON, 0, show_clients,
 	  "who is connected to the control socket" },
+	{ "ping",          "SA|plain ADDRESS [count N] [interval T] [size N] [mtu] [timeout T]", 1, 12, CLI_SA, JSON, CHANGES, ping,
+	  "ask the peer of an SA, or with plain any station, for an ESP echo; a key, or ^C of espctl, ends it" },
 	{ "start",         NULL,     0, 0, CLI_TEXT,  0, CHANGES, start,
 	  "read from the ports again after stop" },
 	{ "stop",          NULL,     0, 0, CLI_TEXT,  0, CHANGES, stop,

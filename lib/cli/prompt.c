@@ -26,6 +26,8 @@ struct prompt {
 	int in, out;
 	bool own_out; /* out is a file description of ours */
 	bool ended;
+	bool busy; /* a command takes time: job */
+	struct cli_job job;
 	int watched;	     /* in, or out while it takes no more; -1: neither */
 	struct rdline *line; /* a terminal's; NULL: there is none */
 	struct termios before;
@@ -122,14 +124,35 @@ line_complete(struct rdline *line, const char *typed, char *buf, unsigned int si
 	return 1;
 }
 
+/* Page after page, as long as there is something to say. */
+static void
+job_go_on(struct prompt *p)
+{
+	struct err err = { "" };
+	int rc;
+
+	do
+		rc = cli_job_run(p->cli, &p->job, p->say, &err);
+	while (rc > 0 && !cli_job_waits(&p->job));
+	p->busy = rc > 0;
+	if (rc < 0)
+		cli_complain(p->say, p->job.json, &err);
+	if (!p->busy)
+		cli_job_end(&p->job);
+}
+
 static void
 run(struct prompt *p, char *text, bool too_long)
 {
+	struct err err = { "" };
+
 	text[strcspn(text, "\r\n")] = 0;
 	if (too_long)
 		fprintf(p->say, "error: a line of more than %d octets\n", CLI_LINE_MAX);
+	else if (cli_job_begin(&p->job, text, false, &err) < 0)
+		cli_complain(p->say, p->job.json, &err);
 	else
-		cli_run(p->cli, text, p->say);
+		job_go_on(p);
 }
 
 static void
@@ -154,7 +177,7 @@ terminal_char(struct prompt *p, char c)
 		rdline_add_history(p->line, text);
 	run(p, text, p->too_long);
 	p->too_long = false;
-	if (!p->cli->quit)
+	if (!p->cli->quit && !p->busy)
 		rdline_newline(p->line, PROMPT);
 }
 
@@ -198,6 +221,13 @@ more(struct prompt *p)
 		plain_char(p, '\n');
 }
 
+/* While a command takes time a terminal may end it; lines of a file wait. */
+static bool
+listens(const struct prompt *p)
+{
+	return !p->busy || p->line != NULL;
+}
+
 static void
 ready(void *ctx, uint32_t events)
 {
@@ -206,25 +236,41 @@ ready(void *ctx, uint32_t events)
 
 	if (taken && p->at == p->n && !p->ended)
 		more(p);
-	while (taken && p->at < p->n && !p->ended && !p->cli->quit) {
+	while (taken && p->at < p->n && !p->ended && !p->cli->quit && listens(p)) {
 		char c = p->read[p->at++];
 
+		if (p->busy) {
+			/* Any key; it means no more than that. */
+			p->job.stop = true;
+			break;
+		}
 		(p->line != NULL ? terminal_char : plain_char)(p, c);
 		/* One command, then see whether somebody reads. */
 		if (c == '\n' || c == '\r')
 			taken = say_flush(p);
 	}
 	taken = say_flush(p);
-	if (p->ended || p->cli->quit)
+	if (p->ended || p->cli->quit || (taken && !listens(p)))
 		watch(p, -1);
 	else
 		watch(p, taken ? p->in : p->out);
 }
 
+void
+prompt_tick(struct prompt *p)
+{
+	if (p == NULL || !p->busy || cli_job_waits(&p->job))
+		return;
+	job_go_on(p);
+	if (!p->busy && p->line != NULL)
+		rdline_newline(p->line, PROMPT);
+	ready(p, 0);
+}
+
 bool
 prompt_ended(const struct prompt *p)
 {
-	return p->ended;
+	return p->ended && !p->busy;
 }
 
 /* A file description of our own that never blocks: the one we were given is others' too. */
@@ -299,6 +345,7 @@ prompt_free(struct prompt *p)
 
 	if (p == NULL)
 		return;
+	cli_job_end(&p->job);
 	watch(p, -1);
 	room.fd = p->out;
 	for (int i = 0; p->say != NULL && !say_flush(p) && i < LAST_MS / 100; i++)

@@ -23,6 +23,9 @@ int prompt_create(struct cli *cli, struct poller *poller, int in, int out, struc
 /* Writes what waits, for at most a second. NULL is fine. */
 void prompt_free(struct prompt *p);
 
+/* Now and then: goes on with a command that takes time. NULL is fine. */
+void prompt_tick(struct prompt *p);
+
 /* Whether the input has ended: the prompt is to be freed, and the gateway goes on. */
 bool prompt_ended(const struct prompt *p);
 

@@ -7,9 +7,8 @@
 #include "ctl/pin.h"
 #include "ctl/report.h"
 
-/* The SA of that name, or SA_NONE. */
-static uint32_t
-find(const struct gw *gw, const char *wanted)
+uint32_t
+sa_by_name(const struct gw *gw, const char *wanted)
 {
 	char name[SA_NAME_MAX];
 	uint32_t index;
@@ -47,7 +46,7 @@ set_sa(struct cli *cli, FILE *out, bool json, const struct args *args, struct er
 
 	if (strcmp(args->words[1], "worker") != 0)
 		return err_set(err, -EINVAL, "it is: set sa NAME worker N|auto");
-	index = find(gw, args->words[0]);
+	index = sa_by_name(gw, args->words[0]);
 	if (index == SA_NONE)
 		return err_set(err, -ENOENT, "there is no SA %.60s: see show sa", args->words[0]);
 	if (strcmp(args->words[2], "auto") == 0) {

@@ -43,6 +43,10 @@ extern const unsigned int n_log_levels;
 typedef int command_fn(struct cli *cli, FILE *out, bool json, const struct args *args,
 		       struct err *err);
 
-command_fn show_sa, show_policy, show_pipeline, show_drops, show_reassembly, show_state, set_sa;
+/* The SA of that name, or SA_NONE. */
+uint32_t sa_by_name(const struct gw *gw, const char *name);
+
+command_fn show_sa, show_policy, show_pipeline, show_drops, show_reassembly, show_state, set_sa,
+	ping;
 
 #endif

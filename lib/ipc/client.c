@@ -171,8 +171,9 @@ is_sendable(const struct client *c)
 void
 client_watch(struct client *c)
 {
-	uint32_t events = (client_has_room(c) && c->answer == NULL ? EPOLLIN : 0) |
-			  (is_sendable(c) ? EPOLLOUT : 0);
+	bool heard = c->answer == NULL || command_waits(c);
+	uint32_t events =
+		(client_has_room(c) && heard ? EPOLLIN : 0) | (is_sendable(c) ? EPOLLOUT : 0);
 
 	if (events != c->watched && !c->dead &&
 	    poller_change(c->ipc->options.poller, c->fd, events) == 0)

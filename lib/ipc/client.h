@@ -44,6 +44,7 @@ struct ipc {
 	int spare; /* a descriptor to give up when there is no other */
 	uint32_t n_clients;
 	uint64_t next_serial;
+	bool waiting;	   /* some command had nothing to say when it was asked last */
 	uint64_t released; /* tickets up to this one */
 	struct client *clients[IPC_CLIENTS_MAX];
 	struct client *line, **line_end; /* to be served, in turn */
@@ -82,6 +83,9 @@ void client_datagram(struct client *c, const uint8_t *octets, size_t len);
 void command_begin(struct client *c, const struct nlmsghdr *request, uint32_t flags,
 		   const char *line);
 void command_more(struct client *c);
+/* Whether the command that runs has nothing to say for now: then the client is heard. */
+bool command_waits(const struct client *c);
+void command_stop(struct client *c);
 void answer_free(struct answer *a);
 
 /* Prints who is connected, for `show clients`; ctx is the ipc. */

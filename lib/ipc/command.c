@@ -26,8 +26,26 @@ answer_free(struct answer *a)
 {
 	if (a == NULL)
 		return;
+	cli_job_end(&a->job);
 	free(a->text);
 	free(a);
+}
+
+bool
+command_waits(const struct client *c)
+{
+	const struct answer *a = c->answer;
+
+	return a != NULL && a->at == a->size && !a->ended && cli_job_waits(&a->job);
+}
+
+void
+command_stop(struct client *c)
+{
+	if (c->answer == NULL)
+		return;
+	c->answer->job.stop = true;
+	ipc_line_up(c->ipc, c);
 }
 
 void
@@ -122,6 +140,9 @@ command_more(struct client *c)
 	for (int i = 0; i < CLIENT_TURN && client_has_room(c) && !c->dead; i++) {
 		if (a->at < a->size) {
 			piece_send(c, a);
+		} else if (command_waits(c)) {
+			c->ipc->waiting = true;
+			return;
 		} else if (!a->ended) {
 			page_run(c, a);
 		} else {

@@ -205,7 +205,7 @@ serve(struct ipc *ipc, struct client *c)
 	for (int i = 0; i < CLIENT_TURN && c->d.dumping && client_has_room(c) && !c->dead; i++)
 		x->dump_more(x->ctx, &c->d);
 	for (int i = 0; i < CLIENT_TURN && more && octets < TURN_OCTETS && !c->dead &&
-			client_has_room(c) && c->answer == NULL;
+			client_has_room(c) && (c->answer == NULL || command_waits(c));
 	     i++)
 		more = hear(ipc, c, &octets);
 	/* Who went and does not read either will not be heard to the end. */
@@ -218,8 +218,27 @@ serve(struct ipc *ipc, struct client *c)
 		return;
 	}
 	client_watch(c);
-	if (client_has_room(c) && (c->d.dumping || c->answer != NULL))
+	if (client_has_room(c) && (c->d.dumping || (c->answer != NULL && !command_waits(c))))
 		ipc_line_up(ipc, c);
+}
+
+/* Commands that take time: those that have something to say by now. */
+static void
+waiting_look(struct ipc *ipc)
+{
+	bool some = false;
+
+	for (uint32_t i = 0; ipc->waiting && i < IPC_CLIENTS_MAX; i++) {
+		struct client *c = ipc->clients[i];
+
+		if (c == NULL || c->answer == NULL)
+			continue;
+		if (command_waits(c))
+			some = true;
+		else
+			ipc_line_up(ipc, c);
+	}
+	ipc->waiting = some;
 }
 
 bool
@@ -230,6 +249,7 @@ ipc_run(struct ipc *ipc)
 
 	if (ipc == NULL)
 		return false;
+	waiting_look(ipc);
 	while ((c = line_take(ipc)) != NULL) {
 		serve(ipc, c);
 		if (now_ns() >= end)

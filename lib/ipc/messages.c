@@ -106,6 +106,9 @@ own_take(struct client *c, const struct nlmsghdr *request, const uint8_t *body, 
 	case IPC_COMMAND:
 		command_take(c, request, body, len);
 		break;
+	case IPC_STOP:
+		command_stop(c);
+		break;
 	case IPC_PIDS:
 		pids_tell(c, request);
 		break;

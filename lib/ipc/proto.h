@@ -8,6 +8,7 @@
  *		  groups. Requests before it are served too.
  *	command   struct ipc_command and a line of the prompt's: answered by any number of IPC_TEXT,
  *		  then IPC_END with struct ipc_end and, where it failed, the sentence why.
+ *	stop      the command that runs is to say what it has, and end; not answered by itself.
  *	pids      answered by IPC_PIDS with the ids (u32) of the processes whose hello said that
  *they are daemons.
  *
@@ -30,6 +31,7 @@ enum ipc_type {
 	IPC_TEXT,
 	IPC_END,
 	IPC_PIDS,
+	IPC_STOP,
 };
 
 enum ipc_role {

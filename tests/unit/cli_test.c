@@ -191,7 +191,7 @@ static const struct {
 	{ "a shared part is filled in", "show p", 3, "p" },
 	{ "part of a second word", "show pi", 1, "pipeline " },
 	{ "behind a word cut short", "sh pi", 1, "pipeline " },
-	{ "all first words", "", 8, "" },
+	{ "all first words", "", 9, "" },
 	{ "all second words", "show ", 11, "" },
 	{ "a finished word", "quit", 1, "quit " },
 	{ "behind a finished command", "quit ", 0, "" },
