@@ -14,6 +14,7 @@
 #include "frag/table.h"
 #include "frag/virtual.h"
 #include "wire/ip.h"
+#include "worker/mbufs.h"
 #include "worker/pkt_fill.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size);
