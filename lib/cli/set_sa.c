@@ -4,6 +4,7 @@
 
 #include "cli/table.h"
 #include "ctl/gw.h"
+#include "ctl/paths.h"
 #include "ctl/pin.h"
 #include "ctl/report.h"
 
@@ -27,32 +28,58 @@ sa_by_name(const struct gw *gw, const char *wanted)
 }
 
 static int
-worker_parse(const char *text, uint16_t *worker, struct err *err)
+number_parse(const char *text, const char *what, uint16_t *n, struct err *err)
 {
-	if (text[0] == 0 || strspn(text, "0123456789") != strlen(text) || strlen(text) > 4)
-		return err_set(err, -EINVAL, "\"%.40s\" is neither a worker's number nor auto",
-			       text);
-	*worker = (uint16_t)strtoul(text, NULL, 10);
+	unsigned long value = UINT16_MAX + 1ul;
+
+	if (text[0] != 0 && strspn(text, "0123456789") == strlen(text) && strlen(text) < 6)
+		value = strtoul(text, NULL, 10);
+	if (value > UINT16_MAX)
+		return err_set(err, -EINVAL, "\"%.40s\" is neither %s nor auto", text, what);
+	*n = (uint16_t)value;
 	return 0;
+}
+
+static int
+worker_set(struct gw *gw, uint32_t index, const char *text, struct err *err)
+{
+	uint16_t worker = 0;
+	int rc;
+
+	if (strcmp(text, "auto") == 0) {
+		pin_free(gw, index);
+		return 0;
+	}
+	rc = number_parse(text, "a worker's number", &worker, err);
+	return rc < 0 ? rc : pin_set(gw, index, worker, err);
+}
+
+static int
+path_set(struct gw *gw, uint32_t index, const char *text, struct err *err)
+{
+	uint16_t mtu = 0;
+	int rc = 0;
+
+	if (strcmp(text, "auto") != 0)
+		rc = number_parse(text, "a number of octets", &mtu, err);
+	return rc < 0 ? rc : paths_set(gw, index, mtu, PMTU_DAEMON, err);
 }
 
 int
 set_sa(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
 {
-	struct gw *gw = cli->gw;
-	uint16_t worker = 0;
+	static int (*const set[])(struct gw * gw, uint32_t index, const char *text,
+				  struct err *err) = { worker_set, path_set };
+	int what = strcmp(args->words[1], "worker") == 0   ? 0 :
+		   strcmp(args->words[1], "path-mtu") == 0 ? 1 :
+							     -1;
 	uint32_t index;
-	int rc;
 
-	if (strcmp(args->words[1], "worker") != 0)
-		return err_set(err, -EINVAL, "it is: set sa NAME worker N|auto");
-	index = sa_by_name(gw, args->words[0]);
+	if (what < 0)
+		return err_set(err, -EINVAL,
+			       "it is: set sa NAME worker N|auto, or path-mtu N|auto");
+	index = sa_by_name(cli->gw, args->words[0]);
 	if (index == SA_NONE)
 		return err_set(err, -ENOENT, "there is no SA %.60s: see show sa", args->words[0]);
-	if (strcmp(args->words[2], "auto") == 0) {
-		pin_free(gw, index);
-		return 0;
-	}
-	rc = worker_parse(args->words[2], &worker, err);
-	return rc < 0 ? rc : pin_set(gw, index, worker, err);
+	return set[what](cli->gw, index, args->words[2], err);
 }

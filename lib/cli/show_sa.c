@@ -5,6 +5,7 @@
 #include "cli/form.h"
 #include "cli/show_choice.h"
 #include "cli/show_lanes.h"
+#include "cli/show_path.h"
 #include "cli/table.h"
 #include "ctl/gw.h"
 #include "ctl/pin.h"
@@ -278,6 +279,7 @@ whole_show(struct form *f, const struct shown *s)
 	pinned_show(f, s);
 	place_show(f, s);
 	numbers_show(f, s);
+	path_show(f, s->gw, s->index);
 	form_u64(f, "packets", s->counts.packets);
 	form_u64(f, "bytes", s->counts.bytes);
 	lanes_show(f, s->sa, s->cold, s->gw->n_workers);

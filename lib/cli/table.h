@@ -46,7 +46,7 @@ typedef int command_fn(struct cli *cli, FILE *out, bool json, const struct args 
 /* The SA of that name, or SA_NONE. */
 uint32_t sa_by_name(const struct gw *gw, const char *name);
 
-command_fn show_sa, show_policy, show_pipeline, show_drops, show_reassembly, show_state, set_sa,
-	ping;
+command_fn show_sa, show_policy, show_pipeline, show_drops, show_pmtu, show_reassembly, show_state,
+	set_sa, ping;
 
 #endif

@@ -15,6 +15,7 @@
 #include "crypto/crypto.h"
 #include "ctl/counts.h"
 #include "ctl/frags.h"
+#include "ctl/egress.h"
 #include "ctl/kernel.h"
 #include "ctl/log.h"
 #include "ctl/mirrors.h"
@@ -526,6 +527,7 @@ static const struct part {
 	{ "reserve", reserve_init, reserve_fini },
 	{ "tables", tables_init, tables_fini },
 	{ "paths", paths_init, paths_fini },
+	{ "egress", egress_init, egress_fini },
 	{ "policy", policy_init, policy_fini },
 	{ "view", view_init, view_fini },
 	{ "pipe", pipe_init, pipe_fini },

@@ -25,6 +25,8 @@ struct acquire_event;
 struct codec;
 struct frag_shared;
 struct echo;
+struct egress;
+struct egress_event;
 struct kernel;
 struct lane_event;
 struct mapping_event;
@@ -115,6 +117,8 @@ struct gw_hooks {
 	 * the outbound SA of a daemon to that address with that SPI, host order. SA_NONE. */
 	uint32_t (*pair)(void *ctx, uint32_t sa);
 	uint32_t (*outbound)(void *ctx, const struct addr *dst, uint32_t spi);
+	/* An inbound SA's packets come in fragments. */
+	void (*fragments)(void *ctx, const struct egress_event *event);
 };
 
 /* Likewise, for who can find a neighbour. */
@@ -151,6 +155,7 @@ struct gw {
 	struct stocks *stocks;	 /* of windows for subspaces */
 	struct reserve *reserve; /* NULL: no state file */
 	struct paths *paths;	 /* what is learnt of path MTUs */
+	struct egress *egress;
 	struct view *view;
 	struct echo *echo; /* lib/echo's; NULL: none */
 	struct pin *pin;   /* which worker an SA is of, and how its packets get there */

@@ -148,10 +148,10 @@ paths_sender_set(struct gw *gw, const struct pmtu_sender *sender)
 }
 
 void
-paths_probe_done(struct gw *gw, uint64_t token, bool lost, uint64_t rtt)
+paths_probe_done(struct gw *gw, uint64_t token, enum pmtu_probe_end end, uint64_t rtt)
 {
 	if (gw->paths != NULL)
-		pmtu_probe_done(gw->paths->pmtu, token, lost, rtt, clock_now(&gw->clock));
+		pmtu_probe_done(gw->paths->pmtu, token, end, rtt, clock_now(&gw->clock));
 }
 
 /* From its IP header on. A longer one is none that a router sends. */

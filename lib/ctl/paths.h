@@ -23,7 +23,7 @@ int paths_set(struct gw *gw, uint32_t sa, uint16_t outer_mtu, enum pmtu_source s
 
 /* Who sends probes from now on. Until then nothing is probed. */
 void paths_sender_set(struct gw *gw, const struct pmtu_sender *sender);
-void paths_probe_done(struct gw *gw, uint64_t token, bool lost, uint64_t rtt);
+void paths_probe_done(struct gw *gw, uint64_t token, enum pmtu_probe_end end, uint64_t rtt);
 
 /* At every tick: reads the ICMP errors that came, and what is due. */
 void paths_tick(struct gw *gw, uint64_t now);

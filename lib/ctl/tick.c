@@ -5,6 +5,7 @@
 #include <rte_byteorder.h>
 
 #include "base/addr.h"
+#include "ctl/egress.h"
 #include "ctl/kernel.h"
 #include "ctl/log.h"
 #include "ctl/mss.h"
@@ -107,6 +108,7 @@ gw_tick(struct gw *gw)
 	events_drain(gw, now);
 	sa_numbers_tick(gw);
 	paths_tick(gw, now);
+	egress_tick(gw, now);
 	mirrors_tick(gw->mirrors);
 	kernel_tick(gw, now);
 	if (spd_maintain(gw->spd, false, &err) < 0)

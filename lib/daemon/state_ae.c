@@ -2,6 +2,7 @@
  */
 #include <errno.h>
 
+#include "ctl/paths.h"
 #include "daemon/state.h"
 
 static int
@@ -112,6 +113,9 @@ ae_new_request(struct cause *c, struct xfrm_out *reply, struct err *err)
 
 	if (rc == 0)
 		rc = state_named(c, &ae, true, &index, err);
+	if (rc == 0 && ae.has_path)
+		rc = paths_set(d->gw, state_at(d, index)->node.index, ae.path.mtu, PMTU_DAEMON,
+			       err);
 	if (rc < 0)
 		return rc;
 	state_read(d, index, &x);

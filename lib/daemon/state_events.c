@@ -2,7 +2,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "ctl/egress.h"
 #include "daemon/state.h"
+#include "pmtu/pmtu.h"
 #include "worker/mailbox.h"
 
 #define MAPPING_EVERY_S 1
@@ -120,6 +122,55 @@ mapping(void *ctx, const struct mapping_event *e)
 		d->out.event(d->out.ctx, XFRM_GROUP_MAPPING, event, out.at - event);
 }
 
+/* Of any SA, the file's too. */
+static void
+path_tell(struct daemons *d, uint32_t sa, const struct xw_path *path)
+{
+	const struct xfrm_head head = { .type = XFRM_NEWAE };
+	const struct sa_cold *cold = sa_cold(&d->gw->sas, sa);
+	uint8_t event[EVENT_SIZE];
+	struct xfrm_out out = { event, event + sizeof(event) };
+	uint32_t index;
+	const struct state *s = state_of(d, sa, &index);
+	const struct xfrm_ae ae = {
+		.family = cold->dst.family,
+		.id = { .dst = cold->dst, .spi = cold->spi, .proto = XFRM_PROTO_ESP },
+		.src = cold->src,
+		.reqid = s != NULL ? s->reqid : 0,
+		.has_path = true,
+		.path = *path,
+	};
+
+	if (xfrm_put_ae(&out, &head, &ae) == 0)
+		d->out.event(d->out.ctx, XFRM_GROUP_AEVENTS, event, out.at - event);
+}
+
+static void
+path_mtu(void *ctx, const struct pmtu_change *c)
+{
+	const struct xw_path path = {
+		.kind = XW_PATH_CHANGED,
+		.source = c->source,
+		.mtu = c->now,
+	};
+
+	if (c->sa != SA_NONE)
+		path_tell(ctx, c->sa, &path);
+}
+
+static void
+fragments(void *ctx, const struct egress_event *e)
+{
+	const struct xw_path path = {
+		.kind = XW_PATH_FRAGMENTS,
+		.mtu = e->fits,
+		.datagrams = e->datagrams,
+		.reassembled = e->reassembled_max,
+	};
+
+	path_tell(ctx, e->sa, &path);
+}
+
 static void
 acquire(void *ctx, const struct acquire_event *e)
 {
@@ -195,6 +246,8 @@ daemons_hook(struct daemons *d)
 		.describe = describe,
 		.pair = state_sa_pair,
 		.outbound = state_sa_outbound,
+		.path_mtu = path_mtu,
+		.fragments = fragments,
 	};
 }
 

@@ -67,6 +67,8 @@ pmtu_free(struct pmtu *p)
 {
 	if (p == NULL)
 		return;
+	if (p->sender.end != NULL)
+		p->sender.end(p->sender.ctx);
 	slab_fini(&p->paths);
 	free(p->by_key);
 	free(p->by_peer);

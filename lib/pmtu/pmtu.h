@@ -115,6 +115,13 @@ struct pmtu_params {
 struct pmtu_sender {
 	void *ctx;
 	bool (*send)(void *ctx, uint32_t sa, uint16_t size, uint64_t timeout, uint64_t token);
+	void (*end)(void *ctx); /* with pmtu_free(); NULL: nothing is to be done */
+};
+
+enum pmtu_probe_end {
+	PMTU_PROBE_ANSWERED,
+	PMTU_PROBE_LOST,
+	PMTU_PROBE_UNSENT, /* it never left: nothing is known */
 };
 
 /* -ENOMEM. */
@@ -140,8 +147,9 @@ enum pmtu_count pmtu_icmp(struct pmtu *p, const uint8_t *message, uint32_t len, 
 int pmtu_set(struct pmtu *p, uint32_t sa, uint16_t mtu, enum pmtu_source source, uint64_t now,
 	     struct err *err);
 
-/* lost, or answered after rtt ns. */
-void pmtu_probe_done(struct pmtu *p, uint64_t token, bool lost, uint64_t rtt, uint64_t now);
+/* rtt: ns, of one that was answered. */
+void pmtu_probe_done(struct pmtu *p, uint64_t token, enum pmtu_probe_end end, uint64_t rtt,
+		     uint64_t now);
 
 /* As often as control looks: ages, probes, and SAs of a path with very many of them. */
 void pmtu_tick(struct pmtu *p, uint64_t now);

@@ -140,28 +140,37 @@ probing_tick(struct pmtu *p, uint64_t now)
 	}
 }
 
-void
-pmtu_probe_done(struct pmtu *p, uint64_t token, bool lost, uint64_t rtt, uint64_t now)
+/* What came of the probe of a path. */
+static void
+learn(struct pmtu *p, struct path *path, bool lost, uint64_t rtt, uint64_t now)
 {
-	struct path *path = slab_find(&p->paths, (uint32_t)token, (uint32_t)(token >> 32));
-	struct prober *prober;
-	uint16_t was;
+	struct prober *prober = &path->prober;
+	uint16_t was = prober->mtu;
 	bool changed;
 
+	/* The prober may want to know something else by now. */
+	if (path->flying_size != prober->size)
+		return;
+	changed = lost ? prober_lost(prober, now) : prober_answered(prober, rtt, now);
+	if (changed)
+		found(p, path, prober->mtu < was, now);
+}
+
+void
+pmtu_probe_done(struct pmtu *p, uint64_t token, enum pmtu_probe_end end, uint64_t rtt, uint64_t now)
+{
+	struct path *path = slab_find(&p->paths, (uint32_t)token, (uint32_t)(token >> 32));
+
 	p->n_flying--;
-	if (lost)
+	if (end == PMTU_PROBE_LOST)
 		count(p, PMTU_COUNT_PROBES_LOST);
 	if (path == NULL || !path->flying)
 		return;
 	path->flying = false;
-	prober = &path->prober;
-	was = prober->mtu;
-	/* The prober may want to know something else by now. */
-	if (path->flying_size == prober->size) {
-		changed = lost ? prober_lost(prober, now) : prober_answered(prober, rtt, now);
-		if (changed)
-			found(p, path, prober->mtu < was, now);
-	}
+	if (end == PMTU_PROBE_UNSENT)
+		path->prober.due = now + SECOND;
+	else
+		learn(p, path, end == PMTU_PROBE_LOST, rtt, now);
 	probing_look(p, path, now);
 	path_settle(p, path);
 }

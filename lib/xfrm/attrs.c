@@ -68,6 +68,7 @@ static const struct attr_row {
 	OURS(XFRM_A_WANT_LANES) = { "wish for lane statistics", 0, SIZE_EXACT },
 	OURS(XFRM_A_CLASSES) = { "classes", sizeof(struct xw_classes), SIZE_EXACT },
 	OURS(XFRM_A_ESP_PING) = { "ESP ping", 1, SIZE_EXACT },
+	OURS(XFRM_A_PATH) = { "path MTU", sizeof(struct xw_path), SIZE_EXACT },
 #undef OURS
 };
 

@@ -216,6 +216,8 @@ xfrm_put_ae(struct xfrm_out *out, const struct xfrm_head *h, const struct xfrm_a
 		put_u32(&p, XFRM_A_SA_PCPU, ae->pcpu);
 	if (ae->has & XFRM_HAS_DIR)
 		put_u8(&p, XFRM_A_SA_DIR, ae->dir);
+	if (ae->has_path)
+		put_attr(&p, XFRM_A_PATH, &ae->path, sizeof(ae->path));
 	return put_end(&p);
 }
 

@@ -275,6 +275,21 @@ struct xw_classes {
 	uint8_t rank, pad[7];
 };
 
+enum xw_path_kind {
+	XW_PATH_SET,	 /* a request: an outbound SA's path carries mtu; 0: nothing is known */
+	XW_PATH_CHANGED, /* what an outbound SA's path carries; mtu 0: nothing is known any more */
+	XW_PATH_FRAGMENTS, /* an inbound SA's packets come in fragments; mtu crosses whole */
+};
+
+/* XFRM_A_PATH; sizes of outer packets, IP header included. */
+struct xw_path {
+	uint8_t kind;	/* enum xw_path_kind */
+	uint8_t source; /* of XW_PATH_CHANGED: enum pmtu_source */
+	uint16_t mtu;
+	uint32_t datagrams;   /* of XW_PATH_FRAGMENTS: put together within a second, */
+	uint32_t reassembled; /* the largest of them */
+};
+
 /* XFRM_A_LANE_STATS */
 struct xw_lane_stats {
 	uint32_t lane, pad;
@@ -323,6 +338,7 @@ XW_SIZE(xw_subspaces, 4);
 XW_SIZE(xw_iptfs_rate, 16);
 XW_SIZE(xw_outer, 4);
 XW_SIZE(xw_classes, 16);
+XW_SIZE(xw_path, 12);
 XW_SIZE(xw_lane_stats, 32);
 
 XW_AT(xw_sel, saddr, 16);

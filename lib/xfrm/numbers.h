@@ -120,6 +120,7 @@ enum xfrm_attr_type {
 	XFRM_A_WANT_LANES, /* no octets: GETSA asks for XFRM_A_LANE_STATS */
 	XFRM_A_CLASSES,	   /* struct xw_classes: of an outbound SA */
 	XFRM_A_ESP_PING,   /* u8: 1: ESP echoes that come by the SA are answered; 0: they are not */
+	XFRM_A_PATH,	   /* struct xw_path: NEWAE, to set an SA's path MTU; and of its events */
 	XFRM_A_PRIVATE_END,
 };
 

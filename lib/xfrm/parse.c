@@ -92,6 +92,9 @@ ae_values_load(const struct attrs *list, struct xfrm_ae *ae, struct err *err)
 	word_load(list, XFRM_A_ETIMER_THRESH, XFRM_HAS_ETIMER_THRESH, &ae->has, &ae->etimer_thresh);
 	if (attr_copy(list, XFRM_A_LTIME_VAL, &ae->used, sizeof(ae->used)))
 		ae->has |= XFRM_HAS_LTIME;
+	ae->has_path = attr_copy(list, XFRM_A_PATH, &ae->path, sizeof(ae->path));
+	if (ae->has_path && ae->path.kind != XW_PATH_SET)
+		return err_set(err, -EINVAL, "path MTU: kind %u: 0 (set)", ae->path.kind);
 	return replay_load(list, &ae->has, &ae->replay, err);
 }
 
@@ -120,7 +123,7 @@ xfrm_parse_ae(const struct xfrm_msg *msg, struct xfrm_ae *ae, struct err *err)
 	rc = ae_values_load(&list, ae, err);
 	if (rc < 0 || msg->head.type != XFRM_NEWAE)
 		return rc;
-	if ((ae->has & values) == 0)
+	if ((ae->has & values) == 0 && !ae->has_path)
 		return msg_refuse(msg, -EINVAL, err,
 				  "nothing to set: XFRMA_REPLAY_VAL, XFRMA_REPLAY_ESN_VAL, "
 				  "XFRMA_LTIME_VAL, XFRMA_REPLAY_THRESH or XFRMA_ETIMER_THRESH");

@@ -296,6 +296,8 @@ struct xfrm_ae {
 	uint32_t replay_thresh, etimer_thresh;
 	struct xfrm_mark mark;
 	struct xfrm_used used;
+	bool has_path;
+	struct xw_path path;
 	struct xfrm_replay replay;
 };
 

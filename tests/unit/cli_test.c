@@ -188,7 +188,7 @@ static const struct {
 } completions[] = {
 	{ "one word goes on so: a blank comes behind", "q", 1, "quit " },
 	{ "several do: what they share", "st", 2, "st" },
-	{ "a shared part is filled in", "show p", 3, "p" },
+	{ "a shared part is filled in", "show p", 4, "p" },
 	{ "part of a second word", "show pi", 1, "pipeline " },
 	{ "behind a word cut short", "sh pi", 1, "pipeline " },
 	{ "all first words", "", 9, "" },

@@ -103,7 +103,9 @@ carry(struct bed *b, uint16_t carries, uint64_t time)
 			continue;
 		if (b->probed > carries)
 			b->now += 100 * MS;
-		pmtu_probe_done(b->pmtu, b->token, b->probed > carries, 2 * MS, b->now);
+		pmtu_probe_done(b->pmtu, b->token,
+				b->probed > carries ? PMTU_PROBE_LOST : PMTU_PROBE_ANSWERED, 2 * MS,
+				b->now);
 		b->probed = 0;
 	}
 }
@@ -173,7 +175,7 @@ few_probes_are_on_their_way(void **state)
 	assert_int_equal(pmtu_counted(b->pmtu, PMTU_COUNT_PROBES_SENT), PMTU_PROBES_MAX);
 	/* Without a way to send one nothing is lost but time. */
 	b->cannot_send = true;
-	pmtu_probe_done(b->pmtu, b->token, true, 0, b->now);
+	pmtu_probe_done(b->pmtu, b->token, PMTU_PROBE_LOST, 0, b->now);
 	for (int i = 0; i < 1000; i++, b->now += MS)
 		pmtu_tick(b->pmtu, b->now);
 	assert_int_equal(pmtu_counted(b->pmtu, PMTU_COUNT_PROBES_SENT), PMTU_PROBES_MAX);

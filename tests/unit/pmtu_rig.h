@@ -182,7 +182,7 @@ setup(void **state)
 	params.sas = &b->sas;
 	assert_int_equal(sa_table_init(&b->sas, MAX_SAS, SOCKET_ID_ANY, &err), 0);
 	assert_int_equal(pmtu_create(&params, &b->pmtu, &err), 0);
-	pmtu_sender_set(b->pmtu, &(struct pmtu_sender) { b, send_probe });
+	pmtu_sender_set(b->pmtu, &(struct pmtu_sender) { b, send_probe, NULL });
 	*state = b;
 	return 0;
 }

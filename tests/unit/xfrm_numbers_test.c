@@ -249,6 +249,7 @@ newer_numbers(void **state)
 	assert_int_equal(XFRM_A_WANT_LANES, 0x2006);
 	assert_int_equal(XFRM_A_CLASSES, 0x2007);
 	assert_int_equal(XFRM_A_ESP_PING, 0x2008);
+	assert_int_equal(XFRM_A_PATH, 0x2009);
 	assert_int_equal(XFRM_IPTFS, 5);
 }
 
