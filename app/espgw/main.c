@@ -22,6 +22,7 @@
 #include "daemon/daemon.h"
 #include "drivers.h"
 #include "echo/echo.h"
+#include "echo/probes.h"
 #include "ipc/ipc.h"
 #include "ipc/xfrm.h"
 #include "options.h"
@@ -262,8 +263,8 @@ gateway_run(struct watch *w, const struct options *o, struct conf *conf)
 	}
 	rc = EXIT_FINE;
 	w->cli.gw = &gw;
-	if (telem_init(&err) < 0 || echo_init(&gw, &err) < 0 || ipc_begin(w, &gw, &err) < 0 ||
-	    prompt_begin(w, &gw, &err) < 0) {
+	if (telem_init(&err) < 0 || echo_init(&gw, &err) < 0 || echo_probes_begin(&gw, &err) < 0 ||
+	    ipc_begin(w, &gw, &err) < 0 || prompt_begin(w, &gw, &err) < 0) {
 		fprintf(stderr, "espgw: %s\n", err.text);
 		rc = EXIT_RUN_TIME;
 	} else {

@@ -7,7 +7,6 @@ const struct conf_gate conf_gates[] = {
 	{ BLOCK_SA, "proto", "ah", "esp, with aead: aes-gmac-128 to authenticate only" },
 	{ BLOCK_SA, "mode", "iptfs", "tunnel or transport" },
 	{ BLOCK_ENCAP, "follow", NULL, "false" },
-	{ BLOCK_PMTU, "probe", NULL, "false" },
 	{ BLOCK_SA, "iptfs", NULL, "leave it out" },
 };
 const uint32_t conf_n_gates = sizeof(conf_gates) / sizeof(conf_gates[0]);

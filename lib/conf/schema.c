@@ -245,10 +245,10 @@ const struct conf_key conf_keys[] = {
 	SUB(ENCAP, TIME, conf_sa, encap.keepalive_us, "keepalive", "20s", 0, 3600000000, NULL, "", "NAT keepalive when nothing is sent for that long. 0: none."),
 	SUB(ENCAP, BOOL, conf_sa, encap.follow, "follow", "false", 0, 0, NULL, "", "Follow the peer to a new address."),
 
-	SUB(PMTU, BOOL, conf_sa, pmtu.icmp, "icmp", "true", 0, 0, NULL, "", "Believe ICMP too-big that quotes this SA, down to the floor."),
-	SUB(PMTU, BOOL, conf_sa, pmtu.probe, "probe", "false", 0, 0, NULL, "", "Probe with packets of its own."),
-	SUB(PMTU, NUMBER, conf_sa, pmtu.floor, "floor", "1280", 576, 65535, NULL, "octets", "No report makes it smaller."),
-	SUB(PMTU, TIME, conf_sa, pmtu.age_us, "age", "10m", 1000000, TIME_MAX, NULL, "", "After so long a larger one is tried again."),
+	SUB(PMTU, BOOL, conf_sa, pmtu.icmp, "icmp", "true", 0, 0, NULL, "", "Believe ICMP too-big that quotes this SA and a number it sent lately, down to the floor."),
+	SUB(PMTU, BOOL, conf_sa, pmtu.probe, "probe", "false", 0, 0, NULL, "", "Probe with ESP echoes of its own (RFC 8899): the peer must answer them, as with its esp_ping. Finds black holes that no router tells of."),
+	SUB(PMTU, NUMBER, conf_sa, pmtu.floor, "floor", "1280", 576, 65535, NULL, "octets", "Nothing that is learnt makes it smaller; with IPv6 1280 at least."),
+	SUB(PMTU, TIME, conf_sa, pmtu.age_us, "age", "10m", 1000000, TIME_MAX, NULL, "", "For so long what was learnt is good; then it is forgotten, or where it is probed larger ones are tried again."),
 
 	SUB(TFC, NUMBER, conf_sa, tfc.pad_to, "pad_to", "0", 0, 65535, NULL, "octets", "Pad inner packets to this size, as far as the path MTU lets. 0: none."),
 	SUB(TFC, NUMBER, conf_sa, tfc.dummy_rate, "dummy_rate", "0", 0, 10000000, NULL, "packets per second", "Dummy packets. 0: none."),

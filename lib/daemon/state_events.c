@@ -131,7 +131,7 @@ path_tell(struct daemons *d, uint32_t sa, const struct xw_path *path)
 	uint8_t event[EVENT_SIZE];
 	struct xfrm_out out = { event, event + sizeof(event) };
 	uint32_t index;
-	const struct state *s = state_of(d, sa, &index);
+	const struct state *s = state_of_sa(d, sa, &index);
 	const struct xfrm_ae ae = {
 		.family = cold->dst.family,
 		.id = { .dst = cold->dst, .spi = cold->spi, .proto = XFRM_PROTO_ESP },

@@ -2,6 +2,7 @@
 """Path MTUs: a router with a narrow link behind it and its kernel's ICMP, forged ICMP, a flood of it."""
 import contextlib
 import json
+import os
 import struct
 import subprocess
 import tempfile
@@ -45,7 +46,7 @@ def gateway(side, outer, narrow, **options):
 
 
 def router(lab, narrow):
-    """Its link to side b takes NARROW octets; with narrow=False only the far end of that does, and nobody says so."""
+    """With narrow its link to side b takes NARROW octets only."""
     ns = lab.namespace("router", True)
     for side, name in enumerate("ab"):
         interface = f"to-{name}"
@@ -56,7 +57,14 @@ def router(lab, narrow):
                ns=ns)
     for setting in ("ipv4.ip_forward=1", "ipv6.conf.all.forwarding=1", "ipv4.icmp_ratelimit=0", "ipv6.icmp.ratelimit=0"):
         sh("sysctl", "-qw", f"net.{setting}", ns=ns)
-    sh("ip", "link", "set", "to-b" if narrow else "black", "mtu", NARROW, ns=ns if narrow else lab.ns("gw-b"))
+    if narrow:
+        sh("ip", "link", "set", "to-b", "mtu", NARROW, ns=ns)
+
+
+def swallow(lab, size):
+    """What is larger on its way to gateway b, which runs, vanishes. It has set its port's MTU when it started."""
+    wait_for("gateway b", lambda: os.path.exists(lab.gateways["gw-b"].socket))
+    sh("ip", "link", "set", "black", "mtu", size, ns=lab.ns("gw-b"))
 
 
 @contextlib.contextmanager
@@ -68,8 +76,10 @@ def laboratory(outer, narrow=True, **options):
         router(lab, narrow)
         red_veths(lab)
         hosts(lab)
-        for side, name in enumerate("ab"):
+        for side, name in ((1, "b"), (0, "a")):
             lab.gateway(f"gw-{name}", gateway(side, outer, narrow, **options), ns=lab.ns(f"gw-{name}"))
+            if side == 1 and not narrow:
+                swallow(lab, NARROW)
         for address in (HOST4[1], HOST6[1]):
             wait_for(f"the first ping of {address}", lambda to=address: "1 received" in ping(lab, 56, to, 1), 20)
         yield lab
@@ -156,8 +166,38 @@ def flood():
         lab.gateways["gw-a"].stop()
 
 
+def black_hole(outer):
+    def body():
+        # The link to side b takes less, and who finds out is silent; the way back is as wide as ever.
+        with laboratory(outer, narrow=False, esp_ping=True, pmtu={"icmp": True, "probe": True}) as lab:
+            begin = time.monotonic()
+            wait_for("the search's end", lambda: show(lab, "sa", "site.out").get("probing") == "complete", 10)
+            took = time.monotonic() - begin
+            shown, counters = show(lab, "sa", "site.out"), show(lab, "pmtu")["counters"]
+            check(took < 10 * SLOWER, f"it took {took:.1f} s")
+            # A veth takes a VLAN tag more than its MTU.
+            check(NARROW - 16 <= shown["path_mtu"] <= NARROW + 4, f"found {shown['path_mtu']}")
+            same((shown["path_mtu_from"], counters["icmp_obeyed"]), ("probe", 0), "from")
+            ping(lab, shown["mtu"] + 1 - 28, HOST4[1])
+            for address in (HOST4[1], HOST6[1]):
+                size = download(lab, address)
+                check(size > 500_000, f"{address}: {size} octets by TCP")
+            # It grows narrower while it is used.
+            swallow(lab, 1300)
+            pinging = lab.start("ping", "-n", "-i", "0.1", "-s", 100, HOST4[1], ns=lab.ns("host-a"))
+            wait_for("the smaller MTU", lambda: show(lab, "sa", "site.out")["path_mtu"] <= 1304, 10)
+            wait_for("the search's end", lambda: show(lab, "sa", "site.out").get("probing") == "complete", 10)
+            check(1284 <= show(lab, "sa", "site.out")["path_mtu"], "far less than that")
+            lab.finish(pinging)
+            lab.gateways["gw-a"].stop()
+            lab.gateways["gw-b"].stop()
+    add_case(f"IPv{outer}: a path that swallows what is too large is measured within ten seconds, twice", body)
+
+
 believes(4)
 believes(6)
+black_hole(4)
+black_hole(6)
 add_case("a flood of forged ICMP from 500 sources lowers nothing and loses no packet of others", flood)
 
 if __name__ == "__main__":

@@ -212,7 +212,6 @@ static const struct {
 	{ "IP-TFS", SA("mode: iptfs"), "6:12: sas[0].mode: ", "iptfs: not supported by this version" },
 	{ "its block", SA("iptfs: {rate: 100M}"), "6:13: sas[0].iptfs: ", "not supported by this version: leave it out" },
 	{ "following a peer", SA("encap: {udp: [1, 2], follow: true}"), "6:35: sas[0].encap.follow: ", "not supported" },
-	{ "probing", SA("pmtu: {probe: true}"), "6:20: sas[0].pmtu.probe: ", "not supported by this version" },
 	{ "a block of too few numbers", TOP "gateway: {state_block: 63}\n", "4:24: gateway.state_block: ", "64" },
 	{ "reassembly of one piece", TOP "gateway: {reassembly: {max_pieces: 1}}\n", "4:36: gateway.reassembly.max_pieces: ", "2" },
 	/* values of the wrong type are complained of even behind a gate */
