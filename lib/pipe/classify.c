@@ -16,10 +16,17 @@
 #include "wire/ip.h"
 #include "worker/mbufs.h"
 #include "worker/pkt_fill.h"
+#include "worker/ttl.h"
 #include "worker/worker.h"
 
 /* UDP, ESP and the longest IV behind the IP header: in the first segment always. */
 #define BEHIND_IP (sizeof(struct rte_udp_hdr) + sizeof(struct rte_esp_hdr) + 16)
+
+/* The headers of the usual frame; the three octets from its EtherType on, as they lie there, say
+ * IPv4 without options. */
+#define USUAL_HEADERS (RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv4_hdr))
+#define USUAL_KIND    (RTE_BE16(RTE_ETHER_TYPE_IPV4) | RTE_IPV4_VHL_DEF << 16)
+#define USUAL_MASK    UINT32_C(0xffffff)
 
 /* A packet whose buffers somebody else reads or writes is copied before anything is written, and
  * headers that are split over segments are brought together. NULL: the packet is gone.
@@ -101,19 +108,28 @@ judge(const struct worker *w, struct rte_mbuf *m, struct pkt *p)
 	return DROP_NONE;
 }
 
-/* All that both sides have in common. NULL: the packet is gone. */
-static __rte_always_inline struct rte_mbuf *
-take_in(struct worker *w, struct rte_mbuf *m)
+/* What nothing is known of yet. */
+static __rte_always_inline void
+begin(struct pkt *p)
 {
-	struct pkt *p = pkt_of(m);
-	enum drop_reason why;
-
 	p->seq = 0;
 	p->spi_be = 0;
 	p->sa = SA_NONE;
 	p->policy = POLICY_NONE;
-	p->flags = 0;
+	p->next_hop = NEXT_HOP_NONE;
+	p->mtu = 0;
 	p->marks = 0;
+}
+
+/* Any frame. NULL: the packet is gone. */
+static __rte_noinline struct rte_mbuf *
+take_other(struct worker *w, struct rte_mbuf *m)
+{
+	struct pkt *p = pkt_of(m);
+	enum drop_reason why;
+
+	begin(p);
+	p->flags = 0;
 	if (unlikely(!mbuf_is_plain(m))) {
 		m = make_plain(w, m);
 		if (m == NULL)
@@ -128,6 +144,44 @@ take_in(struct worker *w, struct rte_mbuf *m)
 	return m;
 }
 
+/* A whole IPv4 packet without options in one segment of ours, to the port's own address: for it the
+ * few questions here are the same as all of judge()'s, and take_usual() is what comes of them.
+ */
+static __rte_always_inline bool
+is_usual(const struct worker *w, const struct rte_mbuf *m, const uint8_t *frame)
+{
+	const uint8_t *ip = frame + RTE_ETHER_HDR_LEN;
+	uint32_t kind = wire_load32(frame + 12), total = wire_be16(ip + 2);
+
+	if (unlikely(!mbuf_is_plain(m) || (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0 ||
+		     m->data_len < USUAL_HEADERS ||
+		     !port_is_meant(w->port, pkt_of(m)->port, frame)))
+		return false;
+	if (unlikely((kind & USUAL_MASK) != USUAL_KIND ||
+		     (wire_load16(ip + 6) & WIRE_IP4_FRAGMENT) != 0 ||
+		     total - 20 > m->data_len - USUAL_HEADERS))
+		return false;
+	return (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD ||
+	       likely(wire_sum20_holds(ip));
+}
+
+static __rte_always_inline void
+take_usual(struct rte_mbuf *m, const uint8_t *ip, uint8_t flags)
+{
+	struct pkt *p = pkt_of(m);
+	uint16_t total = wire_be16(ip + 2);
+
+	begin(p);
+	m->data_off += RTE_ETHER_HDR_LEN;
+	m->data_len = total;
+	m->pkt_len = total;
+	p->l4_off = sizeof(struct rte_ipv4_hdr);
+	p->last_nh_off = offsetof(struct rte_ipv4_hdr, next_proto_id);
+	p->proto = ip[9];
+	p->flags = flags;
+	p->tos = ip[1];
+}
+
 static __rte_always_inline bool
 is_for_us(const struct worker *w, const struct rte_mbuf *m, const struct pkt *p)
 {
@@ -137,19 +191,36 @@ is_for_us(const struct worker *w, const struct rte_mbuf *m, const struct pkt *p)
 	return is_ours(w, v6 ? ip + 24 : ip + 16, v6);
 }
 
+static __rte_noinline struct rte_mbuf *
+red_other(struct worker *w, struct rte_mbuf *m)
+{
+	m = take_other(w, m);
+	if (m == NULL)
+		return NULL;
+	if (is_for_us(w, m, pkt_of(m)) || is_for_group(w, m)) {
+		pipe_push(w, STAGE_PUNT, m);
+		return NULL;
+	}
+	return ttl_count(w, m, pkt_of(m)) ? m : NULL;
+}
+
 uint16_t
 classify_red(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
+	const struct own *own = route_own(w->view->route);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
-		struct rte_mbuf *m = take_in(w, pkts[i]);
+		struct rte_mbuf *m = pkts[i];
+		uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *ip = frame + RTE_ETHER_HDR_LEN;
 
-		if (unlikely(m == NULL))
-			continue;
-		if (unlikely(is_for_us(w, m, pkt_of(m))) || unlikely(is_for_group(w, m))) {
-			pipe_push(w, STAGE_PUNT, m);
-			continue;
+		if (likely(is_usual(w, m, frame) && !own_has_v4(own, wire_load32(ip + 16)) &&
+			   ttl4_count(ip))) {
+			take_usual(m, ip, PKT_TTL_DONE);
+		} else {
+			m = red_other(w, m);
+			if (m == NULL)
+				continue;
 		}
 		pkts[kept++] = m;
 	}
@@ -169,6 +240,21 @@ esp_find(const struct rte_mbuf *m, struct pkt *p, uint16_t off)
 	p->esp_off = off;
 	p->spi_be = esp->spi;
 	return DROP_NONE;
+}
+
+/* The same of nearly all: IPv4 without options, no fragment, ESP for us. */
+static __rte_always_inline bool
+esp_find_usual(const struct own *own, const struct rte_mbuf *m, const uint8_t *ip)
+{
+	const uint16_t off = sizeof(struct rte_ipv4_hdr);
+	struct pkt *p = pkt_of(m);
+
+	if (unlikely(ip[9] != IPPROTO_ESP || m->pkt_len < off + sizeof(struct rte_esp_hdr) ||
+		     !own_has_v4(own, wire_load32(ip + 16))))
+		return false;
+	p->esp_off = off;
+	p->spi_be = wire_load32(ip + off);
+	return true;
 }
 
 static bool
@@ -267,7 +353,7 @@ is_piece(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 }
 
 /* True: the packet stays in the line, as ESP. */
-static bool
+static __rte_noinline bool
 black_one(struct worker *w, struct rte_mbuf *m)
 {
 	struct pkt *p = pkt_of(m);
@@ -297,13 +383,23 @@ black_one(struct worker *w, struct rte_mbuf *m)
 uint16_t
 classify_black(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
+	const struct own *own = route_own(w->view->route);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
-		struct rte_mbuf *m = take_in(w, pkts[i]);
+		struct rte_mbuf *m = pkts[i];
+		const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *),
+			      *ip = frame + RTE_ETHER_HDR_LEN;
 
-		if (unlikely(m == NULL || !black_one(w, m)))
-			continue;
+		if (unlikely(!is_usual(w, m, frame))) {
+			m = take_other(w, m);
+			if (m == NULL || !black_one(w, m))
+				continue;
+		} else {
+			take_usual(m, ip, 0);
+			if (unlikely(!esp_find_usual(own, m, ip)) && !black_one(w, m))
+				continue;
+		}
 		pkts[kept++] = m;
 	}
 	return kept;

@@ -14,8 +14,7 @@
 /* clang-format off */
 const struct stage_row stage_rows[STAGE_MAX] = {
 	/* out: red to black */
-	[STAGE_CLASSIFY_RED]    = { "classify",        classify_red,        STAGE_TTL_CHECK_OUT },
-	[STAGE_TTL_CHECK_OUT]   = { "ttl_check",       ttl_check,           STAGE_SPD_MATCH },
+	[STAGE_CLASSIFY_RED]    = { "classify",        classify_red,        STAGE_SPD_MATCH },
 	[STAGE_SPD_MATCH]       = { "spd_match",       spd_match,           STAGE_SA_PICK },
 	[STAGE_SA_PICK]         = { "sa_pick",         sa_pick,             STAGE_HANDOFF_OUT },
 	[STAGE_HANDOFF_OUT]     = { "handoff",         handoff_out,         STAGE_IPCOMP_ENCAP },
@@ -39,13 +38,12 @@ const struct stage_row stage_rows[STAGE_MAX] = {
 	[STAGE_LIFE_COUNT_IN]   = { "life_count",      life_count_in,       STAGE_ECN_DECAP },
 	[STAGE_ECN_DECAP]       = { "ecn_decap",       ecn_decap,           STAGE_SELECTOR_CHECK },
 	[STAGE_SELECTOR_CHECK]  = { "selector_check",  selector_check,      STAGE_LOCAL_DELIVER },
-	[STAGE_LOCAL_DELIVER]   = { "local_deliver",   local_deliver,       STAGE_TTL_CHECK_IN },
-	[STAGE_TTL_CHECK_IN]    = { "ttl_check",       ttl_check,           STAGE_ROUTE },
+	[STAGE_LOCAL_DELIVER]   = { "local_deliver",   local_deliver,       STAGE_ROUTE },
 	[STAGE_ROUTE]           = { "route",           route,               STAGE_NEIGH_WRITE },
 	[STAGE_NEIGH_WRITE]     = { "neigh_write",     neigh_write,         STAGE_PORT_TX },
 	[STAGE_PORT_TX]         = { "port_tx",         port_tx,             STAGE_MAX },
 	/* beside them */
-	[STAGE_CLEAR_CHECK]     = { "clear_check",     clear_check,         STAGE_TTL_CHECK_IN },
+	[STAGE_CLEAR_CHECK]     = { "clear_check",     clear_check,         STAGE_ROUTE },
 	[STAGE_HANDOFF_FRAG]    = { "handoff",         handoff_frag,        STAGE_MAX },
 	[STAGE_REASM_OUTER]     = { "reasm_outer",     reasm_outer,         STAGE_SAD_LOOKUP },
 	[STAGE_PLAIN_ECHO]      = { "plain_echo",      plain_echo,          STAGE_NEIGH_WRITE_OUT },

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "port/port.h"
+#include "wire/bytes.h"
 #include "worker/stage.h"
 #include "worker/worker.h"
 
@@ -45,6 +46,9 @@ struct port_station {
 	bool promiscuous; /* takes frames for everybody */
 };
 
+_Static_assert(sizeof(struct port_station) == 8 && offsetof(struct port_station, mac) == 0,
+	       "read as one word");
+
 /* One worker's part of all ports; the slot `port` of struct worker. */
 struct port_worker {
 	uint8_t n_ports;
@@ -67,6 +71,13 @@ port_takes(const struct port_worker *pw, uint8_t port, const struct rte_ether_ad
 
 	return likely(rte_is_same_ether_addr(dst, &s->mac)) || rte_is_multicast_ether_addr(dst) ||
 	       s->promiscuous;
+}
+
+/* Whether a frame is for the port's own address, as nearly all are; 8 octets of it are read. */
+static inline bool
+port_is_meant(const struct port_worker *pw, uint8_t port, const uint8_t *frame)
+{
+	return (wire_load64(frame) ^ wire_load64(&pw->stations[port])) << 16 == 0;
 }
 
 source_fn port_rx;

@@ -33,17 +33,24 @@ route_hop(const struct route *r, uint16_t id)
  */
 void route_lookup(const struct route *r, struct rte_mbuf **pkts, uint16_t n, uint16_t *next_hops);
 
+/* All our own addresses, as they are now. */
+static inline const struct own *
+route_own(const struct route *r)
+{
+	return __atomic_load_n(&r->own, __ATOMIC_RELAXED);
+}
+
 /* Whether this is one of our addresses: of a port, or the local end of an SA. */
 static inline bool
 route_is_local_v4(const struct route *r, uint32_t addr_be)
 {
-	return own_has_v4(__atomic_load_n(&r->own, __ATOMIC_RELAXED), addr_be);
+	return own_has_v4(route_own(r), addr_be);
 }
 
 static inline bool
 route_is_local_v6(const struct route *r, const uint8_t addr[16])
 {
-	return own_has_v6(__atomic_load_n(&r->own, __ATOMIC_RELAXED), addr);
+	return own_has_v6(route_own(r), addr);
 }
 
 #endif

@@ -43,9 +43,10 @@ own_has_v4(const struct own *o, uint32_t addr_be)
 {
 	uint32_t i = own_slot(addr_be);
 
-	while (o->v4[i] != addr_be && o->v4[i] != 0)
-		i = (i + 1) % OWN_SLOTS;
-	return o->v4[i] == addr_be && addr_be != 0;
+	for (; o->v4[i] != 0; i = (i + 1) % OWN_SLOTS)
+		if (o->v4[i] == addr_be)
+			return true;
+	return false;
 }
 
 static inline bool

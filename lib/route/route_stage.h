@@ -1,8 +1,8 @@
 /* Routes as stages: for pipe alone.
  *
- * route: where a packet goes that came out of an SA, or in clear from black. To the mirror (ours),
- * into another SA (a black egress: spd_match), or on. What is too large goes to icmp_reply, or
- * drops too_big.
+ * route: counts TTL down (worker/ttl.h), and says where a packet goes that came out of an SA, or in
+ * clear from black. To the mirror (ours), into another SA (a black egress: spd_match), or on. What
+ * is too large goes to icmp_reply, or drops too_big.
  *
  * route_bypass: the same for packets that leave in clear, whatever the side.
  *

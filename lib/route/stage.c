@@ -7,6 +7,7 @@
 #include "route/fib.h"
 #include "worker/link.h"
 #include "worker/mailbox.h"
+#include "worker/ttl.h"
 #include "worker/worker.h"
 
 /* The destinations of one family in a burst, and which packets they are of. */
@@ -110,6 +111,8 @@ route_burst(struct worker *w, struct rte_mbuf **pkts, uint16_t n, bool clear_to_
 		struct rte_mbuf *m = pkts[i];
 		const struct next_hop *h = route_hop(r, ids[i]);
 
+		if (unlikely(!ttl_count(w, m, pkt_of(m))))
+			continue;
 		pkt_of(m)->next_hop = ids[i];
 		if (unlikely((h->flags & (HOP_NOWHERE | HOP_IS_LOCAL)) != 0 ||
 			     h->side != PORT_RED || m->pkt_len > h->mtu) &&

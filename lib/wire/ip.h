@@ -94,7 +94,7 @@ wire_ip_parse_sum(const uint8_t *ip, uint32_t len, uint32_t frame, bool sum_good
 					IP_INFO_FRAG_FIRST;
 		if (unlikely(out->total < sizeof(*h) || out->total > frame))
 			return WIRE_MALFORMED;
-		return likely(sum_good || wire_sum20(ip) == 0xffff) ? WIRE_OK : WIRE_CHECKSUM;
+		return likely(sum_good || wire_sum20_holds(ip)) ? WIRE_OK : WIRE_CHECKSUM;
 	}
 	if (likely(len >= WIRE_IP6_HEADER && ip[0] >> 4 == 6 && !wire_is_ext_header(ip[6]))) {
 		const struct rte_ipv6_hdr *h = (const struct rte_ipv6_hdr *)ip;

@@ -8,6 +8,8 @@
 
 #include <rte_mbuf.h>
 
+#include "wire/bytes.h"
+
 /* Makes the first n octets lie in the first segment; all of them, if there are fewer. False: no
  * room. */
 bool mbuf_pull(struct rte_mbuf *m, uint32_t n);
@@ -39,8 +41,12 @@ mbuf_is_ours(const struct rte_mbuf *m)
 static inline bool
 mbuf_is_plain(const struct rte_mbuf *m)
 {
-	return ((m->refcnt ^ 1) | (m->nb_segs ^ 1)) == 0 &&
+	const uint8_t *shape = (const uint8_t *)m + offsetof(struct rte_mbuf, refcnt);
+
+	return wire_load32(shape) == (1 | 1 << 16) &&
 	       (m->ol_flags & (RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL)) == 0;
 }
+_Static_assert(offsetof(struct rte_mbuf, nb_segs) == offsetof(struct rte_mbuf, refcnt) + 2,
+	       "both are read as one");
 
 #endif

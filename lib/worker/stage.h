@@ -24,7 +24,6 @@ struct worker;
 enum stage_id {
 	/* out: red to black */
 	STAGE_CLASSIFY_RED,
-	STAGE_TTL_CHECK_OUT,
 	STAGE_SPD_MATCH,
 	STAGE_SA_PICK,
 	STAGE_HANDOFF_OUT,
@@ -49,12 +48,11 @@ enum stage_id {
 	STAGE_ECN_DECAP,
 	STAGE_SELECTOR_CHECK,
 	STAGE_LOCAL_DELIVER, /* present where a port has a mirror */
-	STAGE_TTL_CHECK_IN,
 	STAGE_ROUTE,
 	STAGE_NEIGH_WRITE,
 	STAGE_PORT_TX,
 	/* beside them */
-	STAGE_CLEAR_CHECK,  /* in clear on a black port: the inbound policies; then TTL and route */
+	STAGE_CLEAR_CHECK,  /* in clear on a black port: the inbound policies; then route */
 	STAGE_HANDOFF_FRAG, /* fragments to the worker that their datagram is of */
 	STAGE_REASM_OUTER,  /* of datagrams for us; then as any from the black side */
 	STAGE_FRAG_MATCH,   /* out: of datagrams that a policy judges by ports; then sa_pick */

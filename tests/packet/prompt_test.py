@@ -246,7 +246,7 @@ def counters():
         with session(text=yaml.safe_dump(config)) as s:
             before = s.until("show pipeline json", lambda p: p["workers"][0]["tx"] == 5)
             stages = {(x["line"], x["stage"]): x["packets"] for x in before["stages"]}
-            same([stages["out", x] for x in ("classify", "ttl_check", "esp_seal", "port_tx")], [8, 5, 5, 5], "stages")
+            same([stages["out", x] for x in ("classify", "spd_match", "esp_seal", "port_tx")], [8, 5, 5, 5], "stages")
             worker = before["workers"][0]
             same((worker["flow_hits"] + worker["flow_misses"], worker["flow_misses"] > 0, worker["bounced"]), (5, True, 0),
                  "packets looked up in the flow cache, the first of them new; packets copied for a cipher")

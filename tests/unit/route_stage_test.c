@@ -20,8 +20,12 @@ packet(const char *dst, uint16_t n, bool df)
 
 		memcpy(&h->dst_addr, a.octets, 4);
 		h->fragment_offset = df ? RTE_BE16(RTE_IPV4_HDR_DF_FLAG) : 0;
+		h->time_to_live = 64;
 	} else {
-		memcpy(rte_pktmbuf_mtod(m, struct rte_ipv6_hdr *)->dst_addr, a.octets, 16);
+		struct rte_ipv6_hdr *h = rte_pktmbuf_mtod(m, struct rte_ipv6_hdr *);
+
+		memcpy(h->dst_addr, a.octets, 16);
+		h->hop_limits = 64;
 		pkt_of(m)->flags = PKT_V6;
 	}
 	return m;
