@@ -159,9 +159,8 @@ static __rte_always_inline void
 outer_write(struct worker *w, const struct sa *sa, const struct pkt *p, uint8_t *at,
 	    const uint8_t *inner, uint32_t total)
 {
-	const struct rte_ipv4_hdr *v4 = (const struct rte_ipv4_hdr *)inner;
 	bool v6 = (p->flags & PKT_V6) != 0;
-	bool df = v6 || (v4->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG)) != 0;
+	uint8_t df = v6 ? TUNNEL_DF : inner[offsetof(struct rte_ipv4_hdr, fragment_offset)];
 
 	tunnel_outer_write(&sa->out, at, inner, v6, p->tos, df, total, &w->ipv4_id);
 }
@@ -283,8 +282,8 @@ encap_chain(struct worker *w, struct rte_mbuf **mp, const struct shape *s, struc
 	return DROP_NONE;
 }
 
-static __rte_noinline enum drop_reason
-encap_other(struct worker *w, struct rte_mbuf **mp, struct crypto_op *op)
+static enum drop_reason
+encap_any(struct worker *w, struct rte_mbuf **mp, struct crypto_op *op)
 {
 	struct rte_mbuf *m = *mp;
 	struct pkt *p = pkt_of(m);
@@ -314,97 +313,101 @@ encap_other(struct worker *w, struct rte_mbuf **mp, struct crypto_op *op)
 	return DROP_NONE;
 }
 
+/* Returns the packet, which may have got another first segment, or NULL: it is gone. */
+static __rte_noinline struct rte_mbuf *
+encap_other(struct worker *w, struct rte_mbuf *m, struct crypto_op *op)
+{
+	enum drop_reason why = encap_any(w, &m, op);
+
+	if (likely(why == DROP_NONE))
+		return m;
+	drop(w, m, why);
+	return NULL;
+}
+
 /* Padding to a multiple of 4 and the trailer's two octets, in one store: what it writes beyond is
  * the tag's. */
-static __rte_always_inline uint16_t
-plain_trailer_write(uint8_t *end, uint16_t len, uint8_t next_header)
+static __rte_always_inline uint32_t
+plain_trailer_write(uint8_t *end, uint32_t len, bool v6)
 {
-	static const uint32_t trailers[4] = { 0x000000, 0x000101, 0x020201, 0x03030201 };
+	static const uint64_t trailers[2][4] = {
+		{ 0x0400, 0x040101, 0x04020201, 0x0403030201 }, /* IPv4 */
+		{ 0x2900, 0x290101, 0x29020201, 0x2903030201 }, /* IPv6 */
+	};
 	unsigned int pad = -(len + TRAILER) & 3;
-	uint64_t octets = trailers[pad] | (uint64_t)next_header << (8 * (pad + 1));
 
-	memcpy(end, &octets, 8);
+	memcpy(end, &trailers[v6][pad], 8);
 	return len + pad + TRAILER;
 }
 
-/* The headers of the two straight ways. With subspaces the octets before the text are the number
- * in either case: as IV, or where there is none on the wire as what it is.
+/* SPI, low half of the number, IV. With subspaces the octets before the text are the whole number:
+ * as IV, or where there is none on the wire as what it is.
  */
 static __rte_always_inline void
-plain_header_write(const struct sa *sa, uint8_t *text, uint64_t seq_be, bool subspaces)
+plain_header_write(const struct sa *sa, uint8_t *text, uint64_t seq_be)
 {
-	/* SPI, low half; IV */
-	uint64_t words[2] = { sa->spi_be | (seq_be & UINT64_C(0xffffffff00000000)), seq_be };
 	uint8_t *esp = text - sa->esp_size;
+	uint32_t low_be = seq_be >> 32;
 
-	if (subspaces) {
-		memcpy(esp, &sa->spi_be, 4);
+	memcpy(esp, &sa->spi_be, 4);
+	if (unlikely((sa->flags & SA_SUBSPACES) != 0))
 		memcpy(esp + 4, &seq_be, 8);
-		memcpy(text - 8, &seq_be, 8);
-	} else {
-		memcpy(text - sizeof(words), words, sizeof(words));
-	}
+	else
+		memcpy(esp + 4, &low_be, 4);
+	memcpy(text - 8, &seq_be, 8);
 }
 
 /* SA_PLAIN in one segment with room around it: the same as the general way, without its questions.
  */
 static __rte_always_inline void
 encap_plain(struct worker *w, struct rte_mbuf *m, struct pkt *p, const struct sa *sa,
-	    struct crypto_op *op, bool subspaces)
+	    struct crypto_op *op)
 {
 	uint8_t *text = rte_pktmbuf_mtod(m, uint8_t *);
-	uint64_t seq_be = rte_cpu_to_be_64(p->seq);
-	uint16_t outer = tunnel_out_size(&sa->out);
-	uint16_t head = outer + (subspaces ? sa->esp_size : sizeof(struct rte_esp_hdr) + 8);
-	uint16_t text_len =
-		plain_trailer_write(text + m->data_len, m->data_len,
-				    (p->flags & PKT_V6) != 0 ? IPPROTO_IPV6 : IPPROTO_IPIP);
-	uint32_t total = head + text_len + sa->suite.icv_len;
+	uint64_t seq_be = wire_swap64(p->seq);
+	uint32_t text_len =
+		plain_trailer_write(text + m->data_len, m->data_len, (p->flags & PKT_V6) != 0);
+	uint32_t head, total;
 
-	outer_write(w, sa, p, text - head, text, total);
-	plain_header_write(sa, text, seq_be, subspaces);
 	plain_op_fill(op, sa, seq_be, seq_be, text, text_len);
-	p->esp_off = outer;
+	plain_header_write(sa, text, seq_be);
+	p->esp_off = tunnel_out_size(&sa->out);
+	head = tunnel_out_size(&sa->out) + sa->esp_size;
+	total = head + text_len + sa->suite.icv_len;
+	outer_write(w, sa, p, text - head, text, total);
 	m->data_off -= head;
 	m->data_len = total;
 	m->pkt_len = total;
 }
 
-static __rte_always_inline enum drop_reason
-encap_one(struct worker *w, struct rte_mbuf **mp, struct crypto_op *op)
+static __rte_always_inline bool
+is_plain(const struct rte_mbuf *m, const struct sa *sa)
 {
-	struct rte_mbuf *m = *mp;
-	struct pkt *p = pkt_of(m);
-	const struct sa *sa = p->hot;
-
-	if (unlikely((sa->flags & SA_PLAIN) == 0 || m->nb_segs > 1 ||
-		     rte_pktmbuf_tailroom(m) < 3 + TRAILER + ALG_ICV_MAX ||
-		     m->data_off < PLAIN_HEADROOM))
-		return encap_other(w, mp, op);
-	if (unlikely((sa->flags & SA_SUBSPACES) != 0))
-		encap_plain(w, m, p, sa, op, true);
-	else
-		encap_plain(w, m, p, sa, op, false);
-	return DROP_NONE;
+	return (sa->flags & SA_PLAIN) != 0 && m->nb_segs == 1 && m->data_off >= PLAIN_HEADROOM &&
+	       m->data_off + m->data_len + 3 + TRAILER + ALG_ICV_MAX <= m->buf_len;
 }
 
 uint16_t
 esp_encap(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct crypto_op *ops = w->crypto->ops;
-	uint16_t kept = 0;
+	struct crypto_op *op = w->crypto->ops;
+	struct rte_mbuf **kept = pkts;
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
-		enum drop_reason why = encap_one(w, &m, &ops[kept]);
+		const struct sa *sa = pkt_of(m)->hot;
 
-		if (unlikely(why != DROP_NONE)) {
-			drop(w, m, why);
-			continue;
+		if (likely(is_plain(m, sa))) {
+			encap_plain(w, m, pkt_of(m), sa, op);
+		} else {
+			m = encap_other(w, m, op);
+			if (m == NULL)
+				continue;
 		}
-		pkts[kept++] = m;
+		*kept++ = m;
+		op++;
 	}
-	return kept;
+	return (uint16_t)(kept - pkts);
 }
 
 uint16_t

@@ -106,7 +106,7 @@ esp_keepalive_make(struct worker *w, uint32_t index)
 	if (m == NULL)
 		return NULL;
 	at = (uint8_t *)rte_pktmbuf_append(m, size + 1);
-	tunnel_outer_write(&sa->out, at, nothing, false, 0, true, size + 1, &w->ipv4_id);
+	tunnel_outer_write(&sa->out, at, nothing, false, 0, TUNNEL_DF, size + 1, &w->ipv4_id);
 	at[size] = KEEPALIVE;
 	if ((sa->flags & SA_V6) != 0) {
 		pkt_of(m)->flags |= PKT_V6;

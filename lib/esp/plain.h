@@ -16,19 +16,15 @@
  */
 static __rte_always_inline void
 plain_op_fill(struct crypto_op *op, const struct sa *sa, uint64_t seq_be, uint64_t iv,
-	      uint8_t *text, uint16_t text_len)
+	      uint8_t *text, uint32_t text_len)
 {
-	uint64_t spi = sa->spi_be, words[2];
-	uint32_t salt;
-
-	memcpy(&salt, sa->salt, sizeof(salt));
-	words[0] = salt | iv << 32;
-	words[1] = iv >> 32;
-	memcpy(op->nonce, words, sizeof(words));
 	/* With ESN: SPI, high half, low half; without: SPI, low half. */
-	words[0] = spi | (sa->suite.esn ? seq_be << 32 : seq_be & UINT64_C(0xffffffff00000000));
-	memcpy(op->aad, words, 8);
-	memcpy(op->aad + 8, (const uint8_t *)&seq_be + 4, 4);
+	uint64_t number = sa->suite.esn ? seq_be : seq_be >> 32;
+
+	memcpy(op->nonce, sa->salt, 4);
+	memcpy(op->nonce + 4, &iv, 8);
+	memcpy(op->aad, &sa->spi_be, 4);
+	memcpy(op->aad + 4, &number, 8);
 	op->session = sa_session(sa);
 	op->engine = sa->engine;
 	op->chain = NULL;

@@ -8,8 +8,7 @@
 
 #include "wire/ip.h"
 
-#define TRAILER 2    /* pad length, next header */
-#define DF	0x40 /* in the seventh octet of an IPv4 header */
+#define TRAILER 2 /* pad length, next header */
 
 enum {
 	NOT_ECT = 0,
@@ -78,8 +77,8 @@ header4_make(struct tunnel_out *t, const struct tunnel_params *p)
 	memcpy(&ip.dst_addr, p->dst.octets, sizeof(ip.dst_addr));
 	memcpy(t->header4, (const uint8_t *)&ip + from, sizeof(ip) - from);
 	t->sum = wire_sum20(&ip);
-	t->df_set = p->df == TUNNEL_DF_SET ? DF : 0;
-	t->df_copy = p->df == TUNNEL_DF_COPY ? DF : 0;
+	t->df_set = p->df == TUNNEL_DF_SET ? TUNNEL_DF : 0;
+	t->df_copy = p->df == TUNNEL_DF_COPY ? TUNNEL_DF : 0;
 	t->size = sizeof(ip);
 }
 
@@ -193,6 +192,28 @@ tunnel_flow_label(const struct tunnel_out *t, const uint8_t *inner, bool inner_v
 		hash ^= wire_load64(&ip->src_addr);
 	}
 	return (uint32_t)(mix(hash, more) & RTE_IPV6_HDR_FL_MASK);
+}
+
+void
+tunnel_outer_write6(const struct tunnel_out *t, uint8_t *at, const uint8_t *inner, bool inner_v6,
+		    uint8_t tos, uint16_t payload)
+{
+	uint64_t w0 = wire_load64(t->header6);
+	uint64_t payload_be = (uint64_t)wire_swap16(payload) << 32;
+	uint32_t label = 0;
+
+	if ((t->flags & TUNNEL_OUT_LABEL_HASH) != 0)
+		label = tunnel_flow_label(t, inner, inner_v6);
+	else if ((t->flags & TUNNEL_OUT_LABEL_COPY) != 0 && inner_v6)
+		label = wire_be32(inner) & RTE_IPV6_HDR_FL_MASK;
+	w0 |= wire_swap32((uint32_t)tos << RTE_IPV6_HDR_TC_SHIFT | label) | payload_be;
+	memcpy(at, &w0, 8);
+	memcpy(at + 8, t->header6 + 8, 32);
+	if (unlikely((t->flags & TUNNEL_OUT_UDP) != 0)) {
+		uint64_t w5 = wire_load64(t->header6 + 40) | payload_be;
+
+		memcpy(at + 40, &w5, 8);
+	}
 }
 
 void

@@ -78,7 +78,7 @@ struct tunnel_params {
 };
 
 enum tunnel_out_flag {
-	TUNNEL_OUT_UDP = 1 << 0, /* bit 0: used as a factor */
+	TUNNEL_OUT_UDP = 1 << 0,
 	TUNNEL_OUT_V6 = 1 << 1,
 	TUNNEL_OUT_LABEL_HASH = 1 << 2,
 	TUNNEL_OUT_LABEL_COPY = 1 << 3,
@@ -90,22 +90,23 @@ enum tunnel_out_flag {
 	TUNNEL_OUT_MSS_CLAMP = 1 << 7,
 };
 
+#define TUNNEL_DF 0x40 /* as it lies in an IPv4 header's seventh octet */
+
 /* The header stands ready to be copied, without what differs from packet to packet. First what
  * IPv4 takes, which is all of it: the rest is not touched then.
  */
 struct tunnel_out {
-	uint8_t flags;	  /* enum tunnel_out_flag */
-	uint8_t size;	  /* octets before the ESP header: 20, 28, 40 or 48 */
-	uint8_t tos;	  /* fixed bits */
-	uint8_t tos_mask; /* bits taken from the inner packet */
-	uint16_t sum;	  /* of all fields that stand ready, as the checksum sums them */
-	/* The flag as it lies in the header's seventh octet, or 0. */
-	uint8_t df_set, df_copy;
-	uint8_t header4[16];		/* from TTL on, and the UDP ports */
-	uint8_t header6[48];		/* and UDP */
-	uint32_t label_key;		/* mixes the flow label, not the same for two peers */
-	uint16_t pad_to;		/* lib/sa's: TFC, grow the packet to this size */
-	uint16_t path_mtu;		/* lib/sa's: octets of an outer packet, at most */
+	uint8_t flags;		 /* enum tunnel_out_flag */
+	uint8_t size;		 /* octets before the ESP header: 20, 28, 40 or 48 */
+	uint8_t tos;		 /* fixed bits */
+	uint8_t tos_mask;	 /* bits taken from the inner packet */
+	uint16_t sum;		 /* of all fields that stand ready, as the checksum sums them */
+	uint8_t df_set, df_copy; /* TUNNEL_DF or 0 */
+	uint8_t header4[16];	 /* from TTL on, and the UDP ports */
+	uint8_t header6[48];	 /* and UDP */
+	uint32_t label_key;	 /* mixes the flow label, not the same for two peers */
+	uint16_t pad_to;	 /* lib/sa's: TFC, grow the packet to this size */
+	uint16_t path_mtu;	 /* lib/sa's: octets of an outer packet, at most */
 	const struct tunnel_more *more; /* NULL for most */
 };
 #define TUNNEL_OUT_FIRST 24 /* octets for IPv4 */
@@ -146,61 +147,46 @@ tunnel_outer_tos(const struct tunnel_out *t, uint8_t inner_tos)
 }
 
 static inline void
-tunnel_outer_write4(const struct tunnel_out *t, uint8_t *at, uint8_t tos, bool inner_df,
+tunnel_outer_write4(const struct tunnel_out *t, uint8_t *at, uint8_t tos, uint8_t inner_df,
 		    uint16_t total, uint16_t *id)
 {
-	uint32_t df = t->df_set | (t->df_copy & -(uint32_t)inner_df);
-	uint32_t tos_high = (uint32_t)tos << 8, total_be = wire_swap16(total);
+	uint32_t df = t->df_set | (t->df_copy & inner_df), own_id = 0;
+	uint32_t tos_high = (uint32_t)tos << 8, total_be = wire_swap16(total), sum;
 	uint64_t w0, w1 = wire_load64(t->header4);
-	uint32_t w3, own_id, sum;
 
 	/* An atomic datagram needs no id (RFC 6864); the others count. */
-	own_id = df / RTE_BE16(RTE_IPV4_HDR_DF_FLAG) - 1;
-	*id += (uint16_t)(own_id & 1);
-	own_id &= *id;
+	if (df == 0)
+		own_id = ++*id;
 	sum = tos_high + total_be + own_id + df + t->sum;
 	w0 = RTE_IPV4_VHL_DEF | tos_high | total_be << 16 | (uint64_t)(own_id | df << 16) << 32;
 	w1 |= (uint64_t)(uint16_t)~wire_sum_fold32(sum) << 16;
-	/* UDP length; without UDP this is where the ESP header comes. */
-	w3 = (uint32_t)wire_swap16((uint16_t)(total - sizeof(struct rte_ipv4_hdr))) *
-	     (t->flags & TUNNEL_OUT_UDP);
 	memcpy(at, &w0, 8);
 	memcpy(at + 8, &w1, 8);
-	memcpy(at + 16, t->header4 + 8, 8);
-	memcpy(at + 24, &w3, 4);
+	memcpy(at + 16, t->header4 + 8, 4);
+	if (unlikely((t->flags & TUNNEL_OUT_UDP) != 0)) {
+		uint32_t len_be = wire_swap16((uint16_t)(total - sizeof(struct rte_ipv4_hdr)));
+
+		memcpy(at + 20, t->header4 + 12, 4);
+		memcpy(at + 24, &len_be, 4);
+	}
 }
 
-static inline void
-tunnel_outer_write6(const struct tunnel_out *t, uint8_t *at, const uint8_t *inner, bool inner_v6,
-		    uint8_t tos, uint16_t payload)
-{
-	uint64_t w0 = wire_load64(t->header6), w5 = wire_load64(t->header6 + 40);
-	uint64_t payload_be = (uint64_t)wire_swap16(payload) << 32;
-	uint32_t label = 0;
-
-	if ((t->flags & TUNNEL_OUT_LABEL_HASH) != 0)
-		label = tunnel_flow_label(t, inner, inner_v6);
-	else if ((t->flags & TUNNEL_OUT_LABEL_COPY) != 0 && inner_v6)
-		label = wire_be32(inner) & RTE_IPV6_HDR_FL_MASK;
-	w0 |= wire_swap32((uint32_t)tos << RTE_IPV6_HDR_TC_SHIFT | label) | payload_be;
-	w5 |= payload_be * (t->flags & TUNNEL_OUT_UDP);
-	memcpy(at, &w0, 8);
-	memcpy(at + 8, t->header6 + 8, 32);
-	memcpy(at + 40, &w5, 8);
-}
+/* By a call: in line it would take the registers that a loop over IPv4 needs. */
+void tunnel_outer_write6(const struct tunnel_out *t, uint8_t *at, const uint8_t *inner,
+			 bool inner_v6, uint8_t tos, uint16_t payload);
 
 /* Writes the outer header of one packet at `at`.
  *
- * inner: its own IP header, read before anything is written; inner_tos, inner_df: from there
- * (inner_df true for IPv6). total: of the outer packet, with this header. *id: the worker's IPv4
- * id, counted up when DF is clear.
+ * inner: its own IP header, read before anything is written; inner_tos, inner_df: from there, the
+ * latter as the octet that DF is in (TUNNEL_DF for IPv6). total: of the outer packet, with this
+ * header. *id: the worker's IPv4 id, counted up when DF is clear.
  *
- * Writes tunnel_out_size() octets and up to 8 more: what follows is the ESP header, to be written
- * after this. The UDP checksum is 0: over IPv6 tunnel_udp6_checksum() comes behind the cipher.
+ * Writes tunnel_out_size() octets. The UDP checksum is 0: over IPv6 tunnel_udp6_checksum() comes
+ * behind the cipher.
  */
 static inline void
 tunnel_outer_write(const struct tunnel_out *t, uint8_t *at, const uint8_t *inner, bool inner_v6,
-		   uint8_t inner_tos, bool inner_df, uint16_t total, uint16_t *id)
+		   uint8_t inner_tos, uint8_t inner_df, uint16_t total, uint16_t *id)
 {
 	uint8_t tos = tunnel_outer_tos(t, inner_tos);
 

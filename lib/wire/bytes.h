@@ -54,6 +54,12 @@ wire_swap32(uint32_t v)
 	return __builtin_bswap32(v);
 }
 
+static inline uint64_t
+wire_swap64(uint64_t v)
+{
+	return __builtin_bswap64(v);
+}
+
 /* A 16-bit field as it lies in a packet, in host order. */
 static inline uint16_t
 wire_be16(const void *p)

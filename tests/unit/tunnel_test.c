@@ -72,8 +72,9 @@ outer_make(const struct tunnel_params *p, bool inner_v6, uint8_t inner_tos, bool
 	if (tunnel_out_init(&t, p, &err) != 0)
 		fail_msg("%s", err.text);
 	memset(out, 0xee, OUT_MAX);
-	tunnel_outer_write(&t, out, inner, inner_v6, inner_tos, inner_df, total, id);
-	for (uint32_t i = t.size + 8u; i < OUT_MAX; i++)
+	tunnel_outer_write(&t, out, inner, inner_v6, inner_tos, inner_df ? TUNNEL_DF : 0, total,
+			   id);
+	for (uint32_t i = t.size; i < OUT_MAX; i++)
 		assert_int_equal(out[i], 0xee);
 }
 
