@@ -22,11 +22,11 @@
 /* UDP, ESP and the longest IV behind the IP header: in the first segment always. */
 #define BEHIND_IP (sizeof(struct rte_udp_hdr) + sizeof(struct rte_esp_hdr) + 16)
 
-/* The headers of the usual frame; the three octets from its EtherType on, as they lie there, say
- * IPv4 without options. */
-#define USUAL_HEADERS (RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv4_hdr))
-#define USUAL_KIND    (RTE_BE16(RTE_ETHER_TYPE_IPV4) | RTE_IPV4_VHL_DEF << 16)
-#define USUAL_MASK    UINT32_C(0xffffff)
+/* EtherType and the first octet of IP, as they lie in a frame: IPv4 without options, and IPv6. */
+#define KIND_V4	     (RTE_BE16(RTE_ETHER_TYPE_IPV4) | RTE_IPV4_VHL_DEF << 16)
+#define KIND_V4_MASK UINT32_C(0xffffff)
+#define KIND_V6	     (RTE_BE16(RTE_ETHER_TYPE_IPV6) | 0x60 << 16)
+#define KIND_V6_MASK UINT32_C(0xf0ffff)
 
 /* A packet whose buffers somebody else reads or writes is copied before anything is written, and
  * headers that are split over segments are brought together. NULL: the packet is gone.
@@ -144,42 +144,82 @@ take_other(struct worker *w, struct rte_mbuf *m)
 	return m;
 }
 
-/* A whole IPv4 packet without options in one segment of ours, to the port's own address: for it the
- * few questions here are the same as all of judge()'s, and take_usual() is what comes of them.
+/* One segment of ours that begins with the headers of a frame to the port's own address, and of
+ * that kind.
  */
 static __rte_always_inline bool
-is_usual(const struct worker *w, const struct rte_mbuf *m, const uint8_t *frame)
+is_plainly(const struct worker *w, const struct rte_mbuf *m, const uint8_t *frame, uint32_t headers,
+	   uint32_t mask, uint32_t kind)
 {
-	const uint8_t *ip = frame + RTE_ETHER_HDR_LEN;
-	uint32_t kind = wire_load32(frame + 12), total = wire_be16(ip + 2);
+	return mbuf_is_plain(m) && (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) == 0 &&
+	       m->data_len >= RTE_ETHER_HDR_LEN + headers &&
+	       port_is_meant(w->port, pkt_of(m)->port, frame) &&
+	       (wire_load32(frame + offsetof(struct rte_ether_hdr, ether_type)) & mask) == kind;
+}
 
-	if (unlikely(!mbuf_is_plain(m) || (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0 ||
-		     m->data_len < USUAL_HEADERS ||
-		     !port_is_meant(w->port, pkt_of(m)->port, frame)))
-		return false;
-	if (unlikely((kind & USUAL_MASK) != USUAL_KIND ||
+/* A whole packet without options, plainly: the few questions here are the same as all of judge()'s,
+ * and take_usual4() is what comes of them.
+ */
+static __rte_always_inline bool
+is_usual4(const struct worker *w, const struct rte_mbuf *m, const uint8_t *frame)
+{
+	const uint32_t header = sizeof(struct rte_ipv4_hdr);
+	const uint8_t *ip = frame + RTE_ETHER_HDR_LEN;
+	uint32_t total = wire_be16(ip + 2);
+
+	if (unlikely(!is_plainly(w, m, frame, header, KIND_V4_MASK, KIND_V4) ||
 		     (wire_load16(ip + 6) & WIRE_IP4_FRAGMENT) != 0 ||
-		     total - 20 > m->data_len - USUAL_HEADERS))
+		     total - header > m->data_len - RTE_ETHER_HDR_LEN - header))
 		return false;
 	return (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD ||
 	       likely(wire_sum20_holds(ip));
 }
 
+/* The same of IPv6, without extension headers. */
+static __rte_always_inline bool
+is_usual6(const struct worker *w, const struct rte_mbuf *m, const uint8_t *frame)
+{
+	const uint8_t *ip = frame + RTE_ETHER_HDR_LEN;
+
+	return is_plainly(w, m, frame, WIRE_IP6_HEADER, KIND_V6_MASK, KIND_V6) &&
+	       wire_be16(ip + 4) <= m->data_len - RTE_ETHER_HDR_LEN - WIRE_IP6_HEADER &&
+	       !wire_is_ext_header(ip[6]);
+}
+
 static __rte_always_inline void
-take_usual(struct rte_mbuf *m, const uint8_t *ip, uint8_t flags)
+cut(struct rte_mbuf *m, uint32_t total)
+{
+	m->data_off += RTE_ETHER_HDR_LEN;
+	m->data_len = (uint16_t)total;
+	m->pkt_len = total;
+}
+
+static __rte_always_inline void
+take_usual4(struct rte_mbuf *m, const uint8_t *ip, uint8_t flags)
 {
 	struct pkt *p = pkt_of(m);
-	uint16_t total = wire_be16(ip + 2);
 
 	begin(p);
-	m->data_off += RTE_ETHER_HDR_LEN;
-	m->data_len = total;
-	m->pkt_len = total;
+	cut(m, wire_be16(ip + 2));
 	p->l4_off = sizeof(struct rte_ipv4_hdr);
 	p->last_nh_off = offsetof(struct rte_ipv4_hdr, next_proto_id);
 	p->proto = ip[9];
 	p->flags = flags;
 	p->tos = ip[1];
+}
+
+static __rte_always_inline void
+take_usual6(struct rte_mbuf *m, const uint8_t *ip, uint8_t flags)
+{
+	struct pkt *p = pkt_of(m);
+
+	begin(p);
+	cut(m, WIRE_IP6_HEADER + wire_be16(ip + 4));
+	p->l4_off = WIRE_IP6_HEADER;
+	p->last_nh_off = offsetof(struct rte_ipv6_hdr, proto);
+	p->proto = ip[6];
+	p->flags = PKT_V6 | flags;
+	p->tos = (uint8_t)(wire_be16(ip) >> 4);
 }
 
 static __rte_always_inline bool
@@ -191,9 +231,16 @@ is_for_us(const struct worker *w, const struct rte_mbuf *m, const struct pkt *p)
 	return is_ours(w, v6 ? ip + 24 : ip + 16, v6);
 }
 
+/* All but the usual of IPv4. */
 static __rte_noinline struct rte_mbuf *
 red_other(struct worker *w, struct rte_mbuf *m)
 {
+	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *ip = frame + RTE_ETHER_HDR_LEN;
+
+	if (is_usual6(w, m, frame) && !is_ours(w, ip + 24, true) && ttl6_count(ip)) {
+		take_usual6(m, ip, PKT_TTL_DONE);
+		return m;
+	}
 	m = take_other(w, m);
 	if (m == NULL)
 		return NULL;
@@ -214,9 +261,9 @@ classify_red(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		struct rte_mbuf *m = pkts[i];
 		uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *ip = frame + RTE_ETHER_HDR_LEN;
 
-		if (likely(is_usual(w, m, frame) && !own_has_v4(own, wire_load32(ip + 16)) &&
+		if (likely(is_usual4(w, m, frame) && !own_has_v4(own, wire_load32(ip + 16)) &&
 			   ttl4_count(ip))) {
-			take_usual(m, ip, PKT_TTL_DONE);
+			take_usual4(m, ip, PKT_TTL_DONE);
 		} else {
 			m = red_other(w, m);
 			if (m == NULL)
@@ -380,6 +427,19 @@ black_one(struct worker *w, struct rte_mbuf *m)
 	return true;
 }
 
+/* All but the usual of IPv4. */
+static __rte_noinline struct rte_mbuf *
+black_other(struct worker *w, struct rte_mbuf *m)
+{
+	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+
+	if (is_usual6(w, m, frame))
+		take_usual6(m, frame + RTE_ETHER_HDR_LEN, 0);
+	else
+		m = take_other(w, m);
+	return m != NULL && black_one(w, m) ? m : NULL;
+}
+
 uint16_t
 classify_black(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -388,16 +448,15 @@ classify_black(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
-		const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *),
-			      *ip = frame + RTE_ETHER_HDR_LEN;
+		uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *ip = frame + RTE_ETHER_HDR_LEN;
 
-		if (unlikely(!is_usual(w, m, frame))) {
-			m = take_other(w, m);
-			if (m == NULL || !black_one(w, m))
+		if (likely(is_usual4(w, m, frame))) {
+			take_usual4(m, ip, 0);
+			if (unlikely(!esp_find_usual(own, m, ip)) && !black_one(w, m))
 				continue;
 		} else {
-			take_usual(m, ip, 0);
-			if (unlikely(!esp_find_usual(own, m, ip)) && !black_one(w, m))
+			m = black_other(w, m);
+			if (m == NULL)
 				continue;
 		}
 		pkts[kept++] = m;
