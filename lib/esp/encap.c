@@ -175,7 +175,7 @@ echo_outer_write(struct worker *w, const struct sa *sa, const struct pkt *p, uin
 	static const uint8_t nothing[sizeof(struct rte_ipv4_hdr) + PORTS];
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)at;
 
-	tunnel_outer_write(&sa->out, at, nothing, false, 0, true, total, &w->ipv4_id);
+	tunnel_outer_write(&sa->out, at, nothing, false, 0, TUNNEL_DF, total, &w->ipv4_id);
 	if ((p->marks & PKT_PROBE) == 0 || (sa->flags & SA_V6) != 0)
 		return;
 	ip->fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
@@ -417,12 +417,24 @@ crypto_encrypt(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	return n;
 }
 
+static inline bool
+all_ok(const struct crypto_op *ops, uint16_t n)
+{
+	bool ok = true;
+
+	for (uint16_t i = 0; i < n; i++)
+		ok &= ops[i].ok;
+	return ok;
+}
+
 uint16_t
 esp_seal(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	const struct crypto_op *ops = w->crypto->ops;
 	uint16_t kept = 0;
 
+	if (likely(all_ok(ops, n)))
+		return n;
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 

@@ -163,16 +163,11 @@ is_plainly(const struct worker *w, const struct rte_mbuf *m, const uint8_t *fram
 static __rte_always_inline bool
 is_usual4(const struct worker *w, const struct rte_mbuf *m, const uint8_t *frame)
 {
-	const uint32_t header = sizeof(struct rte_ipv4_hdr);
-	const uint8_t *ip = frame + RTE_ETHER_HDR_LEN;
-	uint32_t total = wire_be16(ip + 2);
+	bool sum_good = (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
 
-	if (unlikely(!is_plainly(w, m, frame, header, KIND_V4_MASK, KIND_V4) ||
-		     (wire_load16(ip + 6) & WIRE_IP4_FRAGMENT) != 0 ||
-		     total - header > m->data_len - RTE_ETHER_HDR_LEN - header))
-		return false;
-	return (m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD ||
-	       likely(wire_sum20_holds(ip));
+	return is_plainly(w, m, frame, sizeof(struct rte_ipv4_hdr), KIND_V4_MASK, KIND_V4) &&
+	       wire_ip4_is_usual(frame + RTE_ETHER_HDR_LEN, m->data_len - RTE_ETHER_HDR_LEN,
+				 sum_good);
 }
 
 /* The same of IPv6, without extension headers. */
@@ -201,11 +196,7 @@ take_usual4(struct rte_mbuf *m, const uint8_t *ip, uint8_t flags)
 
 	begin(p);
 	cut(m, wire_be16(ip + 2));
-	p->l4_off = sizeof(struct rte_ipv4_hdr);
-	p->last_nh_off = offsetof(struct rte_ipv4_hdr, next_proto_id);
-	p->proto = ip[9];
-	p->flags = flags;
-	p->tos = ip[1];
+	pkt_fill_usual4(p, ip, flags);
 }
 
 static __rte_always_inline void

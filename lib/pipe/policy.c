@@ -98,10 +98,13 @@ dst_of(const struct rte_mbuf *m, bool v6)
 }
 
 /* Source addresses that nobody beyond a port may use: loopback, and ours. */
-static bool
-source_is_forged(const struct worker *w, const struct rte_mbuf *m, bool v6)
+static inline bool
+source_is_forged(const struct own *own, const struct rte_mbuf *m, bool v6)
 {
-	return wire_is_loopback(src_of(m, v6), v6) || is_ours(w, src_of(m, v6), v6);
+	const uint8_t *src = src_of(m, v6);
+
+	return wire_is_loopback(src, v6) ||
+	       (v6 ? own_has_v6(own, src) : own_has_v4(own, wire_load32(src)));
 }
 
 /* What fragments get, in pkt.policy: first ones are looked up again, as policies may have changed
@@ -142,6 +145,7 @@ frag_match(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 uint16_t
 selector_check(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
+	const struct own *own = route_own(w->view->route);
 	const struct spd *spd = w->view->spd;
 	uint32_t policy[BURST_MAX], group[BURST_MAX];
 	uint16_t kept = 0;
@@ -152,7 +156,7 @@ selector_check(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		const struct pkt *p = pkt_of(m);
 
 		if (likely(group[i] == p->hot->in.group && group[i] != 0) &&
-		    likely(!source_is_forged(w, m, (p->flags & PKT_V6) != 0))) {
+		    likely(!source_is_forged(own, m, (p->flags & PKT_V6) != 0))) {
 			pkts[kept++] = m;
 			continue;
 		}
@@ -254,7 +258,8 @@ selector_one(struct worker *w, struct rte_mbuf *m)
 		return false;
 	}
 	if (policy != NULL && policy->action == POLICY_PROTECT && policy->group != 0 &&
-	    policy->group == p->hot->in.group && !source_is_forged(w, m, (p->flags & PKT_V6) != 0))
+	    policy->group == p->hot->in.group &&
+	    !source_is_forged(route_own(w->view->route), m, (p->flags & PKT_V6) != 0))
 		return true;
 	drop(w, m, DROP_POLICY_SELECTOR);
 	return false;

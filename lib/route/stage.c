@@ -5,44 +5,36 @@
 #include <rte_prefetch.h>
 
 #include "route/fib.h"
+#include "wire/ip.h"
 #include "worker/link.h"
 #include "worker/mailbox.h"
 #include "worker/ttl.h"
 #include "worker/worker.h"
 
-/* The destinations of one family in a burst, and which packets they are of. */
-struct dsts {
-	uint16_t n;
-	uint8_t of[BURST_MAX];
-	const uint8_t *addrs[BURST_MAX];
-	uint32_t values[BURST_MAX];
-};
-
+/* The values of both families' tries for the packets' destinations. */
 static inline void
-dsts_add(struct dsts *d, struct rte_mbuf *m, size_t offset, uint16_t i)
+lookup(const struct route *r, struct rte_mbuf **pkts, uint16_t n, uint32_t *values)
 {
-	d->of[d->n] = (uint8_t)i;
-	d->addrs[d->n++] = rte_pktmbuf_mtod_offset(m, const uint8_t *, offset);
+	const struct trie *tries[BURST_MAX];
+	const uint8_t *addrs[BURST_MAX];
+
+	for (uint16_t i = 0; i < n; i++) {
+		bool v6 = (pkt_of(pkts[i])->flags & PKT_V6) != 0;
+
+		tries[i] = v6 ? &r->v6 : &r->v4;
+		addrs[i] = wire_ip_dst(rte_pktmbuf_mtod(pkts[i], const uint8_t *), v6);
+	}
+	trie_lookup_bulk(tries, addrs, n, values);
 }
 
 void
 route_lookup(const struct route *r, struct rte_mbuf **pkts, uint16_t n, uint16_t *next_hops)
 {
-	struct dsts v4, v6;
+	uint32_t values[BURST_MAX];
 
-	v4.n = v6.n = 0;
-	for (uint16_t i = 0; i < n; i++) {
-		if ((pkt_of(pkts[i])->flags & PKT_V6) == 0)
-			dsts_add(&v4, pkts[i], offsetof(struct rte_ipv4_hdr, dst_addr), i);
-		else
-			dsts_add(&v6, pkts[i], offsetof(struct rte_ipv6_hdr, dst_addr), i);
-	}
-	trie_lookup_bulk(&r->v4, v4.addrs, v4.n, v4.values);
-	trie_lookup_bulk(&r->v6, v6.addrs, v6.n, v6.values);
-	for (uint16_t i = 0; i < v4.n; i++)
-		next_hops[v4.of[i]] = (uint16_t)v4.values[i];
-	for (uint16_t i = 0; i < v6.n; i++)
-		next_hops[v6.of[i]] = (uint16_t)v6.values[i];
+	lookup(r, pkts, n, values);
+	for (uint16_t i = 0; i < n; i++)
+		next_hops[i] = (uint16_t)values[i];
 }
 
 /* Cut where it may be (RFC 1812 section 4.2.2.7); else the sender is told, unless that is us. */
@@ -104,16 +96,18 @@ static inline uint16_t
 route_burst(struct worker *w, struct rte_mbuf **pkts, uint16_t n, bool clear_to_black)
 {
 	const struct route *r = w->view->route;
-	uint16_t ids[BURST_MAX], kept = 0;
+	uint32_t values[BURST_MAX];
+	uint16_t kept = 0;
 
-	route_lookup(r, pkts, n, ids);
+	lookup(r, pkts, n, values);
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
-		const struct next_hop *h = route_hop(r, ids[i]);
+		uint16_t id = (uint16_t)values[i];
+		const struct next_hop *h = route_hop(r, id);
 
 		if (unlikely(!ttl_count(w, m, pkt_of(m))))
 			continue;
-		pkt_of(m)->next_hop = ids[i];
+		pkt_of(m)->next_hop = id;
 		if (unlikely((h->flags & (HOP_NOWHERE | HOP_IS_LOCAL)) != 0 ||
 			     h->side != PORT_RED || m->pkt_len > h->mtu) &&
 		    divert(w, m, h, clear_to_black))

@@ -89,16 +89,17 @@ trie_lookup(const struct trie *t, const uint8_t *addr)
 	return (uint16_t)e;
 }
 
-/* The same for n addresses, level by level: one address is a chain of loads, each waiting for the
- * one before; the n of a level wait together.
+/* The same for n addresses, each in a table of its own family, level by level: one address is a
+ * chain of loads, each waiting for the one before; the n of a level wait together.
  */
 static inline void
-trie_lookup_bulk(const struct trie *t, const uint8_t *const *addrs, uint16_t n, uint32_t *values)
+trie_lookup_bulk(const struct trie *const *tries, const uint8_t *const *addrs, uint16_t n,
+		 uint32_t *values)
 {
 	uint32_t more = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
-		values[i] = trie_root(t, addrs[i]);
+		values[i] = trie_root(tries[i], addrs[i]);
 		more |= values[i];
 	}
 	for (int at = 2; unlikely(more & TRIE_EXT); at++) {
@@ -106,7 +107,7 @@ trie_lookup_bulk(const struct trie *t, const uint8_t *const *addrs, uint16_t n, 
 		for (uint16_t i = 0; i < n; i++) {
 			if ((values[i] & TRIE_EXT) == 0)
 				continue;
-			values[i] = trie_entry(t, values[i], addrs[i][at]);
+			values[i] = trie_entry(tries[i], values[i], addrs[i][at]);
 			more |= values[i];
 		}
 	}

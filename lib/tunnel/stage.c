@@ -22,11 +22,24 @@ ecn_apply(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 	return true;
 }
 
+/* In most bursts there is nothing to do. */
+static inline bool
+all_agree(struct rte_mbuf **pkts, uint16_t n)
+{
+	uint8_t differ = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		differ |= pkt_of(pkts[i])->tos ^ pkt_of(pkts[i])->outer_tos;
+	return (differ & 3) == 0;
+}
+
 uint16_t
 ecn_decap(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	uint16_t kept = 0;
 
+	if (likely(all_agree(pkts, n)))
+		return n;
 	for (uint16_t i = 0; i < n; i++) {
 		struct pkt *p = pkt_of(pkts[i]);
 

@@ -114,6 +114,21 @@ wire_ip_parse_sum(const uint8_t *ip, uint32_t len, uint32_t frame, bool sum_good
 	return verdict;
 }
 
+/* Whether a header that begins with 0x45, so has no options, is as nearly all are: whole in len
+ * octets, no fragment, with a right checksum (sum_good: found by the port). Of all others
+ * wire_ip_parse_sum() says what they are.
+ */
+static __rte_always_inline bool
+wire_ip4_is_usual(const uint8_t *ip, uint32_t len, bool sum_good)
+{
+	const uint32_t header = sizeof(struct rte_ipv4_hdr);
+	uint32_t total = wire_be16(ip + offsetof(struct rte_ipv4_hdr, total_length));
+	uint16_t fragment = wire_load16(ip + offsetof(struct rte_ipv4_hdr, fragment_offset));
+
+	return len >= header && total - header <= len - header &&
+	       (fragment & WIRE_IP4_FRAGMENT) == 0 && (sum_good || likely(wire_sum20_holds(ip)));
+}
+
 /* The same where nobody has looked at the checksum yet. */
 static inline enum wire_verdict
 wire_ip_parse(const uint8_t *ip, uint32_t len, uint32_t frame, struct ip_info *out)

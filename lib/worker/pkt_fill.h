@@ -37,4 +37,15 @@ pkt_fill(struct pkt *p, const struct ip_info *ip)
 	p->tos = ip->tos;
 }
 
+/* The same of a header that wire_ip4_is_usual(), with all of the packet's flags. */
+static __rte_always_inline void
+pkt_fill_usual4(struct pkt *p, const uint8_t *ip, uint8_t flags)
+{
+	p->l4_off = sizeof(struct rte_ipv4_hdr);
+	p->last_nh_off = offsetof(struct rte_ipv4_hdr, next_proto_id);
+	p->proto = ip[offsetof(struct rte_ipv4_hdr, next_proto_id)];
+	p->flags = flags;
+	p->tos = ip[offsetof(struct rte_ipv4_hdr, type_of_service)];
+}
+
 #endif
