@@ -12,6 +12,7 @@ import time
 from lab import ESPGW, Lab, SLOWER, wait_for
 from sites import BLACK4, BLACK6, NET4, af_packet, black_veth, key, red_veths, site
 from tap import case, check, main, same
+from xfrm import DELSA, GETSA, NEWSA, TRANSPORT, TUNNEL, Daemon, attribute, attributes, sa, sa_id
 
 ESPCTL = os.path.join(os.path.dirname(ESPGW), "../espctl/espctl")
 NAMES = ("gw-a", "gw-b")
@@ -189,6 +190,55 @@ def plain():
         lab.gateways["gw-b"].write(config(1))
         lab.gateways["gw-b"].signal(signal.SIGHUP)
         wait_for("the port to be silent", lambda: ping(lab, "plain", BLACK4[1], "count", 1, "timeout", "0.3").returncode == 1, 10)
+        finish(lab)
+
+
+ESP_PING = attribute(0x2008, b"\1")
+
+
+def install(daemons, number, reqid, answers=True, **more):
+    """A pair of SAs from a key exchange, at both ends. SPIs: 0x1000 + number to b, 0x2000 + number to a."""
+    for side, daemon in enumerate(daemons):
+        for way in (0, 1):
+            src, dst = BLACK4[way], BLACK4[1 - way]
+            body = sa(src, dst, 0x1000 * (way + 1) + number, reqid, bytes.fromhex(key(f"{way} {number}")[4:]),
+                      direction=2 if way == side else 1, window=0 if way == side else 32, **more)
+            daemon.ask(NEWSA, body + (ESP_PING if answers else b""))
+
+
+@case("a key daemon's SAs: answered with the attribute, by the pair of their reqid and mode, of a bundle by that of the worker")
+def of_daemons():
+    with running(workers=2) as lab:
+        for side, name in enumerate(NAMES):
+            lab.gateways[name].write(site(side, af_packet(0, "black"), af_packet(1, "red"), []))
+            lab.gateways[name].signal(signal.SIGHUP)
+        daemons = [Daemon(lab.gateways[name].socket) for name in NAMES]
+        wait_for("the file's SAs to go", lambda: ping(lab, "gcm", "count", 1).returncode == 1, 10)
+        for number, reqid, more in ((1, 1, {}), (2, 2, {"mode": TRANSPORT}), (3, 3, {"mode": TRANSPORT, "encap": (4500, 4500)}),
+                                    (4, 4, {"mode": TUNNEL, "encap": (4500, 4500)}), (5, 5, {"pcpu": 0}), (6, 5, {"pcpu": 1})):
+            install(daemons, number, reqid, **more)
+        install(daemons, 9, 9, answers=False)
+        for number in range(1, 7):
+            for of, out, into in (("gw-a", 0x1000, 0x2000), ("gw-b", 0x2000, 0x1000)):
+                target = f"xfrm:{out + number:#010x}@{BLACK4[1 - NAMES.index(of)]}"
+                echoes, summary = pinged(lab, target, "count", 2, "interval", "0.05", of=of)
+                same(summary["answered"], 2, f"{target}: {echoes}\n")
+                same([(e["spi_in"], e["path_differs"]) for e in echoes], [(into + number, False)] * 2, f"{target}: SPI")
+        _, summary = pinged(lab, f"xfrm:0x00001009@{BLACK4[1]}", "count", 1, "timeout", "0.5")
+        same(summary["answered"], 0, "without the attribute")
+        got = attributes(daemons[1].ask(GETSA, sa_id(BLACK4[1], 0x1001))[0].body[224:])
+        same(got.get(0x2008), b"\1", "the attribute of GETSA")
+        # A rekey: the new pair is the one that answers come by; the old SA may still be asked by.
+        install(daemons, 11, 1)
+        echoes, _ = pinged(lab, f"xfrm:0x00001001@{BLACK4[1]}", "count", 1)
+        same(echoes[0]["spi_in"], 0x200b, "the answer of the newest")
+        for daemon in daemons:
+            for way in (0, 1):
+                daemon.ask(DELSA, sa_id(BLACK4[1 - way], 0x1000 * (way + 1) + 1))
+        echoes, _ = pinged(lab, f"xfrm:0x0000100b@{BLACK4[1]}", "count", 1)
+        same(echoes[0]["spi_in"], 0x200b, "the answer behind the rekey")
+        for daemon in daemons:
+            daemon.close()
         finish(lab)
 
 

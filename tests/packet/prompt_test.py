@@ -1,10 +1,7 @@
 #!/usr/bin/python3
 """The prompt: commands from a pipe, a file and a terminal, to the program itself (row A11.2)."""
-import contextlib
-import fcntl
 import json
 import os
-import pty
 import re
 import select
 import shutil
@@ -16,45 +13,9 @@ import time
 
 import yaml
 
-from gw import ESPGW, SLOWER, TOP, Tunnel, eal, from_lan, serial, to_lan, to_wan, udp, with_tunnels, write_pcap
+from gw import ESPGW, TOP, Tunnel, from_lan, to_lan, to_wan, udp, with_tunnels, write_pcap
+from prompt import PROMPT, SECONDS, answer, argv_of, config_text, files, session
 from tap import Skip, case, check, main, once, same
-
-SECONDS = 20 * SLOWER
-PROMPT = b"espgw> "
-
-
-def config_text(config=None):
-    """Ports without packets, so that nothing moves while it is looked at."""
-    config = config or with_tunnels(
-        Tunnel(1), Tunnel(2, cipher="aes-cbc-128", auth="hmac-sha256-128", encap=(4500, 4501)),
-        Tunnel(3, mode="transport", lifetime={"soft_packets": 5, "hard_bytes": 1000}))
-    for i, port in enumerate(config["ports"]):
-        port["device"] = f"net_ring{i}"
-    return yaml.safe_dump(config, sort_keys=False)
-
-
-@contextlib.contextmanager
-def files(text=None):
-    with tempfile.TemporaryDirectory(prefix="espgw-test-") as folder:
-        path = f"{folder}/espgw.yaml"
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
-            f.write(text or config_text())
-        yield path
-
-
-def argv_of(path, *arguments):
-    return [ESPGW, *eal(f"espgw-test-{os.getpid()}-{next(serial)}"), "--log-level=lib.eal:error", "--",
-            "--config", path, "-i", *arguments]
-
-
-def answer(*commands, text=None, arguments=()):
-    """What the prompt answers to commands (or octets) from a pipe, `quit` behind them; without the exit report."""
-    stdin = b"".join(c if isinstance(c, bytes) else c.encode() + b"\n" for c in commands)
-    with files(text) as path:
-        done = subprocess.run(argv_of(path, *arguments), input=stdin + b"quit\n", capture_output=True,
-                              timeout=SECONDS, check=False)
-    same(done.returncode, 0, f"exit status\n{done.stderr.decode(errors='replace')}\n")
-    return done.stdout.decode(errors="replace").split("port               ")[0]
 
 
 def as_json(command, **more):
@@ -142,88 +103,6 @@ def show_config():
     shown = yaml.safe_load(answer("show config"))
     same([p["name"] for p in shown["ports"]], ["wan", "lan"], "ports")
     same(yaml.safe_load(as_json("show config json")["yaml"]), shown, "the same as JSON")
-
-
-
-
-class Session:
-    """A gateway with a prompt to talk to. stdin and stdout are a pipe each, or a terminal."""
-
-    def __init__(self, path, *arguments, terminal=False):
-        self.stderr = tempfile.TemporaryFile()
-        self.text = b""
-        if terminal:
-            self.reader, self.tty = pty.openpty()
-            self.writer = self.reader
-            self.process = subprocess.Popen(argv_of(path, *arguments), stdin=self.tty, stdout=self.tty,
-                                            stderr=self.stderr, start_new_session=True, preexec_fn=self.take_terminal)
-        else:
-            self.process = subprocess.Popen(argv_of(path, *arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                            stderr=self.stderr, bufsize=0)
-            self.writer, self.reader = self.process.stdin.fileno(), self.process.stdout.fileno()
-
-    def take_terminal(self):
-        fcntl.ioctl(self.tty, termios.TIOCSCTTY, 0)
-
-    def send(self, octets):
-        os.write(self.writer, octets if isinstance(octets, bytes) else octets.encode())
-
-    def expect(self, pattern):
-        """Reads until the pattern comes; gives back all up to its end, and forgets that."""
-        end = time.monotonic() + SECONDS
-        while True:
-            found = re.search(pattern, self.text, re.S)
-            if found:
-                before, self.text = self.text[:found.end()], self.text[found.end():]
-                return before.decode(errors="replace")
-            check(time.monotonic() < end, f"{pattern!r} does not come, but {self.text[-2000:]!r}\n{self.errors()}")
-            if select.select([self.reader], [], [], 0.2)[0]:
-                octets = os.read(self.reader, 65536)
-                check(octets, f"the gateway has ended: {self.text[-2000:]!r}\n{self.errors()}")
-                self.text += octets
-
-    def ask(self, command):
-        """A command that answers with one line of JSON."""
-        self.send(command + "\n")
-        return json.loads(self.expect(rb"\n"))
-
-    def until(self, command, wanted):
-        end = time.monotonic() + SECONDS
-        while not wanted(got := self.ask(command)):
-            check(time.monotonic() < end, f"{command} stays at {json.dumps(got)[:3000]}")
-            time.sleep(0.05)
-        return got
-
-    def errors(self):
-        self.stderr.seek(0)
-        return self.stderr.read().decode(errors="replace")
-
-    def ends(self, status=0):
-        same(self.process.wait(SECONDS), status, f"exit status\n{self.errors()}\n")
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout, self.stderr):
-            if pipe:
-                pipe.close()
-        if self.process.stdout is None:
-            os.close(self.reader)
-            os.close(self.tty)
-
-
-@contextlib.contextmanager
-def session(*arguments, text=None, terminal=False):
-    with files(text) as path:
-        s = Session(path, *arguments, terminal=terminal)
-        s.path = path
-        try:
-            if terminal:
-                s.expect(PROMPT)
-            yield s
-        finally:
-            s.close()
 
 
 def moving():
@@ -585,6 +464,25 @@ def manual_is_whole():
     check(len(names) > 40, f"only {names}")
     for name in set(names) - {"none"}:
         has(manual(), rf"^\.It Li {name}$")
+
+
+@case("ping takes its time: lines of a pipe wait for it, a key on a terminal ends it, and the prompt comes back")
+def pings():
+    said = answer("ping t1 count 2 interval 0.05 timeout 0.1", "show sa t1.out json", "ping t9", "ping t1 size x", "ping t1 count 1 json")
+    lines = said.splitlines()
+    check(lines[0].startswith("seq 1, ") and lines[0].endswith("no answer") and lines[1].startswith("seq 2, "), said)
+    same(lines[2:4], ["2 sent, 0 answered, 100 % lost", "error: no echo was answered"], said)
+    same(json.loads(lines[4])["last_number"], 2, "numbers that it took")
+    check("there is no SA t9" in lines[5] and "size" in lines[6], said)
+    same([json.loads(line).get("result") for line in lines[7:8]], ["lost"], said)
+    same(json.loads(lines[8])["lost"], 1, said)
+    with session(terminal=True) as s:
+        s.send("ping t1 count 0 interval 0.1 timeout 0.1\r")
+        s.expect(rb"seq 2, \d+ octets: no answer")
+        s.send("x")
+        s.expect(rb" 0 answered, 100 % lost.*" + PROMPT)
+        s.send("quit\r")
+        s.ends()
 
 
 @case("espgw(8) is sound mdoc")
