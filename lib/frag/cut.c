@@ -172,16 +172,14 @@ header6_write(uint8_t *at, const uint8_t *ip, const struct plan *plan, const str
 
 static void
 describe(struct rte_mbuf *piece, const struct rte_mbuf *m, const struct cut *c,
-	 const struct plan *plan, uint16_t head, uint32_t i)
+	 const struct plan *plan, uint16_t head, uint32_t i, bool last)
 {
 	struct pkt *p = pkt_of(piece);
 
 	*p = *pkt_of(m);
 	if (i > 0)
-		p->flags &= (uint8_t)~PKT_FRAG_FIRST;
-	if (i > 0 || (p->flags & PKT_FRAG_LATER) != 0)
-		p->flags |= PKT_FRAG_LATER;
-	else
+		p->flags = (uint8_t)((p->flags & ~PKT_FRAG_FIRST) | PKT_FRAG_LATER);
+	else if (!last && (p->flags & PKT_FRAG_LATER) == 0)
 		p->flags |= PKT_FRAG_FIRST;
 	if (!c->v6) {
 		p->l4_off = head;
@@ -238,7 +236,7 @@ cut_up(const struct rte_mbuf *m, const struct cut *c, struct rte_mempool *pool,
 		copy(&from, at + head, size);
 		pieces[i]->data_len = head + size;
 		pieces[i]->pkt_len = head + size;
-		describe(pieces[i], m, c, &plan, head, i);
+		describe(pieces[i], m, c, &plan, head, i, last);
 		left -= size;
 	}
 	*n = (uint16_t)count;

@@ -9,14 +9,11 @@ import collections
 import itertools
 import struct
 
-from scapy.layers.inet import IP, defragment
-from scapy.layers.inet6 import IPv6, defragment6
-
-from gw import PEER, Tunnel, aged, far_end, host, ip, parse, run, same_packets, to_lan, to_wan, udp, with_tunnels
+from gw import PEER, Tunnel, aged, far_end, host, parse, run, same_packets, to_lan, to_wan, udp, with_tunnels
+from pieces import LINK, is_fragment, is_last, jumbo, naive4, put_together
 from tap import add_case, case, check, main, once, same
 
 UDP_ENCAP = (4500, 4500)
-LINK = 9600
 STEP_US = 110_000  # so far apart that no rate limit holds an answer back
 SUITES = ({"aead": "aes-gcm-128"}, {"cipher": "aes-cbc-128", "auth": "hmac-sha256-128"})
 IV_ICV_ALIGN = ((8, 16, 4), (16, 16, 16))
@@ -84,14 +81,6 @@ def packets():
                 yield Sent(t, takes, path, version, df, packet, verdict(t, takes, version, df, size))
 
 
-def jumbo(config):
-    """Ports, and buffers, for frames of LINK octets."""
-    for port in config["ports"]:
-        port["mtu"] = LINK
-    config["gateway"].update(mbufs=12288, burst=1)  # a burst has one time
-    return config
-
-
 @once
 def sent():
     return list(packets())
@@ -114,24 +103,6 @@ def outer():
     return [p for p in first().wan if not is_keepalive(p)]
 
 
-def is_fragment(packet):
-    header = parse(packet)
-    return header["proto"] == 44 if header["version"] == 6 else header["mf"] or header["offset"]
-
-
-def put_together(pieces):
-    """scapy's view of outer packets, those in pieces made whole."""
-    v4 = [IP(p) for p in pieces if p[0] >> 4 == 4]
-    whole = [bytes(p) for p in defragment(v4)]
-    v6 = collections.defaultdict(list)
-    for p in pieces:
-        if p[0] >> 4 == 6 and parse(p)["proto"] == 44:
-            v6[p[8:40] + p[44:48]].append(IPv6(p))
-        elif p[0] >> 4 == 6:
-            whole.append(p)
-    return whole + [bytes(IPv6(bytes(defragment6(group)))) for group in v6.values()]
-
-
 @once
 def by_scapy():
     """Into the other gateway, the outer fragments made whole."""
@@ -144,34 +115,6 @@ def by_itself():
     own = [p for p in outer() if parse(p)["dst"] in PEER.values()]
     others = put_together([p for p in outer() if parse(p)["dst"] not in PEER.values()])
     return run(jumbo(far_end(*(t for t, _, _ in TUNNELS))), wan=[to_wan(p) for p in own + others])
-
-
-def naive4(pieces):
-    """What a host puts together of IPv4 fragments, by source, destination, protocol and identification."""
-    groups, whole = collections.OrderedDict(), []
-    for p in pieces:
-        h = parse(p)
-        if h["version"] == 6 or not (h["mf"] or h["offset"]):
-            whole.append(p)
-        else:
-            groups.setdefault((h["src"], h["dst"], h["proto"], h["ident"]), []).append((h, p))
-    for group in groups.values():
-        data, end = bytearray(), None
-        for h, p in sorted(group, key=lambda one: one[0]["offset"]):
-            same(h["offset"] * 8, len(data), "where a piece begins, and where the one before it ended")
-            data += h["payload"]
-            end = end or not h["mf"]
-        check(end, "the last piece is missing")
-        h = group[0][0]
-        whole.append(ip(h["src"], h["dst"], h["proto"], bytes(data), tos=h["tos"], ttl=h["ttl"], ident=h["ident"], df=h["df"]))
-    return whole
-
-
-def is_last(packet):
-    """The last piece of a datagram."""
-    if packet[0] >> 4 == 6:
-        return packet[6] == 44 and packet[43] & 1 == 0
-    return parse(packet)["offset"] > 0 and not parse(packet)["mf"]
 
 
 def number_of(packet):
