@@ -234,6 +234,8 @@ const struct command commands[] = {
 	  "path MTUs that were learnt, and what became of ICMP too-big and probes" },
 	{ "show reassembly", NULL,   0, 0, CLI_TEXT,  JSON, 0, show_reassembly,
 	  "fragments that were put together or wait for others, by worker" },
+	{ "show echo",     NULL,     0, 0, CLI_TEXT,  JSON, 0, show_echo,
+	  "ESP echoes: ours and what became of them, and those of peers" },
 	{ "show state",    NULL,     0, 0, CLI_TEXT,  JSON, 0, show_state,
 	  "the state file: its size, commits and what waits for it" },
 	{ "show config",   NULL,     0, 0, CLI_TEXT,  JSON, 0, show_config,

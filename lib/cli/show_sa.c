@@ -137,6 +137,7 @@ numbers_show(struct form *f, const struct shown *s)
 	if (s->inbound) {
 		form_u64(f, "replay_top", number_of(s));
 		form_u64(f, "replay_window", lanes_window(s->sa));
+		form_bool(f, "esp_ping", (s->sa->flags & SA_ECHO) != 0);
 		return;
 	}
 	form_u64(f, "last_number", number_of(s));

@@ -47,6 +47,6 @@ typedef int command_fn(struct cli *cli, FILE *out, bool json, const struct args 
 uint32_t sa_by_name(const struct gw *gw, const char *name);
 
 command_fn show_sa, show_policy, show_pipeline, show_drops, show_pmtu, show_reassembly, show_state,
-	set_sa, ping;
+	set_sa, show_echo, ping;
 
 #endif

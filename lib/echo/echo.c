@@ -225,6 +225,8 @@ echo_start_check(const struct gw *gw, struct err *err)
 static int
 sa_check(struct gw *gw, uint32_t sa, const struct echo_request *r, struct err *err)
 {
+	if ((sa_at(&gw->sas, sa)->flags & SA_AH) != 0)
+		return err_set(err, -EINVAL, "AH carries no echo");
 	if ((sa_at(&gw->sas, sa)->flags & SA_INBOUND) != 0 || !echo_is_live(gw, sa))
 		return err_set(err, -EINVAL, "no outbound SA that takes packets");
 	return (r->flags & ECHO_RETURN_SPI) != 0 ? return_check(gw, sa, r, err) : 0;

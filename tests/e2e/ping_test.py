@@ -237,6 +237,11 @@ def of_daemons():
                 daemon.ask(DELSA, sa_id(BLACK4[1 - way], 0x1000 * (way + 1) + 1))
         echoes, _ = pinged(lab, f"xfrm:0x0000100b@{BLACK4[1]}", "count", 1)
         same(echoes[0]["spi_in"], 0x200b, "the answer behind the rekey")
+        shown = [json.loads(subprocess.run(espctl(lab, "--json", "show", "echo", of=of), capture_output=True, text=True,
+                                           check=True).stdout) for of in NAMES]
+        check(shown[0]["ours"]["sent"] == shown[0]["ours"]["answered"] + shown[0]["ours"]["lost"], shown)
+        check(shown[1]["peers"]["asked"] == shown[1]["peers"]["replied"] >= shown[0]["ours"]["answered"], shown)
+        same(shown[1]["peers"]["ping_cut"], 0, f"{shown}")
         for daemon in daemons:
             daemon.close()
         finish(lab)
