@@ -132,9 +132,11 @@ path_tell(struct daemons *d, uint32_t sa, const struct xw_path *path)
 	struct xfrm_out out = { event, event + sizeof(event) };
 	uint32_t index;
 	const struct state *s = state_of_sa(d, sa, &index);
+	bool ah = (sa_at(&d->gw->sas, sa)->flags & SA_AH) != 0;
+	uint8_t proto = ah ? XFRM_PROTO_AH : XFRM_PROTO_ESP;
 	const struct xfrm_ae ae = {
 		.family = cold->dst.family,
-		.id = { .dst = cold->dst, .spi = cold->spi, .proto = XFRM_PROTO_ESP },
+		.id = { .dst = cold->dst, .spi = cold->spi, .proto = proto },
 		.src = cold->src,
 		.reqid = s != NULL ? s->reqid : 0,
 		.has_path = true,

@@ -227,10 +227,11 @@ static bool
 is_of_quote(const struct pmtu *p, uint32_t sa, const struct too_big *t)
 {
 	const struct sa *hot = sa_at(p->params.sas, sa);
+	uint8_t proto = (hot->flags & SA_AH) != 0 ? IPPROTO_AH : IPPROTO_ESP;
 	struct path_key key;
 
 	path_key_of(p, sa, &key);
-	return wire_load32(t->proof) == hot->spi_be && t->proto == IPPROTO_ESP &&
+	return wire_load32(t->proof) == hot->spi_be && t->proto == proto &&
 	       ((hot->flags & SA_V6) != 0) == t->v6 && ((hot->flags & SA_UDP) != 0) == t->udp &&
 	       key.udp_src == t->udp_src && key.udp_dst == t->udp_dst &&
 	       memcmp(key.src, t->src, sizeof(t->src)) == 0 &&

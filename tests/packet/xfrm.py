@@ -18,7 +18,7 @@ REQUEST, ACK, DUMP = 1, 4, 0x300
 IN, OUT, FWD = 0, 1, 2
 ESP, TRANSPORT, TUNNEL = 50, 0, 1
 ALL_ONES = (1 << 64) - 1
-GROUPS = {"acquire": 1, "expire": 2, "sa": 4, "policy": 8, "mapping": 128}
+GROUPS = {"acquire": 1, "expire": 2, "sa": 4, "policy": 8, "aevents": 16, "mapping": 128}
 
 
 def address(text):

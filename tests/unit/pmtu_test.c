@@ -237,6 +237,28 @@ reports_are_judged(void **state)
 	}
 }
 
+/* What is AH's is quoted with its SPI behind four octets; the two protocols' SPIs are not one's. */
+static void
+ah_is_quoted_likewise(void **state)
+{
+	const struct message m = { V4, .number = USED, .mtu = 1400, .proto = IPPROTO_AH };
+	struct bed *b = *state;
+	uint32_t sa = sa_add(b, V4, 9, 0x1009);
+	uint8_t octets[256];
+	size_t len = message_make(&m, octets);
+
+	memmove(octets + 52, octets + 48, 8);
+	memset(octets + 48, 4, 4);
+	sum_put(octets, len, false);
+	assert_int_equal(pmtu_icmp(b->pmtu, octets, (uint32_t)len, b->now),
+			 PMTU_COUNT_ICMP_IGNORED_SPI);
+	sa_at(&b->sas, sa)->flags |= SA_AH;
+	assert_int_equal(take(b, &(struct message) { V4, .number = USED, .mtu = 1400 }),
+			 PMTU_COUNT_ICMP_IGNORED_SPI);
+	assert_int_equal(pmtu_icmp(b->pmtu, octets, (uint32_t)len, b->now), PMTU_COUNT_ICMP_OBEYED);
+	assert_int_equal(pmtu_outer(b->pmtu, sa, 1500), 1400);
+}
+
 static void
 no_cut_or_bent_message_counts(void **state)
 {
@@ -270,6 +292,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reports_are_judged),
+		cmocka_unit_test_setup_teardown(ah_is_quoted_likewise, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_cut_or_bent_message_counts, setup, teardown),
 	};
 
