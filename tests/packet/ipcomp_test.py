@@ -4,7 +4,7 @@ import random
 import struct
 import zlib
 
-from gw import (Tunnel, aged, far_end, from_far, from_lan, host, ip, parse, run, same_packets, tcp, to_lan, to_wan, udp,
+from gw import (Tunnel, aged, far_end, from_far, from_lan, host, ip, laboratory, parse, run, same_packets, tcp, to_lan, to_wan, udp,
                 with_tunnels)
 from rows import Row, add_rows
 from tap import add_case, case, check, main, same
@@ -137,33 +137,65 @@ def boundary():
     check(not have[3][1] and have[-1][1], "neither edge of the boundary was met")
 
 
-@case("transport mode: the upper layer is compressed behind its IP header, both ways and families")
-def transport():
-    for version in (4, 6):
-        t = Tunnel(1, outer=version, mode="transport", selectors=False, **ipcomp())
-        out = {"name": "o", "direction": "out", "src": t.local, "dst": t.remote, "action": "protect", "sa": "t1.out"}
-        into = {"name": "i", "direction": "in", "src": t.remote, "dst": host(version, 1, 1), "action": "protect",
-                "sa": "t1.in"}
-        config = with_tunnels(sas=t.sas(), policies=[out, into])
-        config.pop("tunnels")
-        for sa in config["sas"]:
-            if sa["direction"] == "in":
-                sa["dst"] = host(version, 1, 1)
-            else:
-                sa["src"] = host(version, 1, 1)
-        out["src"] = host(version, 1, 1)
-        here = udp(host(version, 1, 1), t.remote, text(600))
-        there = udp(t.remote, host(version, 1, 1), text(700))
-        head = 20 if version == 4 else 40
-        sealed = ip(t.remote, host(version, 1, 1), 50,
-                    t.esp["in"].seal(1, wrap(deflate(there[head:]), 17), 108))
-        done = run(config, lan=[to_lan(here)], wan=[to_wan(sealed)])
-        same(done.drops, {}, "drops")
-        same_packets(done.lan, [aged(there)], "packets from the peer")
-        outer = parse(done.wan[0])
-        payload, kind = t.esp["out"].open(outer["payload"])[:2]
-        same(kind, 108, "next header of ESP")
-        same(unwrap(payload), (aged(here)[head:], 17), "the upper layer")
+def hosts(version, **comp):
+    """Transport mode between a host behind the gateway and the peer: (tunnel, configuration, our host)."""
+    own = {"out": {"ipcomp": {"cpi": CPI_OUT, **comp}}, "into": {"ipcomp": {"cpi": CPI_IN, **comp}}}
+    t = Tunnel(1, outer=version, mode="transport", selectors=False, **own)
+    near = host(version, 1, 1)
+    config = {**laboratory(), "sas": t.sas(), "policies": [
+        {"name": "o", "direction": "out", "src": near, "dst": t.remote, "action": "protect", "sa": "t1.out"},
+        {"name": "i", "direction": "in", "src": t.remote, "dst": near, "action": "protect", "sa": "t1.in"}]}
+    for sa in config["sas"]:
+        sa["dst" if sa["direction"] == "in" else "src"] = near
+    return t, config, near
+
+
+def between_hosts(version, comp, pack, unpack):
+    """A datagram each way; pack and unpack are what the peer does with what follows the IP header."""
+    t, config, near = hosts(version, **comp)
+    here, there = udp(near, t.remote, text(600)), udp(t.remote, near, text(700))
+    head = 20 if version == 4 else 40
+    sealed = ip(t.remote, near, 50, t.esp["in"].seal(1, pack(there[head:]), 108))
+    done = run(config, lan=[to_lan(here)], wan=[to_wan(sealed)])
+    same(done.drops, {}, "drops")
+    same_packets(done.lan, [aged(there)], "packets from the peer")
+    payload, kind = t.esp["out"].open(parse(done.wan[0])["payload"])[:2]
+    same(kind, 108, "next header of ESP")
+    same(unpack(payload), aged(here)[head:], "the upper layer")
+
+
+def xt_pack(octets):
+    return wrap(octets[:4] + deflate(octets[4:]), 17, flags=1)
+
+
+def xt_unpack(octets):
+    same(octets[:4], struct.pack("!BBH", 17, 1, CPI_OUT), "the header says that the ports follow")
+    codec = zlib.decompressobj(-11)
+    return octets[4:8] + codec.decompress(octets[8:])
+
+
+for family in (4, 6):
+    add_case(f"transport mode, IPv{family}: the upper layer is compressed behind its IP header, both ways",
+             lambda v=family: between_hosts(v, {}, lambda o: wrap(deflate(o), 17), lambda o: unwrap(o)[0]))
+    add_case(f"transport mode, IPv{family}: with xt the ports stay readable, both ways",
+             lambda v=family: between_hosts(v, {"xt": True}, xt_pack, xt_unpack))
+
+
+@case("with stored, what does not shrink has a header too, and what is small or a fragment has none")
+def stored_flow():
+    t = Tunnel(1, out={"ipcomp": {"cpi": CPI_OUT, "stored": True}}, into={"ipcomp": {"cpi": CPI_IN, "stored": True}})
+    packets = [from_lan(1, noise(600)), from_lan(1, text(600)), from_lan(1, b"small"),
+               ip(host(4, 1, 1), host(4, 2, 1), 17, noise(504), mf=1, ident=9)]
+    there = from_far(1, noise(700))
+    done = run(with_tunnels(t), lan=[to_lan(p) for p in packets],
+               wan=[to_wan(t.seal(wrap(there, cpi=0xf001), 1, 108))])
+    same(done.drops, {}, "drops")
+    same_packets(done.lan, [aged(there)], "packets from the peer")
+    have = [t.open(p)[:2] for p in done.wan]
+    same_packets([have[0][0], *(p for p, _ in have[2:])],
+                 [wrap(aged(packets[0]), cpi=0xf001), *(aged(p) for p in packets[2:])], "packets to the peer")
+    same([kind for _, kind in have], [108, 108, 4, 4], "next headers of ESP")
+    same(unwrap(have[1][0])[0], aged(packets[1]), "what shrank")
 
 
 @case("two gateways with IPComp between them: everything arrives as it was")
@@ -224,6 +256,10 @@ add_rows("A6", [
     Row("A6.2 max_output itself is fine", lambda t: ([t.seal(wrap(deflate(from_far(t.n, text(972)))), 1, 108)],
                                                      [aged(from_far(t.n, text(972)))]),
         **ipcomp(max_output=1000)),
+    *[row(f"flags {flags:#x} where the extension is spoken", lambda inner, f=flags: wrap(deflate(inner), flags=f), why,
+          stored=True) for flags, why in ((1, "ipcomp_flags"), (0x80, "ipcomp_flags"))],
+    row("stored with a flag", lambda inner: wrap(inner, cpi=0xf001, flags=1), "ipcomp_flags", stored=True),
+    row("stored, and nothing behind", lambda inner: wrap(b"", cpi=0xf001), "ipcomp_short", stored=True),
     row("A6.3 a block of no type", lambda inner: wrap(b"\x07" + bytes(20)), "ipcomp_corrupt"),
     row("A6.3 a distance before the beginning", lambda inner: wrap(b"\x63\x00\x12\x00" + bytes(9)), "ipcomp_corrupt"),
     row("A6.3 a stored block whose lengths contradict", lambda inner: wrap(stored(inner)[:3] + b"\0\0" + inner),
