@@ -203,17 +203,64 @@ compress(struct worker *w, struct rte_mbuf *m)
 	return true;
 }
 
+/* The SA of some packets in a row, read once, and how many of them were not even looked at. */
+struct run {
+	const struct sa *sa;
+	struct ipcomp_cell *cell;
+	uint32_t most; /* octets of a packet that is not looked at; 0: all are */
+	uint32_t rested;
+};
+
+static __rte_noinline void
+run_next(struct run *r, struct worker *w, const struct sa *sa)
+{
+	struct ipcomp_sa *is;
+
+	if (r->rested > 0)
+		ipcomp_count(w->ipcomp, r->cell, IPCOMP_SKIP_ADAPTIVE, r->rested);
+	*r = (struct run) { .sa = sa };
+	if (sa == NULL)
+		return;
+	is = sa_more(sa)->comp;
+	r->cell = comp_cell(w, is);
+	r->most = is->params.stored ? 0 : __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED);
+}
+
+/* The usual packet of a flow that does not shrink: nothing is asked but whether it rests. */
+static __rte_always_inline bool
+rests(const struct run *r, const struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+
+	return m->pkt_len <= r->most &&
+	       ipcomp_rests(r->cell, rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, p->l4_off,
+			    (p->flags & PKT_V6) != 0);
+}
+
 uint16_t
 ipcomp_encap(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
+	struct run r = { .sa = NULL };
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
+		const struct sa *sa = pkt_of(m)->hot;
 
-		if (unlikely((pkt_of(m)->hot->flags & SA_IPCOMP) != 0) && !compress(w, m))
+		pkts[kept] = m;
+		if ((sa->flags & SA_IPCOMP) == 0) {
+			kept++;
 			continue;
-		pkts[kept++] = m;
+		}
+		if (unlikely(sa != r.sa))
+			run_next(&r, w, sa);
+		if (likely(rests(&r, m))) {
+			r.rested++;
+			kept++;
+		} else {
+			kept += compress(w, m);
+		}
 	}
+	run_next(&r, w, NULL);
 	return kept;
 }

@@ -380,10 +380,20 @@ encap_plain(struct worker *w, struct rte_mbuf *m, struct pkt *p, const struct sa
 	m->pkt_len = total;
 }
 
+/* With IPComp, what was not compressed. */
+static __rte_always_inline bool
+goes_plain(const struct rte_mbuf *m, const struct sa *sa)
+{
+	uint16_t kind = sa->flags & (SA_PLAIN | SA_IPCOMP);
+
+	return likely(kind == SA_PLAIN) ||
+	       (kind == (SA_PLAIN | SA_IPCOMP) && (pkt_of(m)->marks & PKT_COMP) == 0);
+}
+
 static __rte_always_inline bool
 is_plain(const struct rte_mbuf *m, const struct sa *sa)
 {
-	return (sa->flags & SA_PLAIN) != 0 && m->nb_segs == 1 && m->data_off >= PLAIN_HEADROOM &&
+	return goes_plain(m, sa) && m->nb_segs == 1 && m->data_off >= PLAIN_HEADROOM &&
 	       m->data_off + m->data_len + 3 + TRAILER + ALG_ICV_MAX <= m->buf_len;
 }
 

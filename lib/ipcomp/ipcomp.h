@@ -12,12 +12,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <rte_branch_prediction.h>
 #include <rte_common.h>
 
 #include "base/err.h"
 #include "ipcomp/codec.h"
 #include "stats/cell.h"
 #include "stats/drops.h"
+#include "wire/bytes.h"
 
 /* The wire format of the extension below that is built in: the sign is a flag of the header. */
 #define WIRE_IPCOMP_XT 1
@@ -31,6 +33,7 @@
 #define IPCOMP_OCTETS_MAX 65535
 #define IPCOMP_FRONT	  8 /* octets before a stream: header, and maybe ports */
 #define IPCOMP_SLOTS	  256
+#define IPCOMP_SLOT_SKIP  16 /* one packet, in a slot's word; below: fails */
 
 /* Of one SA, in the order they are shown. The comp_ are of outbound SAs, the decomp_ of inbound
  * ones; what is dropped is in stats/drops.h. */
@@ -80,9 +83,8 @@ struct ipcomp_cell {
 	uint64_t counts[IPCOMP_COUNTS_MAX];
 	struct ipcomp_bucket inflated;
 	struct ipcomp_slot {
-		uint16_t fails : 4;
-		uint16_t skip : 12; /* packets that are not tried */
-	} slots[IPCOMP_SLOTS];	    /* by a hash of the flow */
+		uint16_t word; /* packets that are not tried, times 16; and fails in a row */
+	} slots[IPCOMP_SLOTS]; /* by a hash of the flow */
 } __rte_cache_aligned;
 
 struct ipcomp_params {
@@ -178,6 +180,39 @@ struct ipcomp_packet {
 	uint8_t proto;
 	bool v6, fragment;
 };
+
+/* What is remembered of the flow: by addresses, and by what stands where ports do. */
+static __rte_always_inline struct ipcomp_slot *
+ipcomp_slot(struct ipcomp_cell *cell, const uint8_t *ip, uint16_t contiguous, uint16_t l4_off,
+	    bool v6)
+{
+	uint64_t h;
+
+	if (likely(!v6))
+		h = wire_load64(ip + 12);
+	else
+		h = wire_load64(ip + 8) ^ wire_load64(ip + 16) * 3 ^ wire_load64(ip + 24) * 5 ^
+		    wire_load64(ip + 32) * 7;
+	if (likely(l4_off + 4u <= contiguous))
+		h ^= (uint64_t)wire_load32(ip + l4_off) << 13;
+	return &cell->slots[h * UINT64_C(0x9e3779b97f4a7c15) >> 56];
+}
+
+/* The same as ipcomp_skip(), for the usual packet of a flow that is left alone for a while: true,
+ * and one packet less of that while.
+ */
+static __rte_always_inline bool
+ipcomp_rests(struct ipcomp_cell *cell, const uint8_t *ip, uint16_t contiguous, uint16_t l4_off,
+	     bool v6)
+{
+	struct ipcomp_slot *slot = ipcomp_slot(cell, ip, contiguous, l4_off, v6);
+
+	/* A packet waits for what the one before it stored here. */
+	if (slot->word < IPCOMP_SLOT_SKIP)
+		return false;
+	slot->word -= IPCOMP_SLOT_SKIP;
+	return true;
+}
 
 /* Why a packet is sent as it is, or IPCOMP_COUNTS_MAX: try it. *slot: what is remembered of its
  * flow, to be given to ipcomp_learn(); NULL with reasons that say nothing of the flow's octets.

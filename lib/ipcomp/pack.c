@@ -1,8 +1,8 @@
 #include "ipcomp/bucket.h"
 #include "ipcomp/ipcomp.h"
 
-#define FAILS_MAX 15 /* of 4 bits */
-#define SKIP_MAX  1024
+#define FAILS_MAX 15u /* of 4 bits */
+#define SKIP_MAX  1024u
 #define SAMPLED	  256 /* octets: less is given to the codec without a look */
 #define SAMPLES	  128
 /* Of 128 octets out of random ones about 100 differ, seldom less than 88; base64 has 64 to offer,
@@ -14,14 +14,12 @@
 static void
 learn(struct ipcomp_slot *slot, bool shrank)
 {
-	if (shrank) {
-		slot->fails = 0;
-		return;
-	}
-	if (slot->fails < FAILS_MAX)
-		slot->fails++;
-	if (slot->fails >= 3)
-		slot->skip = (uint16_t)RTE_MIN(1u << (slot->fails + 2), (unsigned int)SKIP_MAX);
+	unsigned int fails = slot->word % IPCOMP_SLOT_SKIP, skip = 0;
+
+	fails = shrank ? 0 : RTE_MIN(fails + 1, FAILS_MAX);
+	if (fails >= 3)
+		skip = RTE_MIN(1u << (fails + 2), SKIP_MAX);
+	slot->word = (uint16_t)(skip * IPCOMP_SLOT_SKIP + fails);
 }
 
 static bool

@@ -34,22 +34,6 @@ is_jumbogram(const struct ipcomp_packet *p)
 	return p->len > IPCOMP_OCTETS_MAX || (p->v6 && v6->payload_len == 0);
 }
 
-static unsigned int
-slot_of(const struct ipcomp_packet *p, bool ports)
-{
-	uint64_t h = p->proto;
-
-	if (p->v6) {
-		for (int i = 0; i < 4; i++)
-			h = (h ^ wire_load64(p->ip + 8 + 8 * i)) * UINT64_C(0x9e3779b97f4a7c15);
-	} else {
-		h = (h ^ wire_load64(p->ip + 12)) * UINT64_C(0x9e3779b97f4a7c15);
-	}
-	if (ports)
-		h = (h ^ wire_load32(p->ip + p->l4_off)) * UINT64_C(0x9e3779b97f4a7c15);
-	return (unsigned int)(h >> 56) % IPCOMP_SLOTS;
-}
-
 /* Reasons that every packet of its kind has. */
 static enum ipcomp_count
 never(const struct ipcomp_sa *is, const struct ipcomp_packet *p, bool ports)
@@ -77,10 +61,10 @@ ipcomp_skip(struct ipcomp_worker *iw, const struct ipcomp_sa *is, struct ipcomp_
 	*slot = NULL;
 	if (why != IPCOMP_COUNTS_MAX)
 		return why;
-	s = &cell->slots[slot_of(p, ports)];
+	s = ipcomp_slot(cell, p->ip, p->contiguous, p->l4_off, p->v6);
 	*slot = s;
-	if (s->skip > 0) {
-		s->skip--;
+	if (s->word >= IPCOMP_SLOT_SKIP) {
+		s->word -= IPCOMP_SLOT_SKIP;
 		return IPCOMP_SKIP_ADAPTIVE;
 	}
 	if (!bucket_has(&iw->budget, iw->codec->octets_per_ms, now))

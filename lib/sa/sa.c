@@ -124,8 +124,7 @@ is_tfc(const struct sa_params *p)
 static bool
 is_plain(const struct sa_params *p)
 {
-	return !p->transport && !p->beet && !is_tfc(p) && !p->ipcomp.on &&
-	       algs[p->suite.cipher].salt_len == 4 &&
+	return !p->transport && !p->beet && !is_tfc(p) && algs[p->suite.cipher].salt_len == 4 &&
 	       (p->suite.iv_len == 8 || (p->subspaces && p->suite.iv_len == 0)) &&
 	       p->suite.align == 4;
 }

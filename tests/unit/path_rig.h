@@ -92,6 +92,7 @@ struct rig_suite {
 	uint16_t pad_to;
 	bool dummies; /* out: may be sent */
 	bool echo;    /* in: echoes are answered */
+	bool ipcomp;  /* worker and rows are the caller's: w->ipcomp, pipe_add() */
 	uint8_t owner;
 };
 
@@ -370,6 +371,11 @@ rig_sa_make(struct path_rig *r, const struct rig_suite *s, uint32_t n, bool inbo
 		.dummy_rate = !inbound && s->dummies,
 		.owner = s->owner,
 		.echo = s->echo,
+		.ipcomp = { .on = s->ipcomp,
+			    .cpi = 2,
+			    .threshold = 128,
+			    .max_output = 65535,
+			    .n_cells = 1 },
 	};
 	struct err err = { "" };
 	uint32_t index;

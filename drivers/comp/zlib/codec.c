@@ -14,7 +14,30 @@
 
 struct codec_worker {
 	z_stream deflate, inflate;
+	int socket;
 };
+
+static void *
+zlib_take(void *opaque, unsigned int n, unsigned int size)
+{
+	const struct codec_worker *cw = opaque;
+
+	return rte_malloc_socket("zlib", (size_t)n * size, 0, cw->socket);
+}
+
+static void
+zlib_give(void *opaque, void *memory)
+{
+	rte_free(memory);
+}
+
+static void
+stream_set(z_stream *s, struct codec_worker *cw)
+{
+	s->zalloc = zlib_take;
+	s->zfree = zlib_give;
+	s->opaque = cw;
+}
 
 static int
 zlib_serves(struct err *err)
@@ -57,6 +80,9 @@ zlib_worker_init(uint8_t hist_bits, int socket, struct codec_worker **out, struc
 	*out = NULL;
 	if (cw == NULL)
 		return err_set(err, -ENOMEM, "zlib: no memory");
+	cw->socket = socket;
+	stream_set(&cw->deflate, cw);
+	stream_set(&cw->inflate, cw);
 	if (deflateInit2(&cw->deflate, LEVEL, Z_DEFLATED, -hist_bits, MEM_LEVEL,
 			 Z_DEFAULT_STRATEGY) != Z_OK ||
 	    inflateInit2(&cw->inflate, INFLATE_BITS) != Z_OK || !window_is_made(&cw->inflate)) {
