@@ -13,6 +13,7 @@ from control import ESPCTL
 from gw import checksum, frame, ip
 from sites import (BLACK_MAC, HOST4, HOST6, NET4, NET6, SPI, af_packet, hosts, key, red_veths, site)
 from tap import add_case, check, main, same
+from xfrm import Daemon, attributes
 
 PREFIX = "espgw-pmtu"
 NARROW = 1400
@@ -24,6 +25,7 @@ ROUTER_MAC = ("02:e5:00:00:03:0a", "02:e5:00:00:03:0b")
 # The largest inner packet of AES-GCM over 1500 and NARROW.
 FITS = {4: (1446, 1346), 6: (1426, 1326)}
 MALICE = 500
+NEWAE, PATH = 30, 0x2009
 
 
 def tunnel(side, outer, **options):
@@ -33,8 +35,8 @@ def tunnel(side, outer, **options):
             "remote_nets": [NET4[1 - side], NET6[1 - side]], "aead": "aes-gcm-128", **options, "out": out, "in": into}
 
 
-def gateway(side, outer, narrow, **options):
-    config = site(side, af_packet(0, "black"), af_packet(1, "red"), [tunnel(side, outer, **options)])
+def gateway(side, outer, narrow, device=None, **options):
+    config = site(side, device or af_packet(0, "black"), af_packet(1, "red"), [tunnel(side, outer, **options)])
     wan = config["ports"][0]
     wan["addresses"] = [f"{ENDS[v][side]}/{LENGTHS[v]}" for v in (4, 6)]
     if side == 1 and narrow:
@@ -89,8 +91,8 @@ def ping(lab, size, to, count=3, **more):
     return sh("ping", "-n", "-c", count, "-i", "0.1", "-W", 1, "-M", "do", "-s", size, to, ns=lab.ns("host-a"), quiet=True, **more)
 
 
-def show(lab, *words):
-    gate = lab.gateways["gw-a"]
+def show(lab, *words, name="gw-a"):
+    gate = lab.gateways[name]
     gate.alive()
     done = subprocess.run([ESPCTL, "-s", gate.socket, "--json", "show", *words], capture_output=True, text=True, timeout=20 * SLOWER,
                           check=False)
@@ -131,6 +133,38 @@ def believes(outer):
             lab.gateways["gw-a"].stop()
             lab.gateways["gw-b"].stop()
     add_case(f"IPv{outer}: the router's ICMP is believed, the inner hosts are told, TCP flows", body)
+
+
+def in_fragments():
+    """Outer packets that may be cut are, by the router; the far end tells what fits, once in ten seconds.
+
+    By libpcap: with af_packet as DPDK asks for it the kernel puts IPv4 fragments together itself.
+    """
+    with laboratory(4, device="net_pcap0,iface=black,phy_mac=1", df="clear", pmtu={"icmp": False}) as lab:
+        listener = Daemon(lab.gateways["gw-b"].socket, groups=("aevents",))
+        began = time.monotonic()
+        while time.monotonic() - began < 4 * SLOWER:
+            said = sh("ping", "-n", "-q", "-c", 40, "-i", "0.01", "-s", FITS[4][0] - 28, HOST4[1], ns=lab.ns("host-a"))
+            check(" 0% packet loss" in said, said)
+        time.sleep(1.5)  # it is looked at once in a second
+        shown = show(lab, "sa", "site.in", name="gw-b")["fragments"]
+        check(shown["datagrams"] >= 40, f"{shown}")
+        same((shown["frag_max"] <= NARROW, shown["reassembled_max"], shown["events"]), (True, 1500, 1), f"what was seen: {shown}")
+        events = [e for e in listener.quiet(1) if e.kind == NEWAE]
+        same(len(events), 1, "events")
+        kind, _, fits, datagrams, largest = struct.unpack("=BBHII", attributes(events[0].body[48:])[PATH])
+        same((kind, fits, largest), (2, shown["frag_max"], 1500), "what the event says")
+        check(datagrams >= 16, f"{datagrams} datagrams")
+        # The peer's daemon would do that with it; then nothing comes in fragments any more.
+        done = subprocess.run([ESPCTL, "-s", lab.gateways["gw-a"].socket, "set", "sa", "site.out", "path-mtu", str(fits)],
+                              capture_output=True, text=True, check=False)
+        same(done.returncode, 0, done.stderr)
+        before = show(lab, "sa", "site.in", name="gw-b")["fragments"]["datagrams"]
+        said = sh("ping", "-n", "-q", "-c", 5, "-i", "0.1", "-M", "dont", "-s", 1400, HOST4[1], ns=lab.ns("host-a"))
+        check(" 0% packet loss" in said, said)
+        time.sleep(1.5)
+        same(show(lab, "sa", "site.in", name="gw-b")["fragments"]["datagrams"], before, "datagrams that came in fragments")
+        listener.close()
 
 
 def forged(number, spi=SPI[0], mtu=1300, src=None):
@@ -198,6 +232,7 @@ believes(4)
 believes(6)
 black_hole(4)
 black_hole(6)
+add_case("what comes in fragments is counted, and who listens is told what fits, once in ten seconds", in_fragments)
 add_case("a flood of forged ICMP from 500 sources lowers nothing and loses no packet of others", flood)
 
 if __name__ == "__main__":
