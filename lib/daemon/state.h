@@ -1,8 +1,8 @@
 /* Inside lib/daemon: SAs as XFRM knows them ("states"), and those who own them.
  *
  * A state is found by destination, SPI and protocol. A larval one is an SPI that was given out and
- * has no SA yet; one of IPComp has none at all, and is kept for who asks. Of the others all that
- * the SA's own records say is read from there: keys, lifetimes, ports.
+ * has no SA yet; one of IPComp has none of its own but is a part of its pair. Of the others all
+ * that the SA's own records say is read from there: keys, lifetimes, ports.
  */
 #ifndef DAEMON_STATE_H
 #define DAEMON_STATE_H

@@ -29,7 +29,7 @@ static const char *const way_names[HANDOFF_WAYS] = { "out", "in", "frag" };
 #define STRAY_NS 1000000 /* between two that control hears of */
 
 static const enum stage_id resumes_at[HANDOFF_WAYS] = {
-	[HANDOFF_WAY_OUT] = STAGE_LIFE_COUNT_OUT,
+	[HANDOFF_WAY_OUT] = STAGE_IPCOMP_ENCAP,
 	[HANDOFF_WAY_IN] = STAGE_REPLAY_CHECK,
 };
 

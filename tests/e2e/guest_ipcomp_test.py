@@ -12,7 +12,7 @@ from control import ESPCTL
 from gw import host
 from tap import add_case, check, main, once, same
 
-TEXT = b"It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, " * 20
+TEXT = 20 * b"It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, "
 SIZES = (0, 1, 50, 61, 62, 63, 90, 200, 700, 1200, 1300)
 NOT_OURS = {"policy_cleartext", "too_big"}
 

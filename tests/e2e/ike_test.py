@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """charon of Debian drives two gateways: every kind of child, rekeys under load, restarts, and the guides as written."""
 import contextlib
+import json
 import re
 import time
 
@@ -83,7 +84,33 @@ child_case("forced UDP encapsulation over IPv4", "TUNNEL-in-UDP", conn="encap = 
 child_case("forced UDP encapsulation over IPv6", "TUNNEL-in-UDP", outer=6, conn="encap = yes")
 child_case("transport mode between the gateways, IPv4", "TRANSPORT, ESP", gateways(4), child="mode = transport")
 child_case("transport mode between the gateways, IPv6", "TRANSPORT, ESP", gateways(6), 6, outer=6, child="mode = transport")
-child_case("an IPComp child: the pair is taken, and packets need not be compressed", r"in  [0-9a-f]+/[0-9a-f]{4},", child="ipcomp = yes")
+child_case("an IPComp child: the pair is one SA", r"in  [0-9a-f]+/[0-9a-f]{4},", child="ipcomp = yes")
+
+
+def compressed(lab):
+    """Packets that the SAs there are now compressed and inflated, by gateway."""
+    sas = [json.loads(lab.espctl(side, "--json", "show", "sa"))["sas"] for side in (0, 1)]
+    return [tuple(sum(sa["ipcomp"].get(name, 0) for sa in side if "ipcomp" in sa) for name in ("comp_ok", "decomp_ok"))
+            for side in sas]
+
+
+@case("an IPComp child, tunnel and transport mode: text goes compressed both ways, after a rekey too")
+def compression():
+    lab, charons = pair()
+    for mode in ("tunnel", "transport"):
+        with configured(charons, connection(child=f"ipcomp = yes\n mode = {mode}")):
+            charons[0].initiate("net")
+            ns, address = (lab.ns("host-a"), HOST4[1]) if mode == "tunnel" else (lab.gw(0), BLACK4[1])
+            for _ in range(2):
+                wait_for("a ping through the tunnel", lambda n=ns, a=address: answered(n, a), 20)
+                before = compressed(lab)
+                sh("ping", "-c", 5, "-i", "0.2", "-s", 900, "-p", "41", address, ns=ns)
+                for (ok, inflated), (ok_now, inflated_now) in zip(before, compressed(lab)):
+                    check(ok_now >= ok + 5 and inflated_now >= inflated + 5,
+                          f"{mode} mode: {ok_now - ok} compressed, {inflated_now - inflated} inflated, of 5")
+                rekeyed(charons, 0, "--child", "net")
+            charons[1].swanctl("--terminate", "--ike", "site")
+            gone(lab)
 
 
 @case("site-to-site as the guide says: traffic brings the tunnel up, and through 20 rekeys and more not one packet of 2000 "

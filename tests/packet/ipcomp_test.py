@@ -4,8 +4,8 @@ import random
 import struct
 import zlib
 
-from gw import (Tunnel, aged, far_end, from_far, from_lan, host, ip, laboratory, parse, run, same_packets, tcp, to_lan, to_wan, udp,
-                with_tunnels)
+from gw import (Tunnel, aged, far_end, from_far, from_lan, host, ip, laboratory, parse, run, same_packets, tcp, to_lan,
+                to_wan, udp, with_tunnels)
 from rows import Row, add_rows
 from tap import add_case, case, check, main, same
 
@@ -207,6 +207,19 @@ def both():
     other = run(far_end(t), wan=[to_wan(p) for p in one.wan])
     same((one.drops, other.drops), ({}, {}), "drops")
     same_packets(other.lan, [aged(p, 2) for p in packets], "packets at the far end")
+
+
+@case("an SA of another worker compresses and judges sizes likewise")
+def handed_over():
+    tunnels = [Tunnel(n, **ipcomp()) for n in (1, 2, 3, 4)]
+    packets = [from_lan(t.n, text(700)) for t in tunnels]
+    large = [from_lan(t.n, noise(1440), df=1) for t in tunnels]
+    done = run(with_tunnels(*tunnels), lan=[to_lan(p) for p in [*packets, *large]], workers=2)
+    same(done.drops, {"too_big": 4}, "drops")
+    # Of two workers one may be before the other.
+    by_spi = {struct.unpack("!I", t.strip(p)[:4])[0]: p for t in tunnels[:1] for p in done.wan}
+    have = [opened(t, by_spi[t.spi["out"]]) for t in tunnels]
+    same(have, [(aged(p), True) for p in packets], "packets to the peer, compressed")
 
 
 @case("a packet that fits only when it is compressed goes; one that does not fit then either is told")
