@@ -89,11 +89,34 @@ suite_init(struct suite *s, const struct alg *cipher, const struct alg *auth, ui
 	return 0;
 }
 
+int
+suite_init_ah(struct suite *s, const struct alg *auth, bool esn, struct err *err)
+{
+	bool gmac = auth->id >= ALG_AES_GMAC_128 && auth->id <= ALG_AES_GMAC_256;
+
+	if (auth->kind != ALG_AUTH && !gmac)
+		return err_set(err, -EINVAL,
+			       "AH does not encrypt, so it has no %s: an auth such as "
+			       "hmac-sha256-128, or aes-gmac-128",
+			       auth->name);
+	*s = (struct suite) {
+		.cipher = gmac ? auth->id : ALG_NULL,
+		.auth = gmac ? ALG_NONE : auth->id,
+		.icv_len = auth->icv_len,
+		.align = 1,
+		.aead = gmac,
+		.esn = esn,
+	};
+	return 0;
+}
+
 void
 suite_name(const struct suite *s, char *buf, size_t size)
 {
 	if (s->aead)
 		snprintf(buf, size, "%s", algs[s->cipher].name);
+	else if (s->align == 1)
+		snprintf(buf, size, "%s", algs[s->auth].name);
 	else
 		snprintf(buf, size, "%s+%s", algs[s->cipher].name, algs[s->auth].name);
 }

@@ -1,4 +1,5 @@
-/* The algorithms of ESP as one table: names of the configuration, lengths in octets, IANA numbers.
+/* The algorithms of ESP and AH as one table: names of the configuration, lengths in octets, IANA
+ * numbers.
  *
  * A new algorithm is a row here, its calls in the engines that have it, and its vectors.
  */
@@ -89,6 +90,20 @@ struct suite {
  */
 int suite_init(struct suite *s, const struct alg *cipher, const struct alg *auth, uint8_t icv_len,
 	       bool implicit_iv, bool esn, struct err *err);
+
+/* AH's: an auth, or AES-GMAC, which is an AEAD in the table. Its align is 1, as nothing is padded,
+ * and with GMAC its iv_len is 0, as the IV lies in the ICV field.
+ *
+ * -EINVAL: an algorithm that enciphers.
+ */
+int suite_init_ah(struct suite *s, const struct alg *auth, bool esn, struct err *err);
+
+/* AES-GMAC, of ESP or AH. */
+static inline bool
+suite_is_gmac(const struct suite *s)
+{
+	return s->cipher >= ALG_AES_GMAC_128 && s->cipher <= ALG_AES_GMAC_256;
+}
 
 /* "aes-gcm-128", "aes-cbc-128+hmac-sha256-128"; at most size octets with the 0. */
 void suite_name(const struct suite *s, char *buf, size_t size);

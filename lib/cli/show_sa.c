@@ -216,6 +216,15 @@ mode_of(const struct sa *sa)
 	return (sa->flags & SA_TRANSPORT) != 0 ? "transport" : "tunnel";
 }
 
+/* In a column. */
+static const char *
+shape_of(const struct sa *sa)
+{
+	if ((sa->flags & SA_AH) == 0)
+		return mode_of(sa);
+	return (sa->flags & SA_TRANSPORT) != 0 ? "ah/transp" : "ah/tunnel";
+}
+
 static void
 inner_show(struct form *f, const struct sa *sa)
 {
@@ -266,6 +275,7 @@ whole_show(struct form *f, const struct shown *s)
 	form_text(f, "direction", direction_of(s));
 	form_text(f, "state", state_of(s));
 	form_text(f, "spi", spi);
+	form_text(f, "proto", (s->sa->flags & SA_AH) != 0 ? "ah" : "esp");
 	form_text(f, "mode", mode_of(s->sa));
 	inner_show(f, s->sa);
 	form_text(f, "src", addr_text(&s->cold->src, text));
@@ -301,7 +311,7 @@ row_print(FILE *out, const struct shown *s)
 	fprintf(out,
 		"%-28s %-3s %-9s 0x%08x %-9s %-27s %-9s %6u %16" PRIu64 " %14" PRIu64 " %16" PRIu64
 		" %10" PRIu64 "  %s > %s",
-		s->name, direction_of(s), state_of(s), s->cold->spi, mode_of(s->sa), suite,
+		s->name, direction_of(s), state_of(s), s->cold->spi, shape_of(s->sa), suite,
 		s->gw->engines[s->sa->engine]->name, sa_owner(s->sa), number_of(s),
 		s->counts.packets, s->counts.bytes, drops, addr_text(&s->cold->src, src),
 		addr_text(&s->cold->dst, dst));

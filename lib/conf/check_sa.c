@@ -53,11 +53,30 @@ settle_algs(struct conf_sa *sa, const struct origin *o)
 }
 
 static bool
+check_suite_ah(struct load *l, struct conf_sa *sa, const struct origin *o)
+{
+	struct err err;
+
+	if (sa->aead != NULL || sa->cipher != NULL)
+		return item_error(l, &sa->mark, o, sa->aead != NULL ? "aead" : "cipher",
+				  "auth: hmac-sha256-128, or auth: aes-gmac-128",
+				  "AH authenticates and does not encrypt");
+	if (sa->auth == NULL)
+		return item_error(l, &sa->mark, o, "auth", "auth: hmac-sha256-128", "missing");
+	if (sa->icv_len != 0 || sa->implicit_iv)
+		return item_error(l, &sa->mark, o, sa->icv_len != 0 ? "icv" : "implicit_iv",
+				  "leave it out", "AH has no choice of that");
+	return suite_init_ah(&sa->suite, sa->auth, sa->esn, &err) == 0;
+}
+
+static bool
 check_suite(struct load *l, struct conf_sa *sa, struct origin *o)
 {
 	const struct alg *cipher;
 	struct err err;
 
+	if (sa->proto == CONF_AH)
+		return check_suite_ah(l, sa, o);
 	settle_algs(sa, o);
 	cipher = sa->aead != NULL ? sa->aead : sa->cipher;
 	if (sa->aead != NULL && sa->cipher != NULL)
@@ -65,6 +84,9 @@ check_suite(struct load *l, struct conf_sa *sa, struct origin *o)
 	if (cipher == NULL)
 		return item_error(l, &sa->mark, o, "aead", "aead: aes-gcm-128, or cipher and auth",
 				  "missing");
+	if (sa->auth != NULL && sa->auth->kind != ALG_AUTH)
+		return item_error(l, &sa->mark, o, "auth", "aead: it, or proto: ah",
+				  "%s is an aead of ESP", sa->auth->name);
 	if (suite_init(&sa->suite, cipher, sa->auth, sa->icv_len, sa->implicit_iv, sa->esn, &err) <
 	    0)
 		return item_error(l, &sa->mark, o,
@@ -166,6 +188,31 @@ check_outer(struct load *l, const struct conf_sa *sa, const struct origin *o)
 	check_limit(l, sa, o, "seconds", t->soft_seconds, t->hard_seconds);
 }
 
+/* What only ESP has. */
+static void
+check_ah(struct load *l, const struct conf_sa *sa, const struct origin *o)
+{
+	const struct {
+		bool on;
+		const char *key, *wrong;
+	} rows[] = {
+		{ sa->encap.on, "encap", "AH covers the addresses, so no NAT may change them" },
+		{ sa->tfc.pad_to != 0 || sa->tfc.dummy_rate != 0, "tfc",
+		  "nothing is hidden by AH" },
+		{ sa->esp_ping, "esp_ping", "an echo of ESP" },
+		{ sa->pmtu.probe, "pmtu", "probes are echoes of ESP" },
+	};
+
+	if (sa->proto != CONF_AH)
+		return;
+	if (sa->mode != CONF_TUNNEL && sa->mode != CONF_TRANSPORT)
+		item_error(l, &sa->mark, o, "mode", "tunnel or transport", "not with proto: ah");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].on)
+			item_error(l, &sa->mark, o, rows[i].key, "leave it out, or proto: esp",
+				   "%s", rows[i].wrong);
+}
+
 static void
 check_inner(struct load *l, const struct conf_sa *sa, const struct origin *o)
 {
@@ -223,8 +270,10 @@ check_sa(struct load *l, struct conf_sa *sa, struct origin *o)
 		check_outer(l, sa, o);
 		check_inner(l, sa, o);
 		check_ipcomp(l, sa, o);
+		check_ah(l, sa, o);
 	}
-	if ((!o->bad || sa->aead != NULL || sa->cipher != NULL) && check_suite(l, sa, o))
+	if ((!o->bad || sa->aead != NULL || sa->cipher != NULL || sa->auth != NULL) &&
+	    check_suite(l, sa, o))
 		secrets_read(l, sa, o);
 	path_pop(l, was);
 	o->bad |= l->e->n_errors != before;
@@ -275,11 +324,13 @@ check_nonces(struct load *l)
 		l->no_memory = true;
 	for (uint32_t i = 0; i < c->n_sas && !l->no_memory; i++) {
 		const struct conf_sa *sa = &c->sas[i];
+		const struct conf_secret *key;
 		uint32_t other;
 
-		if (sa->key.len == 0 || !algs[sa->suite.cipher].counter_mode)
+		key = conf_sa_key(sa);
+		if (key->len == 0 || !algs[sa->suite.cipher].counter_mode)
 			continue;
-		other = index_put(&ix, sa->key.octets, sa->key.len, i);
+		other = index_put(&ix, key->octets, key->len, i);
 		if (other == INDEX_NONE || is_loop(sa, &c->sas[other]))
 			continue;
 		item_error(l, &sa->mark, &l->sas[i], "key",
@@ -288,6 +339,12 @@ check_nonces(struct load *l)
 			   sa->name, c->sas[other].name);
 	}
 	index_fini(&ix);
+}
+
+const struct conf_secret *
+conf_sa_key(const struct conf_sa *sa)
+{
+	return sa->proto == CONF_AH && sa->suite.aead ? &sa->auth_key : &sa->key;
 }
 
 void

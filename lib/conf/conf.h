@@ -290,6 +290,7 @@ struct conf_sa {
 	uint8_t icv_len; /* 0: the algorithm's */
 	bool esn, implicit_iv;
 	bool subspaces, mss_clamp, esp_ping;
+	bool ah_align8;	   /* AH over IPv4 padded to 8 octets, not 4: of a daemon's SAs */
 	uint32_t lanes;	   /* CONF_AUTO; 1 without subspaces */
 	uint8_t lane_by;   /* enum conf_lane_by */
 	uint64_t dscp_set; /* bit n: class n; 0: all that come */
@@ -401,6 +402,11 @@ void conf_free(struct conf *c);
 /* The next pair of one family from *at on (start with 0); false when there is none left. */
 bool conf_policy_pair(const struct conf_policy *p, uint64_t *at, const struct conf_net **src,
 		      const struct conf_net **dst);
+
+/* The key of the algorithm that needs a nonce or enciphers, with its salt. With AH that is an auth
+ * and in the file its key is auth_key.
+ */
+const struct conf_secret *conf_sa_key(const struct conf_sa *sa);
 
 /* The effective configuration as YAML: defaults and expanded tunnels included, keys as "redacted".
  */

@@ -4,7 +4,6 @@
  * nowhere else, so that building it is taking its row away.
  */
 const struct conf_gate conf_gates[] = {
-	{ BLOCK_SA, "proto", "ah", "esp, with aead: aes-gmac-128 to authenticate only" },
 	{ BLOCK_SA, "mode", "iptfs", "tunnel or transport" },
 	{ BLOCK_ENCAP, "follow", NULL, "false" },
 	{ BLOCK_SA, "iptfs", NULL, "leave it out" },

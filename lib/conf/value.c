@@ -266,6 +266,12 @@ alg_read(struct load *l, const struct conf_key *k, const struct node *n, void *f
 	};
 	const struct alg *alg = alg_find(n->text, k->min);
 
+	/* AH's: whether the SA is of AH is not known yet. */
+	if (alg == NULL && k->min == ALG_AUTH) {
+		alg = alg_find(n->text, ALG_AEAD);
+		if (alg != NULL && strncmp(alg->name, "aes-gmac-", 9) != 0)
+			alg = NULL;
+	}
 	for (int kind = ALG_AEAD; alg == NULL && kind <= ALG_AUTH; kind++) {
 		char right[96];
 

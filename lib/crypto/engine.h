@@ -20,6 +20,8 @@
 #include "base/err.h"
 
 #define CRYPTO_BURST_MAX 64
+#define CRYPTO_BEFORE \
+	8 /* octets before IV and text that are authenticated with them: ESP's header */
 
 struct session {
 	/* Unique among all live sessions of the process, both directions; never UINT32_MAX. An
@@ -44,6 +46,8 @@ struct session {
  * aad:   SPI, [high half of the number with ESN,] low half: 8 or 12 octets, big-endian. Separate
  *        integrity authenticates ESP header, IV and text as they lie in the packet, then aad[4..7]
  *        if ESN. GMAC authenticates aad, the IV (nonce[4..11]), text.
+ *        With GMAC and suite.iv_len 0, which is AH's, it is as with separate integrity: 8 octets
+ *        before the text, text, aad[4..7] if ESN; the nonce is salt and IV as ever.
  * tag:   suite.icv_len octets in one piece; written by encrypt; compared, in constant time, by
  *        decrypt. It must not be inside the text. Right behind the text is fastest: with ESN and
  *        separate integrity any other place costs a copy.

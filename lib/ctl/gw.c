@@ -12,6 +12,7 @@
 #include <rte_random.h>
 #include <rte_rcu_qsbr.h>
 
+#include "ah/ah.h"
 #include "crypto/crypto.h"
 #include "ctl/counts.h"
 #include "ctl/frags.h"
@@ -110,6 +111,8 @@ worker_make(struct gw *gw, uint16_t index, uint16_t lcore, struct err *err)
 	if (rc == 0)
 		rc = esp_worker_init(socket, &w->esp, err);
 	if (rc == 0)
+		rc = ah_worker_init(socket, &w->ah, err);
+	if (rc == 0)
 		rc = spd_worker_init(flows_for(c->max_sas), 0, socket, &w->spd, err);
 	if (rc == 0)
 		rc = icmp_worker_init(NULL, socket, &w->icmp, err);
@@ -128,6 +131,7 @@ worker_free(struct worker *w)
 	punt_worker_fini(w->punt);
 	icmp_worker_fini(w->icmp);
 	spd_worker_fini(w->spd);
+	ah_worker_fini(w->ah);
 	esp_worker_fini(w->esp);
 	crypto_worker_fini(w->crypto);
 	hold_fini(w);

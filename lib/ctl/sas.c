@@ -50,7 +50,7 @@ outer_fill(struct tunnel_params *o, const struct conf_sa *c)
 		.udp = c->encap.on,
 		.udp_src = c->encap.ports[0],
 		.udp_dst = c->encap.ports[1],
-		.proto = IPPROTO_ESP,
+		.proto = c->proto == CONF_AH ? IPPROTO_AH : IPPROTO_ESP,
 		.ttl = c->ttl,
 		.ecn = c->ecn,
 		.dscp = identity ? TUNNEL_DSCP_COPY :
@@ -82,16 +82,20 @@ seconds_of(uint64_t limit)
 static void
 params_fill(struct sa_params *p, const struct conf_sa *c)
 {
+	const uint8_t *key = conf_sa_key(c)->octets;
+
 	*p = (struct sa_params) {
 		.name = c->name[0] != 0 ? c->name : NULL,
 		.inbound = c->direction == CONF_IN,
 		.transport = c->mode == CONF_TRANSPORT,
 		.beet = c->mode == CONF_BEET,
+		.ah = c->proto == CONF_AH,
+		.ah_align8 = c->ah_align8,
 		.ecn = c->ecn,
 		.spi = c->spi,
 		.suite = c->suite,
-		.key = c->key.octets,
-		.salt = c->key.octets + algs[c->suite.cipher].key_len,
+		.key = key,
+		.salt = key + algs[c->suite.cipher].key_len,
 		.auth_key = c->auth_key.octets,
 		.udp = c->encap.on,
 		.udp_src = c->encap.ports[0],
@@ -254,7 +258,7 @@ static int
 place_check(const struct gw *gw, const struct conf_sa *c, struct err *err)
 {
 	uint32_t peer = gw->sad != NULL && c->direction == CONF_IN ?
-				sad_find(gw->sad, c->spi, &c->dst) :
+				sad_find(gw->sad, c->spi, c->proto == CONF_AH, &c->dst) :
 				SA_NONE;
 	char name[SA_NAME_MAX];
 

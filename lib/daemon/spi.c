@@ -40,14 +40,14 @@ scan(struct daemons *d, const struct xfrm_spi_range *r, uint32_t from, uint64_t 
 		*spi = r->min + (uint32_t)((from + i) % n);
 		if (!is_free(d, r, *spi))
 			continue;
-		*has_slot = r->sa.id.proto == XFRM_PROTO_ESP && sad_slot_take(d->gw->sad, *spi);
+		*has_slot = r->sa.id.proto != XFRM_PROTO_COMP && sad_slot_take(d->gw->sad, *spi);
 		return 0;
 	}
 	return err_set(err, -ENOENT, "no SPI from 0x%x to 0x%x is free", r->min, r->max);
 }
 
-/* An SPI of ESP is drawn whole, so that nothing of it can be foreseen, until one comes whose slot
- * of the direct table is free: half of them are.
+/* An SPI of ESP or AH is drawn whole, so that nothing of it can be foreseen, until one comes whose
+ * slot of the direct table is free: half of them are.
  */
 int
 spi_pick(struct daemons *d, const struct xfrm_spi_range *r, uint32_t *spi, bool *has_slot,
@@ -63,7 +63,7 @@ spi_pick(struct daemons *d, const struct xfrm_spi_range *r, uint32_t *spi, bool 
 		*spi = r->min + (uint32_t)(word % n);
 		if (!is_free(d, r, *spi))
 			continue;
-		if (r->sa.id.proto != XFRM_PROTO_ESP)
+		if (r->sa.id.proto == XFRM_PROTO_COMP)
 			return 0;
 		*has_slot = sad_slot_take(d->gw->sad, *spi);
 		if (*has_slot)

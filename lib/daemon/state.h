@@ -43,7 +43,7 @@ struct state_more {
 
 enum state_kind {
 	STATE_LARVAL,
-	STATE_ESP,
+	STATE_ESP, /* or AH */
 	STATE_COMP,
 };
 

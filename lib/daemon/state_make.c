@@ -208,7 +208,8 @@ conf_fill(struct daemons *d, struct conf_sa *c, const struct state *s, const str
 
 	*c = (struct conf_sa) {
 		.direction = s->dir == XFRM_SA_DIR_IN ? CONF_IN : CONF_OUT,
-		.proto = CONF_ESP,
+		.proto = x->id.proto == XFRM_PROTO_AH ? CONF_AH : CONF_ESP,
+		.ah_align8 = (x->flags & XFRM_SA_ALIGN4) == 0,
 		.mode = x->mode == XFRM_BEET ? CONF_BEET :
 			is_tunnel(d, s, x)   ? CONF_TUNNEL :
 					       CONF_TRANSPORT,
@@ -471,9 +472,9 @@ state_open(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct er
 	if (rc < 0)
 		return rc;
 	node_place(&s->node, x);
-	if (x->id.proto == XFRM_PROTO_ESP)
+	if (x->id.proto != XFRM_PROTO_COMP)
 		rc = member_check(d, s, x, tie, err);
-	if (rc == 0 && x->id.proto == XFRM_PROTO_ESP)
+	if (rc == 0 && x->id.proto != XFRM_PROTO_COMP)
 		rc = esp_open(d, index, x, tie, err);
 	if (rc < 0) {
 		tie_put(d->ties, tie);
@@ -482,7 +483,7 @@ state_open(struct daemons *d, uint32_t index, const struct xfrm_sa *x, struct er
 	if (larval)
 		larval_del(d, index);
 	s->larval_end = 0;
-	s->kind = x->id.proto == XFRM_PROTO_ESP ? STATE_ESP : STATE_COMP;
+	s->kind = x->id.proto != XFRM_PROTO_COMP ? STATE_ESP : STATE_COMP;
 	s->node.waits = s->dir == XFRM_SA_DIR_OUT && s->kind == STATE_ESP && wait_begin(d, index);
 	tie_sa_add(d->ties, tie, &s->node);
 	d->changes++;

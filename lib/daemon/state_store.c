@@ -122,7 +122,7 @@ state_of_file(struct daemons *d, const struct xfrm_ident *id)
 	const struct conf *conf = d->gw->conf;
 	uint32_t low = 0, high = conf->n_sas;
 
-	if (conf->n_sas == 0 || id->proto != XFRM_PROTO_ESP)
+	if (conf->n_sas == 0 || id->proto == XFRM_PROTO_COMP)
 		return SA_NONE;
 	file_read(d);
 	if (d->file_sas == NULL)
@@ -138,7 +138,8 @@ state_of_file(struct daemons *d, const struct xfrm_ident *id)
 	for (; low < conf->n_sas && d->file_sas[low].spi == id->spi; low++) {
 		uint32_t i = d->file_sas[low].index;
 
-		if (addr_equal(&conf->sas[i].dst, &id->dst))
+		if ((conf->sas[i].proto == CONF_AH) == (id->proto == XFRM_PROTO_AH) &&
+		    addr_equal(&conf->sas[i].dst, &id->dst))
 			return d->gw->sa_books[i].index;
 	}
 	return SA_NONE;

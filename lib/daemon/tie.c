@@ -67,16 +67,14 @@ tmpls_find(const struct xfrm_policy *p, const struct xfrm_tmpl **esp,
 		return err_set(err, -EOPNOTSUPP,
 			       "%u templates: one of ESP, or one of IPComp and then one of ESP",
 			       p->n_tmpls);
-	if ((*esp)->id.proto == XFRM_PROTO_AH)
-		return err_set(err, -EPROTONOSUPPORT,
-			       "template %u: AH; ESP with AES-GMAC authenticates only, too",
-			       p->n_tmpls - 1u);
-	if ((*esp)->id.proto != XFRM_PROTO_ESP)
+	if ((*esp)->id.proto != XFRM_PROTO_ESP &&
+	    ((*esp)->id.proto != XFRM_PROTO_AH || *esp != *outer))
 		return err_set(err, -EOPNOTSUPP,
-			       "template %u: protocol %u: 50 (ESP), alone or behind IPComp",
+			       "template %u: protocol %u: 50 (ESP), alone or behind IPComp, or 51 "
+			       "(AH) alone",
 			       p->n_tmpls - 1u, (*esp)->id.proto);
 	if ((*outer)->mode > XFRM_TUNNEL &&
-	    ((*outer)->mode != XFRM_BEET || (*outer)->id.proto == XFRM_PROTO_COMP))
+	    ((*outer)->mode != XFRM_BEET || (*outer)->id.proto != XFRM_PROTO_ESP))
 		return err_set(err, -EOPNOTSUPP,
 			       "template 0: mode %u: 0 (transport), 1 (tunnel), or of ESP 4 (BEET)",
 			       (*outer)->mode);
@@ -113,7 +111,7 @@ tie_key_of_policy(const struct xfrm_policy *p, struct tie_key *key, struct err *
 	if (rc < 0)
 		return rc;
 	*key = (struct tie_key) {
-		.proto = XFRM_PROTO_ESP,
+		.proto = esp->id.proto,
 		.mode = esp->mode,
 		.family = outer->family,
 		.inbound = inbound,
@@ -312,8 +310,8 @@ point_all(struct ties *ties, const struct tie *tie)
 static bool
 wants_choice(const struct tie *tie)
 {
-	return tie->key.proto == XFRM_PROTO_ESP && !tie->key.inbound && tie_sa_of(tie, 0) != NULL &&
-	       (tie->n_apart > 0 || tie->n_asking > 0);
+	return tie->key.proto != XFRM_PROTO_COMP && !tie->key.inbound &&
+	       tie_sa_of(tie, 0) != NULL && (tie->n_apart > 0 || tie->n_asking > 0);
 }
 
 /* The SAs as members, the oldest first, but for those that wait; NULL: no memory. */

@@ -157,7 +157,7 @@ size_set(const struct gw *gw, uint32_t sa, const struct echo_request *r, uint16_
 static int
 return_check(struct gw *gw, uint32_t sa, const struct echo_request *r, struct err *err)
 {
-	uint32_t in = sad_find(gw->sad, r->return_spi, &sa_cold(&gw->sas, sa)->src);
+	uint32_t in = sad_find(gw->sad, r->return_spi, false, &sa_cold(&gw->sas, sa)->src);
 	struct echo_peer peer, its;
 
 	if (in == SA_NONE)

@@ -152,10 +152,16 @@ replay_check_stage(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		struct rte_mbuf *m = pkts[i];
 		struct pkt *p = pkt_of(m);
 		const struct sa *sa = p->hot;
-		enum drop_reason why = likely((sa->flags & SA_SUBSPACES) == 0) ?
-					       number_check(sa, m, p) :
-					       subspace_check(sa, m, p);
+		enum drop_reason why;
 
+		if (likely((sa->flags & (SA_SUBSPACES | SA_AH)) == 0)) {
+			why = number_check(sa, m, p);
+		} else if ((sa->flags & SA_SUBSPACES) != 0) {
+			why = subspace_check(sa, m, p);
+		} else {
+			pipe_push(w, STAGE_AH_CHECK, m);
+			continue;
+		}
 		if (unlikely(why != DROP_NONE)) {
 			drop(w, m, why);
 			continue;

@@ -223,26 +223,6 @@ headers_write(struct worker *w, const struct sa *sa, struct pkt *p, const struct
 	op_fill(op, sa, p, at + p->esp_off);
 }
 
-/* A segment in front, with the headers: the packet's own has no room. Takes over what is known of
- * the packet. */
-static struct rte_mbuf *
-front_add(struct worker *w, struct rte_mbuf *m, uint16_t size)
-{
-	struct rte_mbuf *front = rte_pktmbuf_alloc(w->pool);
-
-	if (front == NULL || rte_pktmbuf_append(front, size) == NULL) {
-		rte_pktmbuf_free(front);
-		return NULL;
-	}
-	*pkt_of(front) = *pkt_of(m);
-	front->port = m->port;
-	front->ol_flags = m->ol_flags & RTE_MBUF_F_RX_RSS_HASH;
-	front->next = m;
-	front->nb_segs = m->nb_segs + 1;
-	front->pkt_len = size + m->pkt_len;
-	return front;
-}
-
 /* A packet in several segments, or one without the room in front or behind. */
 static enum drop_reason
 encap_chain(struct worker *w, struct rte_mbuf **mp, const struct shape *s, struct crypto_op *op)
@@ -266,7 +246,7 @@ encap_chain(struct worker *w, struct rte_mbuf **mp, const struct shape *s, struc
 		memcpy(own, rte_pktmbuf_mtod(m, uint8_t *), RTE_MIN(n_own, m->data_len));
 	mbuf_cut_head(m, s->split);
 	if (rte_pktmbuf_headroom(m) < s->head + s->split + RTE_ETHER_HDR_LEN) {
-		m = front_add(w, m, s->head + s->split);
+		m = mbuf_front_add(m, s->head + s->split, w->pool);
 		if (m == NULL)
 			return DROP_NO_MBUF;
 		*mp = m;
@@ -313,12 +293,19 @@ encap_any(struct worker *w, struct rte_mbuf **mp, struct crypto_op *op)
 	return DROP_NONE;
 }
 
-/* Returns the packet, which may have got another first segment, or NULL: it is gone. */
+/* Returns the packet, which may have got another first segment, or NULL: it is gone. What is to get
+ * AH has come down ESP's line as far as here.
+ */
 static __rte_noinline struct rte_mbuf *
 encap_other(struct worker *w, struct rte_mbuf *m, struct crypto_op *op)
 {
-	enum drop_reason why = encap_any(w, &m, op);
+	enum drop_reason why;
 
+	if ((pkt_of(m)->hot->flags & SA_AH) != 0) {
+		pipe_push(w, STAGE_AH_ENCAP, m);
+		return NULL;
+	}
+	why = encap_any(w, &m, op);
 	if (likely(why == DROP_NONE))
 		return m;
 	drop(w, m, why);

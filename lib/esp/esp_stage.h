@@ -23,7 +23,8 @@ stage_fn sa_pick;
 stage_fn ipcomp_encap;
 /* Drops seq_exhausted, seq_wait, expired. Sets pkt.seq and pkt.hot, counts the packet. */
 stage_fn life_count_out;
-/* Drops buffer, no_mbuf. On return the data begin with the outer IP header. */
+/* Drops buffer, no_mbuf; an SA of AH goes to its own stages. On return the data begin with the
+ * outer IP header. */
 stage_fn esp_encap;
 stage_fn crypto_encrypt;
 /* Drops crypto_fail: what an engine did not encipher never leaves. */
@@ -32,7 +33,7 @@ stage_fn esp_seal;
  * section 8.1). */
 stage_fn udp_encap;
 
-/* Drops esp_short, esp_length, replay_*, buffer. */
+/* Drops esp_short, esp_length, replay_*, buffer; an SA of AH goes to its own stages. */
 stage_fn replay_check_stage;
 stage_fn crypto_decrypt;
 /* Drops icv_fail, replay_*, seq_wait. */

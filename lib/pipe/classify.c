@@ -265,7 +265,7 @@ classify_red(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	return kept;
 }
 
-/* A fragment of ESP is not decrypted (RFC 4303 section 3.4.1). */
+/* A fragment of ESP is not decrypted (RFC 4303 section 3.4.1), nor AH looked at in one. */
 static enum drop_reason
 esp_find(const struct rte_mbuf *m, struct pkt *p, uint16_t off)
 {
@@ -362,6 +362,32 @@ is_udp_of_esp(const struct worker *w, const struct rte_mbuf *m, const struct pkt
 	       m->pkt_len >= p->l4_off + sizeof(*udp) && view_takes_udp(w->view, udp->dst_port);
 }
 
+static enum drop_reason
+ah_find(const struct rte_mbuf *m, struct pkt *p)
+{
+	if ((p->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) != 0)
+		return DROP_FRAG_TO_ESP;
+	if (m->pkt_len < p->l4_off + 12u)
+		return DROP_AH_SHORT;
+	p->esp_off = p->l4_off;
+	p->spi_be = wire_load32(rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l4_off + 4));
+	return DROP_NONE;
+}
+
+/* To a line of its own, or in clear. */
+static __rte_noinline void
+black_not_esp(struct worker *w, struct rte_mbuf *m, struct pkt *p)
+{
+	enum drop_reason why = DROP_NONE;
+
+	if (p->proto == IPPROTO_AH)
+		why = ah_find(m, p);
+	if (why != DROP_NONE)
+		drop(w, m, why);
+	else
+		pipe_push(w, p->proto == IPPROTO_AH ? STAGE_AH_LOOKUP : STAGE_CLEAR_CHECK, m);
+}
+
 /* ESP for an address that is not ours: of a host behind us, in transport mode, if such an SA
  * exists. */
 static bool
@@ -370,6 +396,8 @@ is_for_sa(const struct worker *w, const struct rte_mbuf *m, struct pkt *p)
 	bool udp = is_udp_of_esp(w, m, p);
 	uint16_t off = p->l4_off + (udp ? sizeof(struct rte_udp_hdr) : 0);
 
+	if (p->proto == IPPROTO_AH)
+		return ah_find(m, p) == DROP_NONE && sad_takes(w->view->sad, m);
 	if ((p->proto != IPPROTO_ESP && !udp) || (p->flags & PKT_FRAG_LATER) != 0 ||
 	    m->pkt_len < off + sizeof(struct rte_esp_hdr))
 		return false;
@@ -405,7 +433,7 @@ black_one(struct worker *w, struct rte_mbuf *m)
 		why = esp_find(m, p, p->l4_off);
 	} else if (!is_udp_of_esp(w, m, p)) {
 		if (!is_piece(w, m, p))
-			pipe_push(w, STAGE_CLEAR_CHECK, m);
+			black_not_esp(w, m, p);
 		return false;
 	} else if (udp_demux(w, m, p, &why)) {
 		return false;

@@ -1,5 +1,6 @@
 #include "pipe/stages.h"
 
+#include "ah/ah_stage.h"
 #include "esp/esp_stage.h"
 #include "frag/frag_stage.h"
 #include "icmp/icmp_stage.h"
@@ -51,6 +52,13 @@ const struct stage_row stage_rows[STAGE_MAX] = {
 	[STAGE_FRAG_CHECK]      = { "frag_check",      frag_check,          STAGE_LOCAL_DELIVER },
 	[STAGE_BYPASS]          = { "bypass",          bypass,              STAGE_NEIGH_WRITE_OUT },
 	[STAGE_CLASSIFY_OWN]    = { "classify",        classify_own,        STAGE_SPD_MATCH },
+	[STAGE_AH_ENCAP]        = { "ah_encap",        ah_encap,            STAGE_AH_MAC },
+	[STAGE_AH_MAC]          = { "crypto_mac",      crypto_encrypt,      STAGE_AH_SEAL },
+	[STAGE_AH_SEAL]         = { "ah_seal",         ah_seal,             STAGE_NEIGH_WRITE_OUT },
+	[STAGE_AH_LOOKUP]       = { "sad_lookup",      sad_lookup_ah,       STAGE_HANDOFF_IN },
+	[STAGE_AH_CHECK]        = { "ah_check",        ah_check,            STAGE_AH_VERIFY },
+	[STAGE_AH_VERIFY]       = { "crypto_verify",   crypto_decrypt,      STAGE_AH_ACCEPT },
+	[STAGE_AH_ACCEPT]       = { "ah_accept",       ah_accept,           STAGE_LIFE_COUNT_IN },
 	[STAGE_PUNT]            = { "punt",            punt,                STAGE_MAX },
 	[STAGE_ICMP_REPLY]      = { "icmp_reply",      icmp_reply,          STAGE_MAX },
 	[STAGE_FRAG_INNER]      = { "frag_inner",      frag_inner,          STAGE_MAX },

@@ -65,6 +65,17 @@ beet_mtu(const struct sa *sa, uint16_t outer_mtu)
 	return text == 0 ? 0 : (uint16_t)RTE_MIN(text + header, (uint32_t)UINT16_MAX);
 }
 
+static uint16_t
+ah_mtu(const struct sa *sa, uint16_t outer_mtu)
+{
+	uint32_t more = sa->esp_size;
+
+	if ((sa->flags & SA_TRANSPORT) == 0)
+		more += (sa->flags & SA_V6) != 0 ? sizeof(struct rte_ipv6_hdr) :
+						   sizeof(struct rte_ipv4_hdr);
+	return outer_mtu > more ? outer_mtu - more : 0;
+}
+
 uint16_t
 sa_mtu(const struct sa *sa, uint16_t outer_mtu)
 {
@@ -72,6 +83,8 @@ sa_mtu(const struct sa *sa, uint16_t outer_mtu)
 
 	if ((sa->flags & SA_SUBSPACES) != 0)
 		outer_mtu -= RTE_MIN(outer_mtu, (uint16_t)WIRE_SUBSPACE_EXTRA);
+	if ((sa->flags & SA_AH) != 0)
+		return ah_mtu(sa, outer_mtu);
 	if ((sa->flags & SA_BEET) != 0)
 		return beet_mtu(sa, outer_mtu);
 	if ((sa->flags & SA_TRANSPORT) != 0)
@@ -118,13 +131,14 @@ sa_hard_packets(const struct suite *suite, const struct sa_lifetime *life)
 static bool
 is_tfc(const struct sa_params *p)
 {
-	return !p->beet && (p->pad_to != 0 || p->dummy_rate != 0);
+	return !p->beet && !p->ah && (p->pad_to != 0 || p->dummy_rate != 0);
 }
 
 static bool
 is_plain(const struct sa_params *p)
 {
-	return !p->transport && !p->beet && !is_tfc(p) && algs[p->suite.cipher].salt_len == 4 &&
+	return !p->transport && !p->beet && !p->ah && !is_tfc(p) &&
+	       algs[p->suite.cipher].salt_len == 4 &&
 	       (p->suite.iv_len == 8 || (p->subspaces && p->suite.iv_len == 0)) &&
 	       p->suite.align == 4;
 }
@@ -137,7 +151,18 @@ flags_of(const struct sa_params *p)
 	       (algs[p->suite.cipher].iv_len == 16 ? SA_CBC : 0) | (is_tfc(p) ? SA_TFC : 0) |
 	       (is_plain(p) ? SA_PLAIN : 0) | (p->subspaces ? SA_SUBSPACES : 0) |
 	       (p->lane_by_class ? SA_LANE_BY_CLASS : 0) | (p->beet ? SA_BEET : 0) |
-	       (p->ipcomp.on ? SA_IPCOMP : 0) | (p->echo ? SA_ECHO : 0);
+	       (p->ah ? SA_AH : 0) | (p->ipcomp.on ? SA_IPCOMP : 0) | (p->echo ? SA_ECHO : 0);
+}
+
+/* RFC 4302 section 2.2: all of AH, its ICV padded to 4 octets, over IPv6 to 8. GMAC's ICV begins
+ * with its IV.
+ */
+static uint8_t
+ah_size(const struct sa_params *p)
+{
+	uint32_t size = 12 + (p->suite.aead ? 8 : 0) + p->suite.icv_len;
+
+	return (uint8_t)RTE_ALIGN_CEIL(size, p->dst.family == 6 || p->ah_align8 ? 8u : 4u);
 }
 
 static void
@@ -152,8 +177,9 @@ hot_fill(struct sa *sa, const struct sa_params *p, uint32_t generation)
 		.flags = flags_of(p),
 		.owner = p->owner,
 		.engine = p->engine,
-		.esp_size = sizeof(struct rte_esp_hdr) + p->suite.iv_len +
-			    (p->subspaces ? WIRE_SUBSPACE_EXTRA : 0),
+		.esp_size = p->ah ? ah_size(p) :
+				    sizeof(struct rte_esp_hdr) + p->suite.iv_len +
+					    (p->subspaces ? WIRE_SUBSPACE_EXTRA : 0),
 	};
 	memcpy(sa->salt, p->salt, algs[p->suite.cipher].salt_len);
 }

@@ -88,7 +88,7 @@ struct sa {
 			      with SA_MOVING the one that is about to. See sa_owner() */
 	uint8_t state;	   /* enum sa_state */
 	uint8_t engine;	   /* index in the crypto worker's list */
-	uint8_t esp_size;  /* octets from the SPI to the text */
+	uint8_t esp_size;  /* octets from the SPI to the text; out, of AH: all of its header */
 	/* Both begin with what nearly every packet needs, so that most do not touch the second
 	 * line: inbound ones, and outbound ones of IPv4.
 	 */
@@ -149,7 +149,8 @@ struct sa_params {
 	const char *name; /* NULL: sa_name() makes one */
 	struct sa_origin origin;
 	bool inbound, transport, beet, ecn;
-	uint32_t spi; /* host order */
+	bool ah, ah_align8; /* AH padded to 8 octets over IPv4 too, as Linux does unless told */
+	uint32_t spi;	    /* host order */
 	struct addr src, dst;
 	struct addr inner_src, inner_dst; /* beet */
 	struct suite suite;

@@ -2,6 +2,7 @@
 #include "sad/sad_stage.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include <rte_byteorder.h>
@@ -30,6 +31,7 @@ struct sad {
 
 struct sad_key {
 	uint32_t spi_be;
+	uint32_t ah; /* or ESP */
 	uint8_t local[16];
 };
 
@@ -102,6 +104,7 @@ static void
 key_of(const struct sa *sa, struct sad_key *key)
 {
 	key->spi_be = sa->spi_be;
+	key->ah = (sa->flags & SA_AH) != 0;
 	memcpy(key->local, sa->in.local, sizeof(key->local));
 }
 
@@ -110,7 +113,7 @@ same_place(const struct sa *a, const struct sa *b)
 {
 	return a->spi_be == b->spi_be &&
 	       memcmp(a->in.local, b->in.local, sizeof(a->in.local)) == 0 &&
-	       ((a->flags ^ b->flags) & SA_V6) == 0;
+	       ((a->flags ^ b->flags) & (SA_V6 | SA_AH)) == 0;
 }
 
 static uint32_t
@@ -222,10 +225,10 @@ sad_del(struct sad *sad, uint32_t index)
 }
 
 uint32_t
-sad_find(const struct sad *sad, uint32_t spi, const struct addr *local)
+sad_find(const struct sad *sad, uint32_t spi, bool ah, const struct addr *local)
 {
 	struct sa wanted = { .spi_be = rte_cpu_to_be_32(spi),
-			     .flags = local->family == 6 ? SA_V6 : 0 };
+			     .flags = (local->family == 6 ? SA_V6 : 0) | (ah ? SA_AH : 0) };
 	uint32_t peer;
 
 	memcpy(wanted.in.local, local->octets, sizeof(wanted.in.local));
@@ -236,7 +239,7 @@ sad_find(const struct sad *sad, uint32_t spi, const struct addr *local)
 static __rte_always_inline bool
 is_at(const struct sa *sa, const struct pkt *p, const uint8_t *ip)
 {
-	if (sa->spi_be != p->spi_be)
+	if (sa->spi_be != p->spi_be || ((sa->flags & SA_AH) != 0) != (p->proto == IPPROTO_AH))
 		return false;
 	if ((sa->flags & SA_V6) == 0)
 		return (p->flags & PKT_V6) == 0 && memcmp(sa->in.local, ip + 16, 4) == 0;
@@ -246,7 +249,7 @@ is_at(const struct sa *sa, const struct pkt *p, const uint8_t *ip)
 static __rte_noinline uint32_t
 lookup_rest(const struct sad *sad, const struct pkt *p, const uint8_t *ip)
 {
-	struct sad_key key = { .spi_be = p->spi_be };
+	struct sad_key key = { .spi_be = p->spi_be, .ah = p->proto == IPPROTO_AH };
 	uint32_t index;
 
 	if ((p->flags & PKT_V6) != 0)
@@ -266,12 +269,14 @@ is_encap_of(const struct sa *sa, const struct pkt *p)
 	return sa->in.udp_local_be == p->udp_dst_be;
 }
 
-/* All that nearly every packet needs in one comparison: IPv4, ESP without UDP, SPI and address. */
+/* All that nearly every packet needs in one comparison: IPv4, ESP without UDP, SPI and address. The
+ * packet is of ESP. */
 static __rte_always_inline bool
 is_plainly_of(const struct sa *sa, const struct pkt *p, const uint8_t *ip)
 {
 	return ((sa->spi_be ^ p->spi_be) | (wire_load32(sa->in.local) ^ wire_load32(ip + 16)) |
-		(sa->flags & (SA_V6 | SA_UDP)) | (p->flags & (PKT_V6 | PKT_UDP_ENCAP))) == 0;
+		(sa->flags & (SA_V6 | SA_UDP | SA_AH)) | (p->flags & (PKT_V6 | PKT_UDP_ENCAP))) ==
+	       0;
 }
 
 /* No SA has an SPI below 256. */
@@ -353,6 +358,27 @@ sad_lookup(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		p->sa = found[i];
 		p->generation = sa->generation;
 		p->hot = sa;
+		pkts[kept++] = m;
+	}
+	return kept;
+}
+
+uint16_t
+sad_lookup_ah(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct sad *sad = w->view->sad;
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		struct pkt *p = pkt_of(m);
+		uint32_t index = __atomic_load_n(slot_of(sad, p->spi_be), __ATOMIC_ACQUIRE);
+
+		if (!lookup_one(w, m, p, &index))
+			continue;
+		p->sa = index;
+		p->hot = sa_at(sad->sas, index);
+		p->generation = p->hot->generation;
 		pkts[kept++] = m;
 	}
 	return kept;

@@ -1,10 +1,10 @@
 /* Inbound SAs by SPI: one direct table, slot = low bits of the SPI, and a hash for those whose slot
  * is taken.
  *
- * A hit is one only when SPI and local address agree (RFC 4301 section 4.1: by SPI alone would do
- * for unicast, but a gateway has several addresses, and an SPI known at one is unknown at the
- * others). Control adds and removes while workers look up: entries are single 32-bit stores, and an
- * SA is destroyed only a grace period after its removal.
+ * A hit is one only when SPI, protocol and local address agree (RFC 4301 section 4.1: by SPI alone
+ * would do for unicast, but a gateway has several addresses, and an SPI known at one is unknown at
+ * the others). Control adds and removes while workers look up: entries are single 32-bit stores,
+ * and an SA is destroyed only a grace period after its removal.
  */
 #ifndef SAD_SAD_H
 #define SAD_SAD_H
@@ -27,8 +27,9 @@ void sad_free(struct sad *sad);
  * `replaces` (SA_NONE = none), which then is unpublished in the same step. -ENOSPC, -ENOMEM.
  */
 int sad_add(struct sad *sad, uint32_t index, uint32_t replaces, struct err *err);
-/* The inbound SA of an SPI (host order) at one of our addresses, or SA_NONE. Control only. */
-uint32_t sad_find(const struct sad *sad, uint32_t spi, const struct addr *local);
+/* The inbound SA of an SPI (host order), of AH or ESP, at one of our addresses, or SA_NONE. Control
+ * only. */
+uint32_t sad_find(const struct sad *sad, uint32_t spi, bool ah, const struct addr *local);
 void sad_del(struct sad *sad, uint32_t index);
 
 /* Keeps the slot of an SPI (host order) for the SA that will have it, if it is free: other SAs go

@@ -12,6 +12,8 @@ struct sad;
  * The packet still begins with its outer IP header; pkt.spi_be and pkt.esp_off are set.
  */
 stage_fn sad_lookup;
+/* The same for AH, whose SPIs are its own. */
+stage_fn sad_lookup_ah;
 
 /* Whether an SA has this packet's SPI (pkt.spi_be) at its destination, ours or not. Not for the
  * fast path. */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "worker/pkt.h"
+
 /* Room for n more octets behind the first segment's: its tail, and if need be the room in front of
  * its data. */
 static bool
@@ -102,4 +104,22 @@ mbuf_add_tail(struct rte_mbuf *m, uint16_t n, struct rte_mempool *pool)
 	m->nb_segs++;
 	m->pkt_len += n;
 	return at;
+}
+
+struct rte_mbuf *
+mbuf_front_add(struct rte_mbuf *m, uint16_t n, struct rte_mempool *pool)
+{
+	struct rte_mbuf *front = rte_pktmbuf_alloc(pool);
+
+	if (front == NULL || rte_pktmbuf_append(front, n) == NULL) {
+		rte_pktmbuf_free(front);
+		return NULL;
+	}
+	*pkt_of(front) = *pkt_of(m);
+	front->port = m->port;
+	front->ol_flags = m->ol_flags & RTE_MBUF_F_RX_RSS_HASH;
+	front->next = m;
+	front->nb_segs = m->nb_segs + 1;
+	front->pkt_len = n + m->pkt_len;
+	return front;
 }

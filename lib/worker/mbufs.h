@@ -25,6 +25,11 @@ void mbuf_cut_head(struct rte_mbuf *m, uint32_t n);
  * mbuf. */
 uint8_t *mbuf_add_tail(struct rte_mbuf *m, uint16_t n, struct rte_mempool *pool);
 
+/* A segment of n octets in front, for headers that the packet's own has no room for. Takes over
+ * what is known of the packet. NULL: no mbuf, and m is as it was.
+ */
+struct rte_mbuf *mbuf_front_add(struct rte_mbuf *m, uint16_t n, struct rte_mempool *pool);
+
 /* True when nobody else reads or writes the packet's octets: no indirect, shared or borrowed
  * buffer. */
 static inline bool

@@ -60,6 +60,13 @@ enum stage_id {
 	STAGE_PLAIN_ECHO,   /* SPI 7 and 8, and ours: what is sent goes on like outbound ESP */
 	STAGE_BYPASS,	    /* out, in clear */
 	STAGE_CLASSIFY_OWN, /* what our own host sent through a mirror; then spd_match */
+	STAGE_AH_ENCAP,	    /* AH out, from esp_encap */
+	STAGE_AH_MAC,
+	STAGE_AH_SEAL,	 /* then neigh_write */
+	STAGE_AH_LOOKUP, /* AH in, from classify; then handoff */
+	STAGE_AH_CHECK,	 /* from replay_check */
+	STAGE_AH_VERIFY,
+	STAGE_AH_ACCEPT, /* then life_count */
 	STAGE_PUNT,
 	STAGE_ICMP_REPLY,
 	STAGE_FRAG_INNER, /* larger than its tunnel takes: cut before ESP */

@@ -26,6 +26,7 @@
 
 struct clock;
 struct crypto_worker;
+struct ah_worker;
 struct esp_worker;
 struct frag_worker;
 struct handoff;
@@ -94,6 +95,7 @@ struct worker {
 	struct rte_mempool *pool; /* for packets made here */
 	struct crypto_worker *crypto;
 	struct esp_worker *esp;
+	struct ah_worker *ah;
 	struct frag_worker *frag; /* NULL: nothing is put together here */
 	struct handoff *handoff;
 	struct hold *hold;

@@ -237,6 +237,22 @@ pair_load(const struct attr *crypt, const struct attr *auth, bool trunc, struct 
 	return 0;
 }
 
+/* AH's. */
+static int
+auth_alone_load(const struct attr *a, bool trunc, struct xfrm_sa *sa, struct err *err)
+{
+	const struct alg *auth;
+	struct alg_in in;
+	int rc = auth_load(a, trunc, &in, &auth, err);
+
+	if (rc < 0)
+		return rc;
+	rc = suite_init_ah(&sa->suite, auth, (sa->flags & XFRM_SA_ESN) != 0, err);
+	if (rc == 0)
+		key_take(&in, &sa->auth_key);
+	return rc;
+}
+
 static int
 comp_load(const struct attr *a, struct xfrm_sa *sa, struct err *err)
 {
@@ -270,8 +286,13 @@ algs_load(const struct attrs *list, struct xfrm_sa *sa, struct err *err)
 	if (aead != NULL && (crypt != NULL || auth != NULL))
 		return attr_refuse(crypt != NULL ? crypt : auth, -EINVAL, err,
 				   "beside XFRMA_ALG_AEAD, which does it all: one of the two");
+	if (sa->id.proto == XFRM_PROTO_AH && (aead != NULL || crypt != NULL))
+		return attr_refuse(aead != NULL ? aead : crypt, -EINVAL, err,
+				   "with id.proto 51 (AH): XFRMA_ALG_AUTH_TRUNC alone");
 	if (aead != NULL)
 		rc = aead_load(aead, sa, err);
+	else if (sa->id.proto == XFRM_PROTO_AH)
+		rc = auth_alone_load(auth, trunc != NULL, sa, err);
 	else if (crypt == NULL)
 		return attr_refuse(auth, -EINVAL, err,
 				   "no XFRMA_ALG_CRYPT beside it: ecb(cipher_null) if nothing is "

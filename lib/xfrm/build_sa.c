@@ -72,7 +72,8 @@ put_algs(struct put *p, const struct xfrm_sa *sa, bool keys)
 		put_alg(p, XFRM_A_ALG_AUTH, xfrm_auth_name(s), &sa->auth_key, keys);
 		put_alg_icv(p, XFRM_A_ALG_AUTH_TRUNC, xfrm_auth_name(s), &sa->auth_key,
 			    s->icv_len * 8u, keys);
-		put_alg(p, XFRM_A_ALG_CRYPT, xfrm_cipher_name(s), &sa->key, keys);
+		if (sa->id.proto != XFRM_PROTO_AH)
+			put_alg(p, XFRM_A_ALG_CRYPT, xfrm_cipher_name(s), &sa->key, keys);
 	}
 	if (sa->has & XFRM_HAS_COMP)
 		put_alg(p, XFRM_A_ALG_COMP, "deflate", &none, false);

@@ -31,7 +31,7 @@ spi_check(const struct xfrm_sa *sa, struct err *err)
 {
 	if (sa->id.proto == XFRM_PROTO_COMP && (sa->id.spi == 0 || sa->id.spi > UINT16_MAX))
 		return err_set(err, -EINVAL, "id.spi %#x: a CPI is from 1 to 0xffff", sa->id.spi);
-	if (sa->id.proto == XFRM_PROTO_ESP && sa->id.spi < 256)
+	if (sa->id.proto != XFRM_PROTO_COMP && sa->id.spi < 256)
 		return err_set(err, -EINVAL, "id.spi %#x: 0x100 or more, those below are reserved",
 			       sa->id.spi);
 	return 0;
@@ -90,8 +90,9 @@ algs_check(const struct xfrm_sa *sa, const struct attrs *list, struct err *err)
 	}
 	if (comp != NULL)
 		return attr_refuse(comp, -EINVAL, err,
-				   "with id.proto 50 (ESP): it belongs in an SA of its own with "
-				   "108 (IPComp)");
+				   "with id.proto %u: it belongs in an SA of its own with 108 "
+				   "(IPComp)",
+				   sa->id.proto);
 	if ((sa->has & XFRM_HAS_SUITE) == 0)
 		return err_set(err, -EINVAL,
 			       "no algorithm: XFRMA_ALG_AEAD, or XFRMA_ALG_CRYPT with "
@@ -239,6 +240,25 @@ iptfs_check(const struct xfrm_sa *sa, const struct attrs *list, struct err *err)
 	return 0;
 }
 
+/* What only ESP has. */
+static int
+ah_check(const struct xfrm_sa *sa, const struct attrs *list, struct err *err)
+{
+	static const uint16_t others[] = { XFRM_A_ENCAP, XFRM_A_TFCPAD, XFRM_A_SUBSPACES };
+
+	if (sa->id.proto != XFRM_PROTO_AH)
+		return 0;
+	if (sa->mode != XFRM_TUNNEL && sa->mode != XFRM_TRANSPORT)
+		return err_set(err, -EINVAL,
+			       "mode %u with id.proto 51 (AH): 0 (transport) or 1 (tunnel)",
+			       sa->mode);
+	for (size_t i = 0; i < RTE_DIM(others); i++)
+		if (attr_find(list, others[i]) != NULL)
+			return attr_refuse(attr_find(list, others[i]), -EINVAL, err,
+					   "with id.proto 51 (AH): only of ESP");
+	return 0;
+}
+
 static int
 options_check(const struct xfrm_sa *sa, const struct attrs *list, struct err *err)
 {
@@ -255,7 +275,9 @@ options_check(const struct xfrm_sa *sa, const struct attrs *list, struct err *er
 	if (sa->classes.dscp != 0 && sa->dir == XFRM_SA_DIR_IN)
 		return attr_refuse(attr_find(list, XFRM_A_CLASSES), -EINVAL, err,
 				   "of an inbound SA: nobody asks by which one a class came");
-	rc = encap_check(sa, list, err);
+	rc = ah_check(sa, list, err);
+	if (rc == 0)
+		rc = encap_check(sa, list, err);
 	return rc < 0 ? rc : iptfs_check(sa, list, err);
 }
 

@@ -103,11 +103,9 @@ sa_id_load(const struct xw_sa_id *w, uint8_t *family, struct xfrm_ident *id, str
 int
 proto_check(uint8_t proto, const char *what, struct err *err)
 {
-	if (proto == XFRM_PROTO_ESP || proto == XFRM_PROTO_COMP)
+	if (proto == XFRM_PROTO_ESP || proto == XFRM_PROTO_AH || proto == XFRM_PROTO_COMP)
 		return 0;
-	if (proto == XFRM_PROTO_AH)
-		return err_set(err, -EPROTONOSUPPORT, "%s 51 (AH): 50 (ESP) or 108 (IPComp)", what);
-	return err_set(err, -EINVAL, "%s %u: 50 (ESP) or 108 (IPComp)", what, proto);
+	return err_set(err, -EINVAL, "%s %u: 50 (ESP), 51 (AH) or 108 (IPComp)", what, proto);
 }
 
 void

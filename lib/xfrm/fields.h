@@ -64,7 +64,7 @@ int sa_id_load(const struct xw_sa_id *w, uint8_t *family, struct xfrm_ident *id,
 int family_need(uint16_t wire, const char *what, uint8_t *family, struct err *err);
 /* XFRMA_SEC_CTX, XFRMA_POLICY_TYPE of a policy. */
 int policy_attrs_load(const struct attrs *a, uint32_t *has, uint8_t *type, struct err *err);
-/* ESP and IPComp; AH is -EPROTONOSUPPORT, others -EINVAL. */
+/* ESP, AH and IPComp; others -EINVAL. */
 int proto_check(uint8_t proto, const char *what, struct err *err);
 
 /* algs.c: suite and keys from the ALG attributes, whichever there are. */

@@ -294,7 +294,7 @@ range_check(const struct xfrm_spi_range *r, struct err *err)
 			       r->max);
 	if (r->sa.id.proto == XFRM_PROTO_COMP && (r->min == 0 || r->max > UINT16_MAX))
 		return err_set(err, -EINVAL, "CPIs %#x to %#x: from 1 to 0xffff", r->min, r->max);
-	if (r->sa.id.proto == XFRM_PROTO_ESP && r->min < 256)
+	if (r->sa.id.proto != XFRM_PROTO_COMP && r->min < 256)
 		return err_set(err, -EINVAL,
 			       "min %#x: SPIs below 0x100 are reserved: 0x100 or more", r->min);
 	if (r->sa.mode > XFRM_IPTFS)

@@ -355,7 +355,7 @@ struct xfrm_mapping {
 /* NEWSA, UPDSA, with all checks: modes, algorithms and key lengths (ENOSYS for an algorithm that
  * we do not have, at that truncation), no integrity, keys of all zeros, ESN and windows,
  * directions, SPIs below 256. A selector without a family has the SA's from then on, as with Linux,
- * unless XFRM_SA_AF_UNSPEC is set. AH is EPROTONOSUPPORT, security labels and ESP in TCP are
+ * unless XFRM_SA_AF_UNSPEC is set. Security labels and ESP in TCP are
  * EOPNOTSUPP. After a failure, too, sa holds no key.
  */
 int xfrm_parse_sa(const struct xfrm_msg *msg, struct xfrm_sa *sa, struct err *err);

@@ -1,7 +1,7 @@
-"""scapy as a second, independent ESP peer."""
+"""scapy as a second, independent peer of ESP and AH."""
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
-from scapy.layers.ipsec import ESP, SecurityAssociation
+from scapy.layers.ipsec import AH, ESP, SecurityAssociation
 
 SCAPY_CIPHER = {"gcm": "AES-GCM", "ccm": "AES-CCM", "cbc": "AES-CBC", "ctr": "AES-CTR"}
 SCAPY_AUTH = {"hmac-sha1-96": "HMAC-SHA1-96", "hmac-sha256-128": "SHA2-256-128", "hmac-sha384-192": "SHA2-384-192",
@@ -44,3 +44,10 @@ def scapy_sa(spi, cipher, key, auth, auth_key, src, dst, esn=False, esn_high=0, 
         auth_algo=SCAPY_AUTH[auth] if auth else None, auth_key=auth_key or None,
         tunnel_header=outer if tunnel else None, nat_t_header=UDP(sport=nat_t[0], dport=nat_t[1]) if nat_t else None,
         esn_en=esn, esn=esn_high))
+
+
+def scapy_ah(spi, auth, key, src, dst, tunnel=True):
+    """The same for AH. scapy pads the ICV as RFC 4302 says."""
+    outer = (IPv6 if ":" in src else IP)(src=src, dst=dst)
+    return Peer(SecurityAssociation(AH, spi=spi, auth_algo=SCAPY_AUTH[auth], auth_key=key,
+                                    tunnel_header=outer if tunnel else None))

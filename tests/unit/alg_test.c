@@ -59,6 +59,31 @@ suites_are_checked(void **state)
 	}
 }
 
+static void
+suites_of_ah_are_checked(void **state)
+{
+	for (int i = ALG_NONE + 1; i < ALG_MAX; i++) {
+		const struct alg *a = &algs[i];
+		bool gmac = i >= ALG_AES_GMAC_128 && i <= ALG_AES_GMAC_256, fine;
+		struct err err = { "" };
+		char name[64];
+		struct suite s;
+
+		fine = suite_init_ah(&s, a, true, &err) == 0;
+		assert_int_equal(fine, a->kind == ALG_AUTH || gmac);
+		if (!fine) {
+			assert_int_not_equal(err.text[0], 0);
+			continue;
+		}
+		assert_int_equal(s.icv_len, a->icv_len);
+		assert_int_equal(s.iv_len, 0);
+		assert_int_equal(s.aead, gmac);
+		assert_true(s.esn);
+		suite_name(&s, name, sizeof(name));
+		assert_string_equal(name, a->name);
+	}
+}
+
 int
 main(void)
 {
@@ -66,6 +91,7 @@ main(void)
 		cmocka_unit_test(rows_lie_at_their_ids),
 		cmocka_unit_test(every_row_is_found_by_name),
 		cmocka_unit_test(suites_are_checked),
+		cmocka_unit_test(suites_of_ah_are_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,9 @@
 #include <errno.h>
 
 /* clang-format off */
+#define AH(more) TOP "sas:\n  - {name: a, direction: out, spi: 256, src: 192.0.2.1, dst: 198.51.100.1, proto: ah" more "}\n"
+#define AH_AUTH	 ", auth: hmac-sha1-96, auth_key: \"hex:00112233445566778899aabbccddeeff00112233\""
+
 static const struct {
 	const char *what;
 	const char *text;
@@ -207,8 +210,17 @@ static const struct {
 	{ "ports in clear in a tunnel", SA("ipcomp: {xt: true}"), "6:14: sas[0].ipcomp: ", "xt: false, or mode: transport" },
 	{ "the CPI that says stored", SA("ipcomp: {cpi: 0xf001, stored: true}"), "6:14: sas[0].ipcomp: ", "says that a packet is stored" },
 	{ "compression under padding", SA("ipcomp: {cpi: 0x1234}, tfc: {pad_to: 500}"), "6:14: sas[0].ipcomp: ", "ipcomp or tfc" },
+	/* AH */
+	{ "AH with an AEAD", SA("proto: ah"), "5:85: sas[0].aead: ", "does not encrypt: auth: hmac-sha256-128" },
+	{ "AH without an auth", AH(""), "5:5: sas[0].auth: ", "missing: auth: hmac-sha256-128" },
+	{ "AH with half a key", AH(", auth: aes-gmac-128, auth_key: \"hex:00112233445566778899aabbccddeeff\""), "5:117: sas[0].auth_key: ", "aes-gmac-128 needs 20" },
+	{ "GMAC as ESP's auth", TOP "sas:\n  - {name: a, direction: out, spi: 256, src: 192.0.2.1, dst: 198.51.100.1, cipher: null, auth: aes-gmac-128}\n", "5:96: sas[0].auth: ", "aes-gmac-128 is an aead of ESP" },
+	{ "AH through a NAT", AH(AH_AUTH ", encap: {udp: [4500, 4500]}"), "5:172: sas[0].encap: ", "no NAT may change them" },
+	{ "AH in BEET", AH(AH_AUTH ", mode: beet, inner: {src: 10.9.0.1, dst: 10.9.0.2}"), "5:171: sas[0].mode: ", "not with proto: ah: tunnel or transport" },
+	{ "AH with a choice of tags", AH(AH_AUTH ", icv: 8"), "5:170: sas[0].icv: ", "no choice of that" },
+	{ "AH with subspaces", AH(AH_AUTH ", subspaces: true"), "5:176: sas[0].subspaces: ", "cannot have subspaces" },
+	{ "AH that hides", AH(AH_AUTH ", tfc: {pad_to: 100}"), "5:170: sas[0].tfc: ", "nothing is hidden by AH" },
 	/* what comes later */
-	{ "AH", SA("proto: ah"), "6:13: sas[0].proto: ", "ah: not supported by this version: esp" },
 	{ "IP-TFS", SA("mode: iptfs"), "6:12: sas[0].mode: ", "iptfs: not supported by this version" },
 	{ "its block", SA("iptfs: {rate: 100M}"), "6:13: sas[0].iptfs: ", "not supported by this version: leave it out" },
 	{ "following a peer", SA("encap: {udp: [1, 2], follow: true}"), "6:35: sas[0].encap.follow: ", "not supported" },

@@ -92,7 +92,7 @@ both_ways_pass(const struct xfrm_ident *out, const struct xfrm_ident *in)
 	assert_int_not_equal(sa, SA_NONE);
 	assert_ptr_equal(sa_at(&rig.gw.sas, sa), rig_sa_of(out));
 	assert_int_equal(sa_at(&rig.gw.sas, sa)->flags & (SA_TRANSPORT | SA_INBOUND), 0);
-	sa = sad_find(rig.gw.sad, in->spi, &in->dst);
+	sa = sad_find(rig.gw.sad, in->spi, false, &in->dst);
 	assert_int_not_equal(sa, SA_NONE);
 	assert_int_equal(sa_at(&rig.gw.sas, sa)->flags & (SA_TRANSPORT | SA_INBOUND), SA_INBOUND);
 	assert_int_equal(spd_policy(rig.gw.spd, way_in)->group,
@@ -370,7 +370,7 @@ peers_behind_a_nat_are_told_of(void **state)
 			in.encap = (struct xfrm_encap) { 2, cases[i].sport, 4500, { 0 } };
 		}
 		assert_int_equal(rig_put(&c, XFRM_NEWSA, &in), 0);
-		e.sa = sad_find(rig.gw.sad, in.id.spi, &in.id.dst);
+		e.sa = sad_find(rig.gw.sad, in.id.spi, false, &in.id.dst);
 		e.generation = sa_at(&rig.gw.sas, e.sa)->generation;
 		n = rig.n_events;
 		rig.gw.hooks.mapping(rig.gw.hooks.ctx, &e);

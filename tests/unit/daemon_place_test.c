@@ -10,7 +10,7 @@
 static uint32_t
 sa_of(const struct xfrm_sa *x)
 {
-	return sad_find(rig.gw.sad, x->id.spi, &x->id.dst);
+	return sad_find(rig.gw.sad, x->id.spi, false, &x->id.dst);
 }
 
 /* Moves a policy that is inbound and for everybody, and its SAs. */

@@ -24,7 +24,7 @@ event_type(uint32_t back)
 static uint32_t
 sa_of(const struct xfrm_sa *x)
 {
-	return sad_find(rig.gw.sad, x->id.spi, &x->id.dst);
+	return sad_find(rig.gw.sad, x->id.spi, false, &x->id.dst);
 }
 
 static uint32_t
@@ -140,7 +140,7 @@ refusals(void **state)
 	} cases[] = {
 		{ "IP-TFS is not there yet", 0xc1, 50, 5, 0, 9, XFRM_HAS_DIR, -EINVAL },
 		{ "reserved SPIs", 255, 50, 1, 0, 9, 0, -EINVAL },
-		{ "AH", 0xc100, 51, 1, 0, 9, 0, -EPROTONOSUPPORT },
+		{ "AH with an AEAD", 0xc100, 51, 1, 0, 9, 0, -EINVAL },
 		{ "BEET between nets", 0xc100, 50, 4, 0, 9, 0, -EINVAL },
 		{ "an SA for any peer", 0xc100, 50, 1, XFRM_SA_WILDRECV, 9, 0, -EOPNOTSUPP },
 		{ "a device of the kernel", 0xc100, 50, 1, 0, 9, XFRM_HAS_OFFLOAD, -EOPNOTSUPP },

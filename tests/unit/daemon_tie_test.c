@@ -115,7 +115,9 @@ templates_that_nobody_serves_are_refused(void **state)
 	} cases[] = {
 		{ "no template", 0, { 0 }, XFRM_TUNNEL, 0 },
 		{ "ESP", 1, { 50 }, XFRM_TUNNEL, 1 },
-		{ "AH", 1, { 51 }, XFRM_TUNNEL, -EPROTONOSUPPORT },
+		{ "AH", 1, { 51 }, XFRM_TUNNEL, 1 },
+		{ "AH in BEET", 1, { 51 }, XFRM_BEET, -EOPNOTSUPP },
+		{ "AH behind IPComp", 2, { 108, 51 }, XFRM_TRANSPORT, -EOPNOTSUPP },
 		{ "IPComp alone", 1, { 108 }, XFRM_TUNNEL, -EOPNOTSUPP },
 		{ "ESP twice", 2, { 50, 50 }, XFRM_TUNNEL, -EOPNOTSUPP },
 		{ "AH over ESP", 2, { 50, 51 }, XFRM_TUNNEL, -EOPNOTSUPP },

@@ -16,6 +16,7 @@
 #include <rte_malloc.h>
 #include <rte_mempool.h>
 
+#include "ah/ah.h"
 #include "base/clock.h"
 #include "crypto/crypto.h"
 #include "esp/esp.h"
@@ -160,6 +161,7 @@ rig_worker_make(struct path_rig *r, const struct rig_params *p)
 				    &err) == 0,
 		 err.text);
 	rig_must(esp_worker_init(w->socket, &w->esp, &err) == 0, err.text);
+	rig_must(ah_worker_init(w->socket, &w->ah, &err) == 0, err.text);
 	rig_must(stocks_create(1, w->socket,
 			       &(struct stock_source) { rig_window_make, rig_window_free, NULL },
 			       &r->stocks, &err) == 0,
@@ -317,6 +319,7 @@ path_rig_free(struct path_rig *r)
 
 	icmp_worker_fini(w->icmp);
 	spd_worker_fini(w->spd);
+	ah_worker_fini(w->ah);
 	esp_worker_fini(w->esp);
 	crypto_worker_fini(w->crypto);
 	mailbox_fini(w);

@@ -7,12 +7,6 @@ is_ccm(const struct suite *suite)
 	return suite->cipher >= ALG_AES_CCM_128 && suite->cipher <= ALG_AES_CCM_256;
 }
 
-static bool
-is_gmac(const struct suite *suite)
-{
-	return suite->cipher >= ALG_AES_GMAC_128 && suite->cipher <= ALG_AES_GMAC_256;
-}
-
 /* Keyed, with the lengths of nonce and tag set; a packet only sets its nonce. */
 static EVP_CIPHER_CTX *
 context_new(struct engine_worker *ew, const struct session *s, enum dir dir)
@@ -43,9 +37,14 @@ aad_put(EVP_CIPHER_CTX *ctx, const struct crypto_op *op, const uint8_t *text)
 
 	if (is_ccm(suite) && EVP_CipherUpdate(ctx, NULL, &len, NULL, op->text_len) != 1)
 		return false;
+	/* AH: the packet from its first octet on, and ESN's high half. */
+	if (suite_is_gmac(suite) && suite->iv_len == 0)
+		return EVP_CipherUpdate(ctx, NULL, &len, text - CRYPTO_BEFORE,
+					op->text_len + CRYPTO_BEFORE) == 1 &&
+		       (!suite->esn || EVP_CipherUpdate(ctx, NULL, &len, op->aad + 4, 4) == 1);
 	if (EVP_CipherUpdate(ctx, NULL, &len, op->aad, suite->esn ? 12 : 8) != 1)
 		return false;
-	if (!is_gmac(suite))
+	if (!suite_is_gmac(suite))
 		return true;
 	/* RFC 4543 section 3.3: the IV is authenticated twice, as nonce and as text. */
 	return EVP_CipherUpdate(ctx, NULL, &len, op->nonce + 4, 8) == 1 &&
@@ -58,7 +57,7 @@ text_put(EVP_CIPHER_CTX *ctx, const struct crypto_op *op, uint8_t *text)
 	uint8_t rest[16];
 	int len;
 
-	if (!is_gmac(&op->session->suite) &&
+	if (!suite_is_gmac(&op->session->suite) &&
 	    EVP_CipherUpdate(ctx, text, &len, text, op->text_len) != 1)
 		return false;
 	/* CCM says in the update whether the tag held, and has nothing left to say. */

@@ -105,12 +105,14 @@ crypt_flat(struct engine_worker *ew, const struct crypto_op *op, uint8_t *text, 
 					 separate_crypt(ew, op, text, dir);
 }
 
-/* An AEAD asks for the text alone; else the ESP header and the IV come along. */
+/* An AEAD asks for the text alone; else the ESP header and the IV come along, and with AH's GMAC
+ * what lies before the text. */
 static bool
 crypt_chain(struct engine_worker *ew, const struct crypto_op *op, enum dir dir)
 {
 	const struct suite *suite = &op->session->suite;
-	size_t before = suite->aead ? 0 : 8 + (size_t)suite->iv_len, len;
+	bool alone = suite->aead && (suite->iv_len != 0 || !suite_is_gmac(suite));
+	size_t before = alone ? 0 : CRYPTO_BEFORE + (size_t)suite->iv_len, len;
 	uint8_t *to = ew->bounce, *at;
 	struct pieces p;
 	bool ok;
