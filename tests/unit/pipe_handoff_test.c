@@ -54,6 +54,7 @@ arrive(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 
 static const struct stage_row rows[STAGE_MAX] = {
 	[STAGE_HANDOFF_OUT] = { "handoff", handoff_out, STAGE_LIFE_COUNT_OUT },
+	[STAGE_IPCOMP_ENCAP] = { "ipcomp_encap", NULL, STAGE_LIFE_COUNT_OUT }, /* none has it */
 	[STAGE_LIFE_COUNT_OUT] = { "life_count", arrive, STAGE_MAX },
 	[STAGE_HANDOFF_IN] = { "handoff", handoff_in, STAGE_REPLAY_CHECK },
 	[STAGE_REPLAY_CHECK] = { "replay_check", arrive, STAGE_MAX },
