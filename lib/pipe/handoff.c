@@ -370,8 +370,10 @@ goes_on(struct worker *w, struct rte_mbuf *m, enum handoff_way way, bool moved)
 		rte_prefetch0(p->hot->window);
 	} else {
 		rte_prefetch0(&p->hot->lane[p->lane]);
-		/* Routes may have changed, and the hop it was given be another's. */
-		p->next_hop = __atomic_load_n(&p->hot->next_hop, __ATOMIC_RELAXED);
+		/* Routes may have changed, and the hop it was given be another's. What is to be cut
+		 * has none yet. */
+		if (likely((p->marks & PKT_CUT) == 0))
+			p->next_hop = __atomic_load_n(&p->hot->next_hop, __ATOMIC_RELAXED);
 	}
 	return likely(owner_of(w, m, p, way) == w->index) || moved || is_mine(w, m, way);
 }

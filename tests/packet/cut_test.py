@@ -164,6 +164,7 @@ def workers(frag):
         first = run(with_tunnels(*ts, ports=jumbo_lan(), gateway={**laboratory()["gateway"], "mbufs": 12288}),
                     lan=[to_lan(p) for p in sent], workers=2, queues=2)
         same(first.drops, {}, "drops of the first")
+        same(max(len(p) for p in first.wan), 1500, "the largest of what the link takes")
         config = far_end(*ts)
         config["gateway"]["mbufs"] = 12288
         config["ports"][1]["mtu"] = LINK
