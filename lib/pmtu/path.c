@@ -93,8 +93,6 @@ walk_end(struct pmtu *p, struct path *path, uint32_t index)
 {
 	uint32_t *link = &p->first_walking;
 
-	if (!path->walking)
-		return;
 	while (*link != index + 1)
 		link = &path_at(p, *link - 1)->next_walking;
 	*link = path->next_walking;
@@ -106,10 +104,11 @@ path_settle(struct pmtu *p, struct path *path)
 {
 	uint32_t index, *link;
 
-	if (path->mtu != 0 || path->prober.state != PROBER_OFF || path->flying || path->ready)
+	/* One that walks has SAs that still send what is forgotten: a later look settles it. */
+	if (path->mtu != 0 || path->prober.state != PROBER_OFF || path->flying || path->ready ||
+	    path->walking)
 		return;
 	index = path_index(p, path);
-	walk_end(p, path, index);
 	link = &p->by_key[key_bucket(p, &path->key)];
 	while (*link != index + 1)
 		link = &path_at(p, *link - 1)->next;

@@ -206,6 +206,13 @@ a_path_of_very_many_sas_is_told_in_slices(void **state)
 	assert_in_range(b->applied, 1501, 3001);
 	for (uint32_t n = 1; n < RTE_DIM(sas); n += 2)
 		assert_int_equal(pmtu_outer(b->pmtu, sas[n], 1500), 1400);
+	/* All hear of it, too, when it is forgotten, and then nothing is left of it. */
+	b->applied = 0;
+	b->now += (AGE_S + 1) * 1000 * MS;
+	for (int i = 0; i < 20; i++, b->now += 100 * MS)
+		pmtu_tick(b->pmtu, b->now);
+	assert_int_equal(b->applied, RTE_DIM(sas) / 2 + 1);
+	assert_int_equal(pmtu_paths(b->pmtu), 0);
 }
 
 int
