@@ -183,7 +183,7 @@ static bool
 compress(struct worker *w, struct rte_mbuf *m)
 {
 	const struct sa *sa = pkt_of(m)->hot;
-	uint16_t mtu = __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED);
+	uint16_t mtu = frag_limit(sa, pkt_of(m));
 	enum ipcomp_count why = IPCOMP_COUNTS_MAX;
 	uint32_t carried = m->pkt_len, saved;
 	struct comp c;
@@ -224,6 +224,9 @@ run_next(struct run *r, struct worker *w, const struct sa *sa)
 	is = sa_more(sa)->comp;
 	r->cell = comp_cell(w, is);
 	r->most = is->params.stored ? 0 : __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED);
+	/* Options and extension headers may take less than this: frag_limit(). */
+	if ((sa->flags & SA_TRANSPORT) != 0)
+		r->most -= RTE_MIN(r->most, (uint32_t)sa->suite.align);
 }
 
 /* The usual packet of a flow that does not shrink: nothing is asked but whether it rests. */

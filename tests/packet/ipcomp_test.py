@@ -137,10 +137,10 @@ def boundary():
     check(not have[3][1] and have[-1][1], "neither edge of the boundary was met")
 
 
-def hosts(version, **comp):
+def hosts(version, suite=None, **comp):
     """Transport mode between a host behind the gateway and the peer: (tunnel, configuration, our host)."""
     own = {"out": {"ipcomp": {"cpi": CPI_OUT, **comp}}, "into": {"ipcomp": {"cpi": CPI_IN, **comp}}}
-    t = Tunnel(1, outer=version, mode="transport", selectors=False, **own)
+    t = Tunnel(1, outer=version, mode="transport", selectors=False, **(suite or {}), **own)
     near = host(version, 1, 1)
     config = {**laboratory(), "sas": t.sas(), "policies": [
         {"name": "o", "direction": "out", "src": near, "dst": t.remote, "action": "protect", "sa": "t1.out"},
@@ -162,6 +162,18 @@ def between_hosts(version, comp, pack, unpack):
     payload, kind = t.esp["out"].open(parse(done.wan[0])["payload"])[:2]
     same(kind, 108, "next header of ESP")
     same(unpack(payload), aged(here)[head:], "the upper layer")
+
+
+@case("transport mode: what is not compressed is judged with its IP options, of a flow that rests, too")
+def options_count():
+    for options in (b"", b"\1" * 4, b"\1" * 8, b"\1" * 12):
+        t, config, near = hosts(4, {"cipher": "aes-cbc-128", "auth": "hmac-sha256-128"})
+        config["ports"][1]["mtu"] = 2000
+        sent = [ip(near, t.remote, 17, struct.pack("!HHHH", 1000, 2000, size - 20 - len(options), 0)
+                   + noise(size - 28 - len(options)), options=options, df=1) for size in range(1400, 1500)]
+        done = run(config, lan=[to_lan(p) for p in sent])
+        check(1500 - 16 < max(len(p) for p in done.wan) <= 1500, "the largest of what the link takes")
+        same(len(done.wan) + done.drops["too_big"], len(sent), "packets")
 
 
 def xt_pack(octets):
