@@ -123,7 +123,8 @@ piece_ask(const struct frag_table *t, const struct datagram *d, const struct rte
 		if (why != DROP_NONE)
 			return why;
 	}
-	return d->n_pieces == t->limits.max_pieces ? DROP_FRAG_LIMIT : DROP_NONE;
+	/* A reload may have set it below what is here. */
+	return d->n_pieces >= t->limits.max_pieces ? DROP_FRAG_LIMIT : DROP_NONE;
 }
 
 static void

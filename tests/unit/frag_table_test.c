@@ -457,6 +457,21 @@ buffers_are_bounded(void **state)
 	assert_true(w->drops[DROP_FRAG_LIMIT] > 0);
 }
 
+/* Set lower than what one has already, it holds for that one, too. */
+static void
+fewer_pieces_by_a_reload(void **state)
+{
+	struct rig_piece p = first_of(1, 1);
+
+	table_make(8, 64, 4096);
+	for (uint32_t k = 0; k < 20; k++, p.at += p.len)
+		assert_null(put(&p, true));
+	frag_table_limits_set(table, TIMEOUT, 16);
+	assert_null(put(&p, true));
+	assert_int_equal(w->drops[DROP_FRAG_LIMIT], 21);
+	assert_int_equal(frag_table_held(table), 0);
+}
+
 /* Alone larger than all that there may be. */
 static void
 one_too_large(void **state)
@@ -544,6 +559,8 @@ main(void)
 		  table_end, NULL },
 		{ "packet buffers are bounded as datagrams are", buffers_are_bounded, NULL,
 		  table_end, NULL },
+		{ "fewer pieces by a reload count for what is here, too", fewer_pieces_by_a_reload,
+		  NULL, table_end, NULL },
 		{ "a datagram that alone is too much ends by itself", one_too_large, NULL,
 		  table_end, NULL },
 		{ "what is due ends, in order, and nothing else", time_ends_what_is_due, NULL,
