@@ -191,13 +191,13 @@ help(struct cli *cli, FILE *out, bool json, const struct args *args, struct err 
 		return err_set(err, -ENOENT, "there is no such command: see help");
 	for (unsigned int i = 0; i < n_commands; i++) {
 		const struct command *c = &commands[i];
-		char left[64];
+		char left[128];
 
 		if ((rows >> i & 1) == 0)
 			continue;
 		snprintf(left, sizeof(left), "%s%s%s%s", c->words, c->args != NULL ? " " : "",
 			 c->args != NULL ? c->args : "", c->json ? " [json]" : "");
-		fprintf(out, "%-28s %s\n", left, c->help);
+		fprintf(out, "%-27s  %s\n", left, c->help);
 	}
 	return 0;
 }

@@ -367,6 +367,7 @@ ping(struct cli *cli, FILE *out, bool json, const struct args *args, struct err 
 		return 0;
 	summary_print(p, out);
 	if (rc == 0 && p->received == 0)
-		rc = err_set(err, -ETIMEDOUT, "no echo was answered");
+		rc = err_set(err, -ETIMEDOUT, "no echo was answered: a peer does so where its %s",
+			     p->plain ? "port has esp_echo" : "inbound SA has esp_ping");
 	return rc;
 }

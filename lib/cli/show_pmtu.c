@@ -98,7 +98,8 @@ print_text(const struct gw *gw, FILE *out)
 	uint32_t cursor = 0, n = 0;
 	struct pmtu_view view;
 
-	fprintf(out, "%u paths of which something is known or probed\n", pmtu_paths(p));
+	fprintf(out, "%u path%s of which something is known or probed\n", pmtu_paths(p),
+		pmtu_paths(p) == 1 ? "" : "s");
 	for (; n < PATHS_SHOWN && pmtu_next(p, &cursor, &view); n++)
 		path_print(gw, &view, out);
 	if (n < pmtu_paths(p))

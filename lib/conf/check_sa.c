@@ -170,6 +170,11 @@ check_outer(struct load *l, const struct conf_sa *sa, const struct origin *o)
 	if (sa->dst.family == 6 && sa->path_mtu < 1280)
 		item_error(l, &sa->mark, o, "path_mtu", "at least 1280 with IPv6",
 			   "%u is out of range", sa->path_mtu);
+	if (sa->direction == CONF_OUT && sa->pmtu.floor >= sa->path_mtu &&
+	    (sa->pmtu.probe || sa->pmtu.floor != l->defaults.sa.pmtu.floor))
+		item_warning(l, &sa->mark, o, "pmtu", "a floor below path_mtu",
+			     "nothing can be learnt between path_mtu %u and floor %u", sa->path_mtu,
+			     sa->pmtu.floor);
 	if (sa->encap.on && sa->direction == CONF_OUT &&
 	    (sa->encap.ports[0] == 0 || sa->encap.ports[1] == 0))
 		item_error(l, &sa->mark, o, "encap", "two ports such as [4500, 4500]",
@@ -222,9 +227,12 @@ check_inner(struct load *l, const struct conf_sa *sa, const struct origin *o)
 				   "another mode sends the inner addresses");
 		return;
 	}
-	if (sa->inner.src.family == 0 || sa->inner.dst.family == 0)
+	if (sa->inner.src.family == 0 && sa->inner.dst.family == 0)
 		item_error(l, &sa->mark, o, "inner", "{src: 10.9.0.1, dst: 10.9.0.2}",
 			   "missing with mode: beet");
+	else if (sa->inner.src.family == 0 || sa->inner.dst.family == 0)
+		item_error(l, &sa->mark, o, "inner", "{src: 10.9.0.1, dst: 10.9.0.2}",
+			   "src or dst is missing");
 	else if (sa->inner.src.family != sa->inner.dst.family)
 		item_error(l, &sa->mark, o, "inner", "one family", "src is IPv%u, dst is IPv%u",
 			   sa->inner.src.family, sa->inner.dst.family);

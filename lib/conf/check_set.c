@@ -214,8 +214,10 @@ check_beet(const struct sets *s, uint32_t policy)
 			continue;
 		item_error(s->l, &p->mark, &s->l->policies[policy],
 			   p->mark.list == CONF_LIST_POLICIES ? "src" : "local_nets",
-			   "the two hosts of its inner", "%s carries its inner pair alone",
-			   sa->name);
+			   p->mark.list == CONF_LIST_POLICIES ?
+				   "the two hosts of its inner" :
+				   "leave local_nets and remote_nets out",
+			   "%s carries its inner pair alone", sa->name);
 		return;
 	}
 }

@@ -4,7 +4,7 @@
  * nowhere else, so that building it is taking its row away.
  */
 const struct conf_gate conf_gates[] = {
-	{ BLOCK_SA, "mode", "iptfs", "tunnel or transport" },
+	{ BLOCK_SA, "mode", "iptfs", "tunnel, transport or beet" },
 	{ BLOCK_ENCAP, "follow", NULL, "false" },
 	{ BLOCK_SA, "iptfs", NULL, "leave it out" },
 };

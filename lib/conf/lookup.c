@@ -189,6 +189,18 @@ mask_text(const struct conf_key *k, char *buf, size_t size)
 	range_text(k, buf, size);
 }
 
+/* Some of its keys, for those who wrote `ipcomp: true`. */
+static void
+map_text(const struct conf_key *k, char *buf, size_t size)
+{
+	uint32_t n;
+	const struct conf_key *sub = schema_block(k->sub, &n);
+
+	append(buf, size, "a map of keys, such as {");
+	append(buf, size, sub->name);
+	append(buf, size, ": ...}");
+}
+
 void
 schema_values(const struct conf_key *k, char *buf, size_t size)
 {
@@ -207,8 +219,6 @@ schema_values(const struct conf_key *k, char *buf, size_t size)
 		[TYPE_PORT_PAIR] = "two ports such as [4500, 4500]",
 		[TYPE_PORT_RANGE] = "any, a port, or a range such as 1000-2000",
 		[TYPE_DSCP_MAP] = "copy, 0 to 63, or a map such as {46: 46, 0: 8}",
-		[TYPE_MAP] = "a map of keys",
-		[TYPE_OPTION] = "a map of keys",
 		[TYPE_LIST] = "a list",
 		[TYPE_LIST + 1] = NULL,
 	};
@@ -228,6 +238,10 @@ schema_values(const struct conf_key *k, char *buf, size_t size)
 		break;
 	case TYPE_ALG:
 		algs_text(k->min, buf, size);
+		break;
+	case TYPE_MAP:
+	case TYPE_OPTION:
+		map_text(k, buf, size);
 		break;
 	case TYPE_ENGINES:
 		append(buf, size, "a list of ");

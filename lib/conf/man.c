@@ -6,7 +6,7 @@
 
 static const char head[] =
 	".\\\" Made from the schema in lib/conf; the test conf_man compares.\n"
-	".Dd July 1, 2025\n"
+	".Dd November 21, 2026\n"
 	".Dt ESPGW.YAML 5\n"
 	".Os\n"
 	".Sh NAME\n"

@@ -228,7 +228,7 @@ const struct conf_key conf_keys[] = {
 	SA(NUMBER, KEY_OUT, path_mtu, "path_mtu", "1500", 576, 65535, NULL, "octets", "Largest outer packet on the way to the peer."),
 	SA_BLOCK(MAP, KEY_OUT, PMTU, pmtu, "pmtu", NULL, 0, 0, NULL, "", "How the path MTU is learned."),
 	SA(BOOL, 0, mss_clamp, "mss_clamp", "false", 0, 0, NULL, "", "Lower the MSS that the SYN of a TCP connection says to what the tunnel takes. out: of what enters it. in: of what comes out of it, by the least that the outbound SAs between the same two addresses take."),
-	SA(BOOL, 0, esp_ping, "esp_ping", "false", 0, 0, NULL, "", "in: answer the ESP echoes of the peer, see ping of espctl(1). Who asks needs no such key."),
+	SA(BOOL, KEY_IN, esp_ping, "esp_ping", "false", 0, 0, NULL, "", "Answer the ESP echoes of the peer, see espgw(8). Who asks needs no such key."),
 	SA_BLOCK(MAP, KEY_OUT, TFC, tfc, "tfc", NULL, 0, 0, NULL, "", "Traffic flow confidentiality."),
 	SA_BLOCK(OPTION, KEY_RENEW, IPCOMP, ipcomp.on, "ipcomp", NULL, 0, 0, NULL, "", "IPComp (RFC 3173): compression before ESP. What does not shrink is sent as it is."),
 	SA_BLOCK(OPTION, KEY_RENEW, IPTFS, iptfs.on, "iptfs", NULL, 0, 0, NULL, "", "RFC 9347, with mode: iptfs."),

@@ -145,8 +145,9 @@ size_set(const struct gw *gw, uint32_t sa, const struct echo_request *r, uint16_
 			       link);
 	outer = echo_outer_size(gw, sa, r->size);
 	if (outer == 0)
-		return err_set(err, -EMSGSIZE, "a probe of %u octets: no echo is so small",
-			       r->size);
+		return err_set(err, -EMSGSIZE,
+			       "a probe of %u octets: no echo is so small, %u are the least",
+			       r->size, echo_outer_of(gw, sa, ESP_ECHO_SIZE_MAX));
 	/* The text is the rest: it ends where the cipher's padding would begin. */
 	*data = (uint16_t)(outer - echo_outer_of(gw, sa, head));
 	while (echo_outer_of(gw, sa, head + *data + 1) <= outer)

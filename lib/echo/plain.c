@@ -63,8 +63,9 @@ size_set(const struct addr *dst, const struct echo_request *r, uint16_t mtu, uin
 		return err_set(err, -EMSGSIZE, "%u octets: the link takes %d", r->size,
 			       probe ? mtu : mtu - head);
 	if (probe && r->size < head)
-		return err_set(err, -EMSGSIZE, "a probe of %u octets: no echo is so small",
-			       r->size);
+		return err_set(err, -EMSGSIZE,
+			       "a probe of %u octets: no echo is so small, %u are the least",
+			       r->size, head);
 	*data = probe ? r->size - head : r->size;
 	return 0;
 }

@@ -229,6 +229,12 @@ what_may_be_meant_is_warned_of(void **state)
 		{ "a map",
 		  TOP "sas:\n" OUT("x", "256", "0001", ", dscp_set: [1, 2], outer_dscp: {0: 46}"),
 		  "" },
+		{ "a floor as high as the path",
+		  TOP "sas:\n" OUT("x", "256", "0001", ", path_mtu: 1300, pmtu: {floor: 1300}"),
+		  "nothing can be learnt between path_mtu 1300 and floor 1300: a floor below "
+		  "path_mtu" },
+		{ "a narrow path, and no word about what is learnt of it",
+		  TOP "sas:\n" OUT("x", "256", "0001", ", path_mtu: 1200"), "" },
 	};
 
 	for (size_t i = 0; i < RTE_DIM(cases); i++) {
