@@ -160,7 +160,7 @@ const struct conf_key conf_keys[] = {
 	PORT(NUMBER, KEY_REQUIRED | KEY_RESTART, side, "side", NULL, NO_NUMBERS, sides, "",
 	     "black: the untrusted network, ESP. red: the protected networks, plain IP."),
 	PORT(IFADDRS, 0, addresses, "addresses", NULL, 0, 0, NULL, "", "Our addresses on this link, each with its prefix length."),
-	PORT(NUMBER, KEY_RESTART, mtu, "mtu", "1500", 576, 65535, NULL, "octets", "Largest IP packet on the link."),
+	PORT(NUMBER, KEY_RESTART, mtu, "mtu", "1500", 576, 65535, NULL, "octets", "Largest IP packet on the link. Packet buffers are as large as the largest port asks for. A net_af_packet device needs framesz=N,blocksz=16N for more than 1968, with N the mtu and 80, rounded up to a multiple of 256."),
 	PORT(MASK, KEY_RESTART, workers, "workers", "all", 0, WORKERS_MAX - 1, all, "worker indices", "The workers that own its queues."),
 	PORT(NUMBER, KEY_RESTART, rx_queues, "rx_queues", "auto", 1, WORKERS_MAX, autos, "queues", "Receive queues. auto: one for each of its workers, as far as the device has them."),
 	PORT(NUMBER, KEY_RESTART, rx_desc, "rx_desc", "1024", 32, 32768, NULL, "descriptors", "Size of a receive queue."),

@@ -19,10 +19,13 @@
 struct plan {
 	uint16_t head;	/* octets in front of what is cut: IPv4 header, or what of IPv6 goes in
 			   front of a fragment header */
+	uint16_t data;	/* where that begins: behind these, and a fragment header that is there */
 	uint16_t name;	/* IPv6: offset of the octet that names what follows them */
 	uint16_t later; /* v4: octets of the header of later pieces */
 	uint16_t chunk; /* octets of each piece but the last */
-	uint16_t field; /* v4: offset, MF, DF of the whole; host order */
+	uint16_t field; /* v4: offset, MF, DF of the whole; IPv6: offset and M of such a fragment
+			   header; host order */
+	uint32_t id;	/* IPv6 */
 	uint8_t later4[HEADER4_MAX];
 };
 
@@ -60,20 +63,30 @@ cut_later_header4(uint8_t *to, const uint8_t *from, uint16_t len)
 }
 
 /* RFC 8200 section 4.5: up to the routing header, else the hop-by-hop options. The chain is one
- * that wire_ip_parse() has seen; l4_off ends it.
+ * that wire_ip_parse() has seen; l4_off ends it. A fragment header that stands there already is not
+ * followed by another, but takes its part in all pieces.
  */
 static void
-unfragmentable(const uint8_t *ip, uint16_t l4_off, struct plan *plan)
+unfragmentable(const uint8_t *ip, uint16_t l4_off, const struct cut *c, struct plan *plan)
 {
 	uint16_t off = WIRE_IP6_HEADER, name = offsetof(struct rte_ipv6_hdr, proto);
 
 	plan->head = off;
 	plan->name = name;
+	plan->id = c->id;
 	while (off + 2 <= l4_off) {
 		uint8_t here = ip[name];
 
-		if (here != IPPROTO_HOPOPTS && here != IPPROTO_ROUTING && here != IPPROTO_DSTOPTS)
+		if (here == IPPROTO_FRAGMENT) {
+			plan->head = off;
+			plan->name = name;
+			plan->field = wire_be16(ip + off + 2) & (0xfff8 | 1);
+			plan->id = wire_be32(ip + off + 4);
+			plan->data = off + FRAGMENT_HEADER;
 			return;
+		}
+		if (here != IPPROTO_HOPOPTS && here != IPPROTO_ROUTING && here != IPPROTO_DSTOPTS)
+			break;
 		name = off;
 		off += (ip[off + 1] + 1) * 8;
 		if (here != IPPROTO_DSTOPTS) {
@@ -81,6 +94,7 @@ unfragmentable(const uint8_t *ip, uint16_t l4_off, struct plan *plan)
 			plan->name = name;
 		}
 	}
+	plan->data = plan->head;
 }
 
 /* Returns the octets in front of each piece's data. */
@@ -91,13 +105,21 @@ plan_headers(const struct rte_mbuf *m, const struct cut *c, struct plan *plan)
 
 	if (c->v6) {
 		/* In front of ESP stands what transport mode leaves there, or nothing. */
-		unfragmentable(ip, pkt_of(m)->l4_off, plan);
+		unfragmentable(ip, pkt_of(m)->l4_off, c, plan);
 		return plan->head + FRAGMENT_HEADER;
 	}
 	plan->head = rte_ipv4_hdr_len((const struct rte_ipv4_hdr *)ip);
+	plan->data = plan->head;
 	plan->field = wire_be16(&((const struct rte_ipv4_hdr *)ip)->fragment_offset);
 	plan->later = cut_later_header4(plan->later4, ip, plan->head);
 	return plan->head;
+}
+
+/* What a fragment says of its place, in octets. */
+static uint32_t
+offset_of(const struct plan *plan, bool v6)
+{
+	return v6 ? plan->field & 0xfff8u : (plan->field & RTE_IPV4_HDR_OFFSET_MASK) * 8u;
 }
 
 /* How many pieces; 0: it cannot be cut so. */
@@ -107,12 +129,12 @@ plan_make(const struct rte_mbuf *m, const struct cut *c, uint16_t room, struct p
 	uint16_t head = plan_headers(m, c, plan), mtu = RTE_MIN(c->mtu, room);
 	uint32_t n;
 
-	if (mtu < head + 8 || plan->head > m->data_len)
+	if (mtu < head + 8 || plan->data > m->data_len)
 		return 0;
 	plan->chunk = (mtu - head) & ~7;
-	n = (m->pkt_len - plan->head + plan->chunk - 1) / plan->chunk;
+	n = (m->pkt_len - plan->data + plan->chunk - 1) / plan->chunk;
 	/* A fragment that ends behind what a datagram can have. */
-	if (!c->v6 && (plan->field & RTE_IPV4_HDR_OFFSET_MASK) * 8u + m->pkt_len > UINT16_MAX)
+	if (offset_of(plan, c->v6) + m->pkt_len - (c->v6 ? plan->data : 0) > UINT16_MAX)
 		return 0;
 	return n <= c->max ? n : 0;
 }
@@ -152,21 +174,21 @@ header4_write(uint8_t *at, const uint8_t *ip, const struct plan *plan, uint32_t 
 }
 
 static uint16_t
-header6_write(uint8_t *at, const uint8_t *ip, const struct plan *plan, const struct cut *c,
-	      uint32_t i, bool last, uint16_t size)
+header6_write(uint8_t *at, const uint8_t *ip, const struct plan *plan, uint32_t i, bool last,
+	      uint16_t size)
 {
 	struct rte_ipv6_fragment_ext *f = (struct rte_ipv6_fragment_ext *)(at + plan->head);
 	uint16_t len = plan->head + FRAGMENT_HEADER;
-	uint16_t offset = (uint16_t)(i * plan->chunk);
+	uint16_t field = (uint16_t)(plan->field + i * plan->chunk);
 
 	memcpy(at, ip, plan->head);
 	((struct rte_ipv6_hdr *)at)->payload_len =
 		rte_cpu_to_be_16(len + size - sizeof(struct rte_ipv6_hdr));
-	f->next_header = at[plan->name];
+	f->next_header = ip[plan->data > plan->head ? plan->head : plan->name];
 	at[plan->name] = IPPROTO_FRAGMENT;
 	f->reserved = 0;
-	f->frag_data = rte_cpu_to_be_16(RTE_IPV6_SET_FRAG_DATA(offset, last ? 0 : 1));
-	f->id = rte_cpu_to_be_32(c->id);
+	f->frag_data = rte_cpu_to_be_16(last ? field : field | 1);
+	f->id = rte_cpu_to_be_32(plan->id);
 	return len;
 }
 
@@ -184,7 +206,9 @@ describe(struct rte_mbuf *piece, const struct rte_mbuf *m, const struct cut *c,
 	if (!c->v6) {
 		p->l4_off = head;
 	} else {
-		p->l4_off = (uint16_t)(i == 0 ? p->l4_off + FRAGMENT_HEADER : head);
+		p->l4_off =
+			(uint16_t)(i == 0 ? p->l4_off + plan->head + FRAGMENT_HEADER - plan->data :
+					    head);
 		p->last_nh_off = plan->head;
 	}
 	piece->port = m->port;
@@ -215,7 +239,7 @@ cut_up(const struct rte_mbuf *m, const struct cut *c, struct rte_mempool *pool,
 	uint8_t first4[HEADER4_MAX];
 	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
 	struct plan plan = { 0 };
-	uint32_t count = plan_make(m, c, room, &plan), left = m->pkt_len - plan.head;
+	uint32_t count = plan_make(m, c, room, &plan), left = m->pkt_len - plan.data;
 
 	if (count == 0)
 		return DROP_TOO_BIG;
@@ -225,13 +249,13 @@ cut_up(const struct rte_mbuf *m, const struct cut *c, struct rte_mempool *pool,
 		ip = memcpy(first4, ip, plan.head);
 		own_id_set(&plan, first4, c);
 	}
-	from.off = plan.head;
+	from.off = plan.data;
 	for (uint32_t i = 0; i < count; i++) {
 		uint8_t *at = rte_pktmbuf_mtod(pieces[i], uint8_t *);
 		uint16_t size = (uint16_t)RTE_MIN(left, (uint32_t)plan.chunk), head;
 		bool last = i + 1 == count;
 
-		head = c->v6 ? header6_write(at, ip, &plan, c, i, last, size) :
+		head = c->v6 ? header6_write(at, ip, &plan, i, last, size) :
 			       header4_write(at, ip, &plan, i, last, size);
 		copy(&from, at + head, size);
 		pieces[i]->data_len = head + size;

@@ -27,8 +27,7 @@ struct cut {
 };
 
 /* Cuts m, whose data begin with its IP header and end with its last octet, and which stays as it
- * is. Its headers lie in its first segment. A fragment may be cut again, with IPv6 only into what
- * is one more fragment header.
+ * is. Its headers lie in its first segment. A fragment may be cut again.
  *
  * Each piece is in one segment, has struct pkt as m has, with l4_off and the flags that tell
  * fragments set anew, and m's port and hash. All but the last hold the same number of octets.

@@ -1,5 +1,11 @@
 #include "port/device.h"
 
+#include <net/if.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <rte_dev.h>
 #include <rte_devargs.h>
 #include <rte_errno.h>
@@ -7,13 +13,15 @@
 /* Seen with the drivers of 22.11; nothing here depends on it but where it says so:
  *
  *	net_pcap	As many queues as files are named. Without tx_pcap it swallows what is sent.
- *	net_af_packet	One queue unless qpairs=N.
+ *	net_af_packet	One queue unless qpairs=N. Says that it takes 1518 octets, and takes what a
+ *			slot of its ring holds (slots_check); what is larger it cuts off.
  *	net_af_xdp	As many RX as TX queues. Does not give its buffers back when it is closed.
- *	net_tap		As many RX as TX queues.
- *	net_memif	A client connects when it is started, then or never (calls_of). Takes
- *			frames once the peer has read for the first time. Both ends want the
- *			same number of queues: what goes into a queue nobody reads is lost there.
- *	net_ring	Its MAC is 00:00:00:00:00:00.
+ *	net_tap		As many RX as TX queues. Says that it takes 1522 octets, and takes what the
+ *			kernel's interface sends.
+ *	net_memif	Says that it takes 1518 octets, and takes frames in any number of pieces.
+ *				A client connects when it is started, then or never (calls_of).
+ *Takes frames once the peer has read for the first time. Both ends want the same number of queues:
+ *what goes into a queue nobody reads is lost there. net_ring	Its MAC is 00:00:00:00:00:00.
  */
 #define DESC_DEFAULT 1024
 /* With the SPI, SAs of one peer spread; with UDP's ports, encapsulated ones of one NAT. */
@@ -110,6 +118,63 @@ mtu_check(const struct port *port, const struct rte_eth_dev_info *info, struct e
 		return 0;
 	return err_set(err, -EINVAL, "port %s: mtu %u: device %s takes %u to %u", port->link.name,
 		       port->link.mtu, port->device, info->min_mtu, max);
+}
+
+/* The number behind a word of the device's arguments. */
+static uint32_t
+device_number(const char *device, const char *word, uint32_t otherwise)
+{
+	const char *at = strstr(device, word);
+
+	return at == NULL ? otherwise : (uint32_t)strtoul(at + strlen(word), NULL, 0);
+}
+
+/* The kernel's header before a frame in a slot, 66 octets, and the frame's own. */
+#define SLOT_HEAD    80
+#define SLOT_DEFAULT 2048
+
+/* What is larger than a slot loses its end, and nobody says so: then it shall not begin. */
+static int
+slots_check(const struct port *port, struct err *err)
+{
+	uint32_t framesz = device_number(port->device, ",framesz=", SLOT_DEFAULT);
+	uint32_t least = port->link.mtu + SLOT_HEAD, good = RTE_ALIGN_CEIL(least, 256u);
+
+	if (strcmp(port->driver, "net_af_packet") != 0 || framesz >= least)
+		return 0;
+	return err_set(
+		err, -EINVAL,
+		"port %s: mtu %u: device %s has slots of %u octets, which is %u too few: give "
+		"it framesz=%u,blocksz=%u",
+		port->link.name, port->link.mtu, port->device, framesz, least - framesz, good,
+		16 * good);
+}
+
+/* What DPDK may be told: those that say less than they take would be refused their MTU. */
+static uint16_t
+mtu_to_say(const struct port *port, const struct rte_eth_dev_info *info)
+{
+	static const char *const modest[] = { "net_af_packet", "net_memif", "net_tap" };
+	uint32_t max = info->max_rx_pktlen - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN;
+
+	for (size_t i = 0; i < RTE_DIM(modest); i++)
+		if (strcmp(port->driver, modest[i]) == 0)
+			return (uint16_t)RTE_MIN(max, (uint32_t)port->link.mtu);
+	return port->link.mtu;
+}
+
+/* The interface behind such a device. */
+static int
+kernel_mtu_set(const struct port *port, unsigned int index, struct err *err)
+{
+	struct ifreq r = { .ifr_mtu = port->link.mtu };
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc = 0;
+
+	if (if_indextoname(index, r.ifr_name) == NULL || ioctl(s, SIOCSIFMTU, &r) < 0)
+		rc = err_set(err, -errno, "port %s: interface %s does not take mtu %u: %s",
+			     port->link.name, r.ifr_name, port->link.mtu, strerror(errno));
+	close(s);
+	return rc;
 }
 
 /* Frames that do not fit one buffer come as chains only if the device is told so. */
@@ -222,13 +287,19 @@ queues_setup(struct port *port, const struct port_params *params, const struct r
 
 /* A device that knows no such setting (-ENOTSUP) has none to get wrong. */
 static int
-settings_make(struct port *port, struct err *err)
+settings_make(struct port *port, const struct rte_eth_dev_info *info, struct err *err)
 {
-	int rc = rte_eth_dev_set_mtu(port->dpdk_id, port->link.mtu);
+	uint16_t mtu = mtu_to_say(port, info);
+	int rc = rte_eth_dev_set_mtu(port->dpdk_id, mtu);
 
 	if (rc < 0 && rc != -ENOTSUP)
 		return err_set(err, rc, "port %s: device %s does not take mtu %u: %s",
-			       port->link.name, port->device, port->link.mtu, rte_strerror(-rc));
+			       port->link.name, port->device, mtu, rte_strerror(-rc));
+	rc = mtu < port->link.mtu && info->if_index != 0 ?
+		     kernel_mtu_set(port, info->if_index, err) :
+		     0;
+	if (rc < 0)
+		return rc;
 	rc = port->promiscuous ? rte_eth_promiscuous_enable(port->dpdk_id) : 0;
 	if (rc < 0 && rc != -ENOTSUP)
 		return err_set(err, rc, "port %s: device %s does not go promiscuous: %s",
@@ -249,11 +320,13 @@ int
 device_setup(struct port *port, const struct port_params *params, struct rte_eth_dev_info *info,
 	     uint16_t n_workers, struct rte_mempool *const pools[], struct err *err)
 {
-	struct rte_eth_conf conf = { .rxmode.mtu = port->link.mtu };
+	struct rte_eth_conf conf = { .rxmode.mtu = mtu_to_say(port, info) };
 	uint16_t n_rx, n_tx;
 	int rc;
 
 	rc = mtu_check(port, info, err);
+	if (rc == 0)
+		rc = slots_check(port, err);
 	if (rc < 0)
 		return rc;
 	rc = queues_choose(port, params, info, n_workers, &n_rx, &n_tx, err);
@@ -267,7 +340,7 @@ device_setup(struct port *port, const struct port_params *params, struct rte_eth
 	port_place(&port->map, n_workers, params->workers, port->link.index, n_rx, n_tx);
 	port_steer_init(port, &steer_flow);
 	rc = queues_setup(port, params, &conf, info, pools, err);
-	return rc < 0 ? rc : settings_make(port, err);
+	return rc < 0 ? rc : settings_make(port, info, err);
 }
 
 void

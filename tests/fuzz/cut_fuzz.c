@@ -78,7 +78,8 @@ pieces_check(struct rte_mbuf **pieces, uint16_t n, uint16_t mtu, uint32_t whole)
 	for (uint16_t i = 0; i < n; i++) {
 		struct ip_info info;
 
-		must(pieces[i]->nb_segs == 1 && pieces[i]->pkt_len <= RTE_MAX(mtu, (uint16_t)28));
+		must(pieces[i]->nb_segs == 1 &&
+		     pieces[i]->pkt_len <= (uint32_t)RTE_MAX(mtu, (uint16_t)28));
 		must(wire_ip_parse(rte_pktmbuf_mtod(pieces[i], const uint8_t *),
 				   pieces[i]->data_len, pieces[i]->pkt_len, &info) == WIRE_OK);
 		must(info.total == pieces[i]->pkt_len);

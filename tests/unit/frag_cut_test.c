@@ -271,7 +271,7 @@ a_datagram_without_an_id_gets_one(void **state)
 /* Extension headers at random; returns the octets up to the upper layer, and in *split those in
  * front of a fragment header, by the words of RFC 8200 section 4.5. */
 static uint16_t
-packet6(uint8_t *ip, uint32_t n, uint16_t *split, uint16_t *name)
+packet6(uint8_t *ip, uint32_t n, uint16_t *split, uint16_t *name, bool *has)
 {
 	static const uint8_t kinds[] = { IPPROTO_HOPOPTS, IPPROTO_DSTOPTS, IPPROTO_ROUTING,
 					 IPPROTO_DSTOPTS };
@@ -295,6 +295,19 @@ packet6(uint8_t *ip, uint32_t n, uint16_t *split, uint16_t *name)
 			*name = where;
 		}
 	}
+	/* One that is there is not followed by another. */
+	*has = random_below(3) == 0;
+	if (*has) {
+		ip[where] = IPPROTO_FRAGMENT;
+		*split = at;
+		*name = where;
+		where = at;
+		ip[at + 1] = 0;
+		ip[at + 2] &= 0x1f;
+		ip[at + 3] &= random_below(2) != 0 ? 0xf9 : 0;
+		ip[at + 2] = ip[at + 3] == 0 ? 0 : ip[at + 2];
+		at += 8;
+	}
 	ip[where] = IPPROTO_ESP;
 	((struct rte_ipv6_hdr *)ip)->payload_len = rte_cpu_to_be_16((uint16_t)(n - 40));
 	return at;
@@ -307,39 +320,52 @@ ipv6_is_cut_as_the_model_says(void **state)
 	struct rte_mbuf *pieces[CUT_PIECES_MAX];
 
 	for (int round = 0; round < 3000; round++) {
-		uint16_t split, name, n = 0, mtu = 1280 + random_below(700), chunk;
+		uint16_t split, name, n = 0, mtu = 1280 + random_below(700), chunk, field = 0;
+		bool has;
 		uint32_t len = 300 + random_below(random_below(8) == 0 ? 65000 : 6000), at;
 		const struct cut c = {
 			.mtu = mtu, .max = CUT_PIECES_MAX, .v6 = true, .id = 0x12345678
 		};
 		struct rte_mbuf *m;
 
-		packet6(ip, len, &split, &name);
+		packet6(ip, len, &split, &name, &has);
 		m = chain_of(ip, len, 300);
+		if (has)
+			field = wire_be16(ip + split + 2);
+		if ((field & 0xfff8u) + len - split - 8 > WHOLE_MAX && has) {
+			assert_int_equal(cut_up(m, &c, pool, pieces, &n), DROP_TOO_BIG);
+			rte_pktmbuf_free(m);
+			continue;
+		}
 		assert_int_equal(cut_up(m, &c, pool, pieces, &n), DROP_NONE);
 		chunk = (mtu - split - 8) / 8 * 8;
-		at = split;
+		at = split + (has ? 8 : 0);
 		for (uint16_t i = 0; i < n; i++) {
 			const uint8_t *piece = rte_pktmbuf_mtod(pieces[i], const uint8_t *);
-			uint32_t size = RTE_MIN((uint32_t)chunk, len - at);
+			uint32_t size = RTE_MIN((uint32_t)chunk, len - at), place;
 			struct ip_info info;
 
 			assert_int_equal(pieces[i]->data_len, split + 8 + size);
 			assert_int_equal(wire_ip_parse(piece, pieces[i]->data_len,
 						       pieces[i]->data_len, &info),
 					 WIRE_OK);
-			assert_int_equal(info.flags, n == 1 ? IP_INFO_V6 :
-						     i == 0 ? IP_INFO_V6 | IP_INFO_FRAG_FIRST :
-							      IP_INFO_V6 | IP_INFO_FRAG_LATER);
+			place = field + i * chunk;
+			place |= i + 1 < n ? 1 : 0;
+			assert_int_equal(info.flags, place == 0 ? IP_INFO_V6 :
+						     (place & ~7u) == 0 ?
+								  IP_INFO_V6 | IP_INFO_FRAG_FIRST :
+								  IP_INFO_V6 | IP_INFO_FRAG_LATER);
+			assert_int_equal(pkt_of(pieces[i])->flags & PKT_IP_FLAGS, info.flags);
+			assert_int_equal(pkt_of(pieces[i])->l4_off, info.l4_off);
 			memcpy(want, ip, split);
 			memcpy(want + 4, piece + 4, 2);
 			want[name] = IPPROTO_FRAGMENT;
 			assert_memory_equal(piece, want, split);
-			assert_int_equal(piece[split], ip[name]);
+			assert_int_equal(piece[split], ip[has ? split : name]);
 			assert_int_equal(piece[split + 1], 0);
-			assert_int_equal(wire_be16(piece + split + 2),
-					 (at - split) | (i + 1 < n ? 1 : 0));
-			assert_int_equal(wire_be32(piece + split + 4), 0x12345678);
+			assert_int_equal(wire_be16(piece + split + 2), place);
+			assert_int_equal(wire_be32(piece + split + 4),
+					 has ? wire_be32(ip + split + 4) : 0x12345678);
 			assert_memory_equal(piece + split + 8, ip + at, size);
 			at += size;
 		}
