@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Sizes: inner size x outer MTU x families x mode x encapsulation x DF x policy, out of one gateway and into another.
+"""Sizes: inner size x outer MTU x families x mode x encapsulation x DF x policy x IPComp, out of one gateway and into another.
 
 Each packet is delivered octet for octet, in pieces where it may be, or its sender is told what fits; none is lost
 without a word. The outer fragments are put together by the second gateway, and in another run by scapy on the way, those
@@ -7,6 +7,7 @@ of inner packets by a naive receiver.
 """
 import collections
 import itertools
+import random
 import struct
 
 from gw import PEER, Tunnel, aged, far_end, host, parse, run, same_packets, to_lan, to_wan, udp, with_tunnels
@@ -43,22 +44,34 @@ def tunnels():
             head = 20 if outer == 4 else 40
             room = path - head - (8 if encap else 0) - 8 - iv - icv
             yield t, room // align * align - 2 + (head if mode == "transport" else 0), path
+    for outer, frag, path in itertools.product((4, 6), ("pre", "post", "none"), (1280, 1500, 9000)):
+        t = Tunnel(next(n), outer=outer, frag=frag, path_mtu=path, ipcomp={"cpi": 0x2345})
+        yield t, path - (20 if outer == 4 else 40) - 34, path
 
 
 TUNNELS = list(tunnels())
 Sent = collections.namedtuple("Sent", "t takes path version df packet verdict")
 
 
-def verdict(t, takes, version, df, size):
+def verdict(t, takes, version, df, size, text):
     """What has to become of a packet: whole, inner (cut before ESP), outer (cut behind), or the MTU that is told."""
     if size <= takes:
         return "whole"
+    if text and "ipcomp" in t.options:
+        return "shrunk"
     if version == 6:
         return "outer" if size <= 1280 else max(takes, 1280)
     policy = t.options["frag"]
     if df or policy == "none":
         return takes
     return "inner" if policy == "pre" and t.mode == "tunnel" else "outer"
+
+
+def filling(i, text, size):
+    """Text, which IPComp makes small enough for every path here, or noise, which it leaves as it is."""
+    if text:
+        return b"".join(b"row %d of packet %d: all is well, and nothing is lost\n" % (k, i) for k in range(size // 30 + 1))[:size]
+    return random.Random(i).randbytes(size)
 
 
 def packets():
@@ -73,12 +86,12 @@ def packets():
                 if t.mode == "transport" and version != t.outer:
                     continue
                 i = next(number)
-                size = min(choose(takes, path), LINK)
-                payload = struct.pack("!I", i) + bytes((i + k) % 251 for k in range(size - (32 if version == 4 else 52)))
+                size, text = min(choose(takes, path), LINK), i % 2
+                payload = struct.pack("!I", i) + filling(i, text, size - (32 if version == 4 else 52))
                 fields = {"ident": i, "df": df} if version == 4 else {}
                 packet = udp(host(version, 1, t.n), host(version, 2, t.n), payload, **fields)
                 same(len(packet), size, "the test's own packet")
-                yield Sent(t, takes, path, version, df, packet, verdict(t, takes, version, df, size))
+                yield Sent(t, takes, path, version, df, packet, verdict(t, takes, version, df, size, text))
 
 
 @once
@@ -123,7 +136,7 @@ def number_of(packet):
 
 def label(s):
     return (f"IPv{s.version}{' DF' if s.df else ''} of {len(s.packet)} octets, {s.t.mode} over IPv{s.t.outer}"
-            f"{' and UDP' if s.t.encap else ''}, path {s.path}, frag {s.t.options['frag']}, takes {s.takes}: {s.verdict}")
+            f"{' and UDP' if s.t.encap else ''}, path {s.path}, frag {s.t.options['frag']}{', IPComp' if 'ipcomp' in s.t.options else ''}, takes {s.takes}: {s.verdict}")
 
 
 def delivered(second):
@@ -187,7 +200,7 @@ def sizes():
         esp = h["payload"][8:] if h["proto"] == 17 else h["payload"]
         spi = struct.unpack("!I", esp[:4])[0]
         check(len(p) <= paths[h["src"], h["dst"], spi], f"{len(p)} octets on SPI {spi:x}")
-    plain = sum(s.verdict in ("whole", "inner") for s in sent())
+    plain = sum(s.verdict in ("whole", "inner", "shrunk") for s in sent())
     check(sum(not is_fragment(p) for p in outer()) >= plain, "too few whole outer packets")
     same(first().report["split"] > 0, True, "something was cut")
 
