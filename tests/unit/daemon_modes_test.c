@@ -1,4 +1,5 @@
-/* SAs of daemons that are no tunnels of ESP: AH, BEET. */
+/* SAs of daemons that are no tunnels of ESP: AH, BEET; and what is done with packets that are too
+ * large. */
 #include "unit.h"
 
 #include "daemon_state_rig.h"
@@ -87,6 +88,39 @@ an_sa_of_beet(void **state)
 	daemon_client_gone(rig.d, &c);
 }
 
+/* Without path MTU discovery through it an SA has its outer packets cut; else the inner ones. */
+static void
+sizes_are_as_the_flags_say(void **state)
+{
+	static const struct {
+		uint8_t flags;
+		uint32_t has;
+		uint8_t df, frag, want, df_set, df_copy;
+	} cases[] = {
+		{ 0, 0, 0, 0, 0, 0, 0x40 },
+		{ XFRM_SA_NOPMTUDISC, 0, 0, 0, TUNNEL_OUT_FRAG_ALWAYS, 0, 0 },
+		{ XFRM_SA_NOPMTUDISC, XFRM_HAS_OUTER, 1, 1, TUNNEL_OUT_FRAG_POST, 0x40, 0 },
+		{ 0, XFRM_HAS_OUTER, 2, 2, TUNNEL_OUT_FRAG_NONE, 0, 0 },
+	};
+
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct daemon_client c = rig_client(1, 0, true);
+		struct xfrm_sa a = rig_sa(false, 0xc100 + i, 5 + i);
+		const struct sa *sa;
+
+		a.flags |= cases[i].flags;
+		a.has |= cases[i].has;
+		a.outer.df = cases[i].df;
+		a.outer.frag = cases[i].frag;
+		assert_int_equal(rig_put(&c, XFRM_NEWSA, &a), 0);
+		sa = rig_sa_of(&a.id);
+		assert_int_equal(sa->out.flags & TUNNEL_OUT_FRAG_ALWAYS, cases[i].want);
+		assert_int_equal(sa->out.df_set, cases[i].df_set);
+		assert_int_equal(sa->out.df_copy, cases[i].df_copy);
+		daemon_client_gone(rig.d, &c);
+	}
+}
+
 int
 main(void)
 {
@@ -94,6 +128,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		RIG(an_sa_of_ah),
 		RIG(an_sa_of_beet),
+		RIG(sizes_are_as_the_flags_say),
 	};
 
 	if (rig_eal() < 0)
