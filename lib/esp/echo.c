@@ -98,9 +98,11 @@ judge(struct worker *w, const struct rte_mbuf *m, const struct pkt *p, uint16_t 
 	enum esp_echo_verdict verdict;
 
 	verdict = esp_echo_read(rte_pktmbuf_read(m, off, n, copy), n, p->text_len, echo);
-	/* What we do not answer at all is not told apart any further, but for answers to us. */
-	if ((sa->flags & SA_ECHO) == 0 &&
-	    (verdict != ESP_ECHO_OK || echo->type == ESP_ECHO_REQUEST))
+	/* What only has the number of echoes is, to an SA without, a next header it does not take.
+	 */
+	if ((sa->flags & SA_ECHO) == 0 && verdict != ESP_ECHO_OK)
+		return DROP_NEXT_HEADER;
+	if ((sa->flags & SA_ECHO) == 0 && echo->type == ESP_ECHO_REQUEST)
 		return DROP_PING_DISABLED;
 	if (verdict != ESP_ECHO_OK)
 		return verdict == ESP_ECHO_SHORT ? DROP_PING_SHORT : DROP_PING_TYPE;

@@ -297,7 +297,7 @@ def any_packet(dice, version):
     else:
         fields["flow"] = dice.randrange(1 << 20)
     # Protocol 59 means a dummy to who receives it, and an extension header would have to be one.
-    proto = dice.choice([n for n in range(256) if n not in (0, 43, 44, 59, 60, OPTIONS, 135, 139, 140)])
+    proto = dice.choice([n for n in range(256) if n not in (0, 43, 44, 59, 60, OPTIONS, 135, 139, 140, 144)])
     return ip(src, dst, proto, dice.randbytes(dice.randrange(1200)), **fields)
 
 

@@ -278,9 +278,9 @@ an_sa_without_esp_ping_answers_nothing_and_hears_answers(void **state)
 	struct esp_echo_job job = job_of(QUIET, ESP_ECHO_REQUEST, 20);
 
 	dropped(QUIET, &job, 28, DROP_PING_DISABLED);
-	dropped(QUIET, &job, 4, DROP_PING_DISABLED);
+	dropped(QUIET, &job, 4, DROP_NEXT_HEADER);
 	job.echo.type = 1;
-	dropped(QUIET, &job, 28, DROP_PING_DISABLED);
+	dropped(QUIET, &job, 28, DROP_NEXT_HEADER);
 	job = job_of(QUIET, ESP_ECHO_RESPONSE, 20);
 	round_of(QUIET, &job);
 }
