@@ -19,6 +19,7 @@
 
 #include "../unit/eal.h"
 #include "../unit/path_rig.h"
+#include "esp/echo.h"
 #include "wire/ip.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size);
@@ -138,6 +139,14 @@ static const struct rig_suite suites[] = {
 	{ ALG_AES_CBC_256, ALG_HMAC_SHA1_96, .esn = true, .window = 64, .v6 = true, .pad_to = 65535 },
 	{ ALG_AES_GCM_128, .esn = true, .window = 64, .lanes = 4 },
 	{ ALG_CHACHA20_POLY1305, .esn = true, .window = 128, .lanes = 8, .udp = true, .implicit_iv = true, .transport = true },
+	{ ALG_AES_GCM_128, .esn = true, .window = 64, .beet = 4 },
+	{ ALG_AES_CBC_128, ALG_HMAC_SHA256_128, .window = 64, .beet = 6 },
+	{ ALG_AES_GCM_128, .esn = true, .window = 64, .beet = 4, .v6 = true },
+	{ ALG_CHACHA20_POLY1305, .esn = true, .window = 64, .beet = 6, .v6 = true, .implicit_iv = true },
+	{ .auth = ALG_HMAC_SHA256_128, .esn = true, .window = 64, .ah = true },
+	{ ALG_AES_GMAC_128, .window = 64, .ah = true, .v6 = true },
+	{ .auth = ALG_HMAC_SHA1_96, .window = 64, .ah = true, .transport = true },
+	{ .auth = ALG_AES_CMAC_96, .esn = true, .window = 64, .ah = true, .transport = true, .v6 = true },
 };
 /* clang-format on */
 
@@ -277,6 +286,14 @@ checksum_mend(uint8_t *ip, uint32_t n)
 		v4->hdr_checksum = wire_ip4_checksum(ip, rte_ipv4_hdr_len(v4));
 }
 
+static uint8_t
+proto_of(const struct rig_suite *s)
+{
+	if (s->ah)
+		return IPPROTO_AH;
+	return s->udp ? IPPROTO_UDP : IPPROTO_ESP;
+}
+
 /* The outer header, as the peer of an SA writes it, of a packet of total octets. Returns its size.
  */
 static uint32_t
@@ -291,7 +308,7 @@ outer_write(uint8_t *at, const struct rig_suite *s, uint32_t n, uint32_t total)
 		at[0] = 0x60;
 		((struct rte_ipv6_hdr *)at)->payload_len =
 			rte_cpu_to_be_16((uint16_t)(total - size));
-		at[6] = s->udp ? IPPROTO_UDP : IPPROTO_ESP;
+		at[6] = proto_of(s);
 		at[7] = 64;
 		memcpy(at + 8, peer.octets, 16);
 		memcpy(at + 24, here.octets, 16);
@@ -299,7 +316,7 @@ outer_write(uint8_t *at, const struct rig_suite *s, uint32_t n, uint32_t total)
 		at[0] = 0x45;
 		((struct rte_ipv4_hdr *)at)->total_length = rte_cpu_to_be_16((uint16_t)total);
 		at[8] = 64;
-		at[9] = s->udp ? IPPROTO_UDP : IPPROTO_ESP;
+		at[9] = proto_of(s);
 		memcpy(at + 12, peer.octets, 4);
 		memcpy(at + 16, here.octets, 4);
 		checksum_mend(at, size);
@@ -337,6 +354,28 @@ subspace_write(uint8_t *esp, const struct rig_suite *s, uint64_t number)
 		memcpy(esp + 12, &whole, sizeof(whole));
 }
 
+/* The same for AH; the first octet of the text is its next header. */
+static uint32_t
+seal_ah(uint8_t *frame, uint32_t at, uint64_t number, const uint8_t *text, uint32_t n)
+{
+	const struct rig_suite *s = &suites[at];
+	const struct sa *sa = sa_at(&rig.sas, rig.sa[at].in);
+	uint32_t carried = n > 0 ? n - 1 : 0, head = s->v6 ? 40 : 20;
+	uint32_t total = head + sa->esp_size + carried;
+	rte_be32_t low = rte_cpu_to_be_32((uint32_t)number);
+	uint8_t *ip = frame + RTE_ETHER_HDR_LEN, *ah = ip + head;
+
+	ether_write(frame, RIG_BLACK, s->v6);
+	memset(ip, 0, total);
+	outer_write(ip, s, at, total);
+	ah[0] = n > 0 ? text[0] : 0;
+	ah[1] = sa->esp_size / 4 - 2;
+	memcpy(ah + 4, &sa->spi_be, 4);
+	memcpy(ah + 8, &low, 4);
+	memcpy(ah + sa->esp_size, text + 1, carried);
+	return RTE_ETHER_HDR_LEN + total;
+}
+
 /* A frame around n octets of text. Returns its size. */
 static uint32_t
 seal(uint8_t *frame, const struct head *h, const uint8_t *text, uint32_t n)
@@ -351,6 +390,8 @@ seal(uint8_t *frame, const struct head *h, const uint8_t *text, uint32_t n)
 	uint8_t *ip = frame + RTE_ETHER_HDR_LEN;
 	struct rte_esp_hdr *esp;
 
+	if (s->ah)
+		return seal_ah(frame, at, number, text, n);
 	ether_write(frame, RIG_BLACK, s->v6);
 	memset(ip, 0, total);
 	esp = (struct rte_esp_hdr *)(ip + outer_write(ip, s, at, total));
@@ -450,6 +491,7 @@ packets_run(const uint8_t *octets, size_t size)
 int
 LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size)
 {
+	struct esp_echo_seen echo;
 	struct worker_event event;
 
 	path_rig_forget(&rig);
@@ -457,6 +499,8 @@ LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size)
 	/* Rates of answers and of audit records have recovered. */
 	rig.w->now += 10 * NS_PER_SECOND;
 	packets_run(octets, size);
+	while (esp_echo_next(rig.w->esp, &echo))
+		rte_pktmbuf_free(echo.m);
 	while (mailbox_event(rig.w, &event))
 		rig_must(event.kind != EVENT_AUDIT ||
 				 (event.audit.reason > DROP_NONE && event.audit.reason < DROP_MAX),

@@ -19,6 +19,11 @@ def packet(how, octets, sa=0, cut=0, number=0):
     return struct.pack("<BBBbH", how, sa, cut, number, len(octets)) + octets
 
 
+# By number: the family inside; the family outside and the mode.
+BEETS = {13: 4, 14: 6, 15: 4, 16: 6}
+AHS = {17: (4, "tunnel"), 18: (6, "tunnel"), 19: (4, "transport"), 20: (6, "transport")}
+
+
 def trailer(payload, next_header, align):
     pad = -(len(payload) + 2) % align
     return payload + bytes(range(1, pad + 1)) + bytes([pad, next_header])
@@ -62,6 +67,22 @@ def seeds():
     extended = ip(host(6, 1, 0), host(6, 2, 0), 0, b"\x3c\0\1\4\0\0\0\0" + b"\x11\0\1\4\0\0\0\0" + b"\1\2\3\4\0\x08\0\0")
     for sa in (0, 3):
         yield f"extension-headers-{sa}", packet(RED_IP, extended) + text(sa, extended, 41, cut=21)
+    for sa, version in BEETS.items():
+        size = 20 if version == 4 else 40
+        pseudo = b"\x11\x01\x04\0" + b"\1" * 4 + bytes.fromhex("9404000001010100")
+        segment = from_far(sa, version=version)[size:]
+        yield f"beet-{sa}", text(sa, segment, 17) + text(sa, pseudo + segment, 94, cut=25)
+        options = {"options": bytes.fromhex("94040000")} if version == 4 else {}
+        yield f"beet-out-{sa}", packet(RED_IP, from_lan(sa, version=version)) + packet(
+            RED_IP | SMALL, from_lan(sa, version=version, **options), cut=20)
+    for sa, (version, kind) in AHS.items():
+        inner, size = from_far(sa), 20 if version == 4 else 40
+        if kind == "transport":
+            ends = ("198.51.100.%d" % sa, "192.0.2.1") if version == 4 else ("2001:db8:ffff::%x" % sa, "2001:db8::1")
+            inner = udp(*ends, b"payload")[size:]
+        number = b"\x11" if kind == "transport" else b"\4"
+        yield f"ah-{sa}", packet(TEXT, number + inner, sa) + packet(TEXT | SMALL, number + inner, sa, cut=30)
+        yield f"ah-out-{sa}", packet(RED_IP, from_lan(sa)) + packet(RED_IP | SMALL, from_lan(sa, version=6), cut=20)
     for sa in range(13):
         yield f"out-{sa}", packet(RED_IP, from_lan(sa)) + packet(RED_IP | SMALL, from_lan(sa, version=6), cut=20)
     keepalive = ip("198.51.100.4", "192.0.2.1", 17, b"\x11\x94\x11\x94\0\x09\0\0\xff")

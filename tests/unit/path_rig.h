@@ -89,6 +89,8 @@ struct rig_suite {
 	bool loop;
 	uint32_t window;
 	uint16_t lanes; /* subspaces; 0: none */
+	bool ah;	/* with auth, or AES-GMAC as cipher */
+	uint8_t beet;	/* family of its inner pair, hosts 5 here and there; 0: no BEET */
 	bool lane_by_class;
 	uint16_t pad_to;
 	bool dummies; /* out: may be sent */
@@ -347,6 +349,17 @@ rig_end(bool v6, bool peer, uint32_t n)
 	return a;
 }
 
+/* The host that ends BEET on our side, or the peer's. */
+static inline struct addr
+rig_host(uint8_t family, bool peer, uint32_t n)
+{
+	struct addr a = rig_addr(family == 6 ? (peer ? "fd02::5" : "fd01::5") :
+					       (peer ? "10.2.0.5" : "10.1.0.5"));
+
+	a.octets[family == 6 ? 7 : 2] = (uint8_t)n;
+	return a;
+}
+
 static inline uint32_t
 rig_sa_make(struct path_rig *r, const struct rig_suite *s, uint32_t n, bool inbound)
 {
@@ -383,6 +396,10 @@ rig_sa_make(struct path_rig *r, const struct rig_suite *s, uint32_t n, bool inbo
 	struct err err = { "" };
 	uint32_t index;
 
+	p.ah = s->ah;
+	p.beet = s->beet != 0;
+	p.inner_src = rig_host(s->beet, from_peer, n);
+	p.inner_dst = rig_host(s->beet, !from_peer, n);
 	p.subspaces = s->lanes != 0;
 	p.lanes = s->lanes;
 	p.lane_by_class = s->lane_by_class;
@@ -398,14 +415,20 @@ rig_sa_make(struct path_rig *r, const struct rig_suite *s, uint32_t n, bool inbo
 		.udp = s->udp,
 		.udp_src = 4500,
 		.udp_dst = 4500,
-		.proto = IPPROTO_ESP,
+		.proto = s->ah ? IPPROTO_AH : IPPROTO_ESP,
 		.ttl = 64,
 		.ecn = true,
 		.label = TUNNEL_LABEL_HASH,
 	};
-	rig_must(suite_init(&p.suite, &algs[s->cipher], s->auth != ALG_NONE ? &algs[s->auth] : NULL,
-			    s->icv_len, s->implicit_iv, s->esn, &err) == 0,
-		 err.text);
+	if (s->ah)
+		rig_must(suite_init_ah(&p.suite, &algs[s->auth != ALG_NONE ? s->auth : s->cipher],
+				       s->esn, &err) == 0,
+			 err.text);
+	else
+		rig_must(suite_init(&p.suite, &algs[s->cipher],
+				    s->auth != ALG_NONE ? &algs[s->auth] : NULL, s->icv_len,
+				    s->implicit_iv, s->esn, &err) == 0,
+			 err.text);
 	rig_must(crypto_engine_pick(r->w->crypto->engines, r->w->crypto->n_engines, &p.suite,
 				    &p.engine, &err) == 0,
 		 err.text);
