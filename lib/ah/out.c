@@ -56,8 +56,7 @@ tunnel_encap(struct worker *w, struct rte_mbuf **mp)
 	const struct sa *sa = p->hot;
 	bool v6 = (p->flags & PKT_V6) != 0;
 	uint16_t outer = tunnel_out_size(&sa->out);
-	uint8_t inner[INNER] = { 0 }, *at;
-	const struct rte_ipv4_hdr *v4 = (const struct rte_ipv4_hdr *)inner;
+	uint8_t inner[INNER] = { 0 }, df, *at;
 	struct rte_mbuf *m = *mp;
 
 	memcpy(inner, rte_pktmbuf_mtod(m, uint8_t *), RTE_MIN(m->data_len, (uint16_t)INNER));
@@ -68,9 +67,8 @@ tunnel_encap(struct worker *w, struct rte_mbuf **mp)
 	p = pkt_of(m);
 	p->esp_off = outer;
 	at = rte_pktmbuf_mtod(m, uint8_t *);
-	tunnel_outer_write(&sa->out, at, inner, v6, p->tos,
-			   v6 || (v4->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG)) != 0,
-			   m->pkt_len, &w->ipv4_id);
+	df = v6 ? TUNNEL_DF : inner[offsetof(struct rte_ipv4_hdr, fragment_offset)];
+	tunnel_outer_write(&sa->out, at, inner, v6, p->tos, df, m->pkt_len, &w->ipv4_id);
 	ah_write(at + outer, sa, p, v6 ? IPPROTO_IPV6 : IPPROTO_IPIP);
 	return DROP_NONE;
 }

@@ -77,6 +77,16 @@ for family in (4, 6):
             add_case(f"{kind} mode, IPv{family}, {name}: scapy and the gateway read each other",
                      lambda v=family, m=kind, a=name: by_scapy(v, m, a))
 
+
+def outer_df(choice, want):
+    t = AhTunnel(1, df=choice)
+    done = run(with_tunnels(t), lan=[to_lan(p) for p in (from_lan(1), from_lan(1, df=1), from_lan(1, version=6))])
+    same([parse(p)["df"] for p in done.wan], want, "outer DF for inner DF 0, DF 1, IPv6")
+
+
+for how, bits in (("copy", [0, 1, 1]), ("set", [1, 1, 1]), ("clear", [0, 0, 0])):
+    add_case(f"df: {how}", lambda h=how, b=bits: outer_df(h, b))
+
 # Options of IPv4 in transport mode: RFC 4302 appendix A1.
 OPTIONS = [
     ("router alert, which stays", "94040000"),
