@@ -133,6 +133,9 @@ plan_make(const struct rte_mbuf *m, const struct cut *c, uint16_t room, struct p
 		return 0;
 	plan->chunk = (mtu - head) & ~7;
 	n = (m->pkt_len - plan->data + plan->chunk - 1) / plan->chunk;
+	/* The first piece of a datagram has all of its extension headers (RFC 7112). */
+	if (c->v6 && offset_of(plan, true) == 0 && plan->data + plan->chunk < pkt_of(m)->l4_off)
+		return 0;
 	/* A fragment that ends behind what a datagram can have. */
 	if (offset_of(plan, c->v6) + m->pkt_len - (c->v6 ? plan->data : 0) > UINT16_MAX)
 		return 0;

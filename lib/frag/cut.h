@@ -33,7 +33,8 @@ struct cut {
  * fragments set anew, and m's port and hash. All but the last hold the same number of octets.
  *
  * DROP_NONE, and *n pieces in the packet's order. DROP_TOO_BIG: c->mtu leaves no room for 8 octets
- * behind the headers, or c->max pieces do not do. DROP_NO_MBUF. On failure there are none.
+ * behind the headers, or for those of IPv6 in the first piece; or c->max pieces do not do.
+ * DROP_NO_MBUF. On failure there are none.
  */
 enum drop_reason cut_up(const struct rte_mbuf *m, const struct cut *c, struct rte_mempool *pool,
 			struct rte_mbuf *pieces[CUT_PIECES_MAX], uint16_t *n);

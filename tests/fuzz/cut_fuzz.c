@@ -19,9 +19,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-#define ROOM	  2048
-#define FRAME_MAX 1800
-#define HEAD	  3
+#define ROOM		2048
+#define FRAME_MAX	1800
+#define HEAD		3
+#define FRAGMENT_HEADER 8
 
 static struct rte_mempool *pool;
 
@@ -54,6 +55,9 @@ packet_make(const uint8_t *octets, uint32_t n, uint8_t first)
 
 	if (wire_ip_parse(octets, n, n, &info) != WIRE_OK)
 		return NULL;
+	/* The pieces have a fragment header more, and must be what we read. */
+	if (info.l4_off > WIRE_IP6_HEADER + WIRE_EXT_OCTETS_MAX - FRAGMENT_HEADER)
+		return NULL;
 	n = info.total;
 	head = RTE_MIN(n, (uint32_t)info.l4_off + first);
 	m = rte_pktmbuf_alloc(pool);
@@ -85,7 +89,7 @@ pieces_check(struct rte_mbuf **pieces, uint16_t n, uint16_t mtu, uint32_t whole)
 		must(info.total == pieces[i]->pkt_len);
 		data += pieces[i]->pkt_len;
 	}
-	must(n > 0 && data >= whole - 40);
+	must(n > 0 && data + 40 >= whole);
 	rte_pktmbuf_free_bulk(pieces, n);
 }
 

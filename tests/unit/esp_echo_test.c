@@ -114,7 +114,7 @@ turn_round(void)
 	memcpy(copy, src, n);
 	memcpy(src, src + n, n);
 	memcpy(src + n, copy, n);
-	rte_pktmbuf_mtod(m, struct rte_ether_hdr *)->dst_addr = rig.links[RIG_BLACK].mac;
+	memcpy(rte_pktmbuf_mtod(m, void *), &rig.links[RIG_BLACK].mac, RTE_ETHER_ADDR_LEN);
 	return m;
 }
 
