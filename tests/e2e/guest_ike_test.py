@@ -160,6 +160,14 @@ child_case("forced UDP encapsulation over IPv6, the guest initiates", "TUNNEL-in
 child_case("transport mode, IPv4", "TRANSPORT, ESP", child="mode = transport")
 child_case("transport mode, IPv6, the guest initiates", "TRANSPORT, ESP", outer=6, child="mode = transport", far_first=True)
 
+child_case("AH, tunnel mode: IPv4 in IPv4", "TUNNEL, AH.*HMAC_SHA2_256_128/ESN", ah="sha256-esn")
+child_case("AH, tunnel mode: IPv6 in IPv6, the guest initiates", "TUNNEL, AH.*HMAC_SHA1_96", ah="sha1-noesn", outer=6,
+           inner=6, far_first=True)
+child_case("AH, transport mode, IPv4", "TRANSPORT, AH", child="mode = transport", ah="sha512-esn")
+child_case("AH, transport mode, IPv6", "TRANSPORT, AH", outer=6, child="mode = transport", ah="aescmac-noesn")
+child_case("BEET, IPv4", "BEET, ESP", child="mode = beet")
+child_case("BEET, IPv6 in IPv4, the guest initiates", "BEET, ESP", inner=6, child="mode = beet", far_first=True)
+
 ALGORITHMS = [
     *((f"aes{bits}{mode}{icv}", f"AES_{mode.upper()}_{icv}-{bits}") for mode in ("gcm", "ccm")
       for bits in (128, 192, 256) for icv in (8, 12, 16)),

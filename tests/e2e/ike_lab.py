@@ -34,6 +34,7 @@ ID = ("site-a.example", "site-b.example")
 SECRET = "example secret, make your own"
 LOGGING = """
 charon-systemd {
+	send_vendor_id = yes # BEET is agreed on between strongSwans only
 	filelog {
 		stderr {
 			default = 1
@@ -68,9 +69,11 @@ def mirrored(text, side):
     return text
 
 
-def connection(outer=4, inner=4, esp="aes128gcm16-esn", child="", conn="", remote=None):
+def connection(outer=4, inner=4, esp="aes128gcm16-esn", child="", conn="", remote=None, ah=None):
     """A swanctl.conf of site a; see mirrored() for the other end's."""
     black, net = ((BLACK4, BLACK6)[outer == 6], (NET4, NET6)[inner == 6])
+    if "beet" in child:
+        net = (HOST4, HOST6)[inner == 6]
     networks = "" if "transport" in child else f"local_ts = {net[0]}\n remote_ts = {net[1]}\n"
     return f"""
 connections {{
@@ -91,7 +94,7 @@ connections {{
 		children {{
 			net {{
 				{networks}
-				esp_proposals = {esp}
+				{f"ah_proposals = {ah}" if ah else f"esp_proposals = {esp}"}
 				{child}
 			}}
 		}}
