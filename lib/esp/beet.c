@@ -56,18 +56,13 @@ beet_restored_check(const struct rte_mbuf *m, const struct pkt *p)
 	return headers_check(rte_pktmbuf_mtod(m, const uint8_t *), p->l4_off);
 }
 
-/* The pseudo header is no longer than the header whose options it carries, but by 8 octets longer
- * than what that one is without them.
- */
+/* Without options their protocol's number would say that there are some. */
 static enum drop_reason
-options_check(const struct sa *sa, const struct rte_mbuf *m, const struct pkt *p)
+options_check(const struct pkt *p)
 {
-	uint16_t options = p->l4_off - sizeof(struct rte_ipv4_hdr);
-	uint16_t mtu = __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED);
-
-	if (options == 0)
-		return p->proto == BEET_PROTO_OPTIONS ? DROP_BEET_HEADER : DROP_NONE;
-	return m->pkt_len + PSEUDO + padding_of(options) > mtu ? DROP_TOO_BIG : DROP_NONE;
+	return p->l4_off == sizeof(struct rte_ipv4_hdr) && p->proto == BEET_PROTO_OPTIONS ?
+		       DROP_BEET_HEADER :
+		       DROP_NONE;
 }
 
 enum drop_reason
@@ -84,7 +79,7 @@ beet_check(const struct sa *sa, const struct rte_mbuf *m, const struct pkt *p)
 		return DROP_BEET_ADDR;
 	if ((p->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) != 0)
 		return DROP_BEET_FRAG;
-	return v6 ? headers_check(ip, p->l4_off) : options_check(sa, m, p);
+	return v6 ? headers_check(ip, p->l4_off) : options_check(p);
 }
 
 static void

@@ -17,11 +17,9 @@ struct sa;
 #define BEET_PROTO_OPTIONS 94 /* the pseudo header, as ESP's next header */
 /* The inner header, and the ports behind it: what the outer header is made by. */
 #define BEET_INNER_MAX 64
-/* A packet with options may be so much smaller than the SA's MTU. */
-#define BEET_OPTIONS_EXTRA 8
 
 /* Out, before a number is taken: drops beet_addr, beet_frag, beet_exthdr; beet_header for a packet
- * that would be taken for one with a pseudo header; too_big for one that is too large with it.
+ * that would be taken for one with a pseudo header.
  */
 enum drop_reason beet_check(const struct sa *sa, const struct rte_mbuf *m, const struct pkt *p);
 

@@ -27,7 +27,7 @@ packet_new(struct worker *w)
 		return NULL;
 	/* Too little for the straight way of esp_encap, which asks nothing of a packet; enough for
 	 * the general one. */
-	m->data_off = PLAIN_HEADROOM - 1;
+	m->data_off = PLAIN_HEADROOM - 2;
 	pkt_reset(pkt_of(m), 0);
 	pkt_of(m)->flags = PKT_OWN;
 	pkt_of(m)->marks = PKT_ECHO;

@@ -47,24 +47,6 @@ unusable(const struct sa *sa, const struct rte_mbuf *m, const struct pkt *p, uin
 	return DROP_NONE;
 }
 
-/* One that is too big with its pseudo header of options (BEET), though it is not without, may go on
- * to be cut behind ESP. Returns whether it does.
- */
-static __rte_noinline bool
-goes_on(struct worker *w, struct rte_mbuf *m, enum drop_reason why)
-{
-	struct pkt *p = pkt_of(m);
-
-	if (why != DROP_TOO_BIG) {
-		drop(w, m, why);
-		return false;
-	}
-	if (too_large(w, m))
-		return true;
-	p->mtu = RTE_MIN(m->pkt_len, (uint32_t)p->hot->mtu) - BEET_OPTIONS_EXTRA;
-	return false;
-}
-
 /* By a policy that has several SAs: that of the packet's class and of this worker. */
 static __rte_noinline uint32_t
 pick_of_choice(struct worker *w, const struct rte_mbuf *m, uint32_t index)
@@ -124,8 +106,10 @@ sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		p->hot = sa[i];
 		p->lane = 0;
 		why = unusable(sa[i], m, p, &mtu);
-		if (unlikely(why != DROP_NONE) && !goes_on(w, m, why))
+		if (unlikely(why != DROP_NONE)) {
+			drop(w, m, why);
 			continue;
+		}
 		if (unlikely((sa[i]->out.flags & TUNNEL_OUT_MSS_CLAMP) != 0))
 			mss_clamp(m, mtu);
 		if (unlikely((sa[i]->flags & SA_SUBSPACES) != 0))

@@ -22,18 +22,31 @@ struct worker;
 /* Pieces of one packet before ESP: of each, the SA numbers, enciphers and counts. */
 #define FRAG_INNER_MAX 64
 
-/* What an outbound SA takes of a packet like this one. In transport mode its options and extension
- * headers stand before the text: where they are no multiple of its alignment, padding takes more.
+/* What is left of an outbound SA's mtu for a packet like this one. In transport mode its options
+ * and extension headers stand before the text: where they are no multiple of its alignment, padding
+ * takes more. BEET carries IPv4 options in a pseudo header of whole 8 octets, 4 of them its own.
  */
+static inline uint16_t
+frag_room(const struct sa *sa, const struct pkt *p, uint16_t mtu)
+{
+	bool v6 = (p->flags & PKT_V6) != 0;
+	uint16_t more, lost = 0;
+
+	if (likely((sa->flags & (SA_TRANSPORT | SA_BEET)) == 0))
+		return mtu;
+	more = p->l4_off - (v6 ? 40 : 20);
+	if ((sa->flags & SA_TRANSPORT) != 0)
+		lost = RTE_ALIGN_CEIL(more, (uint16_t)sa->suite.align) - more;
+	else if (!v6 && more > 0)
+		lost = RTE_ALIGN_CEIL(more + 4, 8) - more;
+	return mtu - RTE_MIN(mtu, lost);
+}
+
+/* What it takes now. */
 static inline uint16_t
 frag_limit(const struct sa *sa, const struct pkt *p)
 {
-	uint16_t mtu = __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED), more;
-
-	if (likely((sa->flags & SA_TRANSPORT) == 0))
-		return mtu;
-	more = p->l4_off - ((p->flags & PKT_V6) != 0 ? 40 : 20);
-	return mtu - RTE_MIN(mtu, RTE_ALIGN_CEIL(more, (uint16_t)sa->suite.align) - more);
+	return frag_room(sa, p, __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED));
 }
 
 /* The one decision about a clear packet, with pkt.hot, that is larger than its outbound SA takes

@@ -69,7 +69,7 @@ too_large(struct worker *w, struct rte_mbuf *m)
 
 	if ((p->marks & PKT_PROBE) != 0)
 		return true;
-	verdict = judge(m, sa, sa_mtu(sa, UINT16_MAX));
+	verdict = judge(m, sa, frag_room(sa, p, sa_mtu(sa, UINT16_MAX)));
 	p->mtu = frag_limit(sa, p);
 	if (verdict == CUT_OUTER) {
 		p->mtu = __atomic_load_n(&sa->out.path_mtu, __ATOMIC_RELAXED);
