@@ -35,6 +35,7 @@
 #include "hold/hold.h"
 #include "icmp/icmp.h"
 #include "ipcomp/ipcomp.h"
+#include "iptfs/iptfs.h"
 #include "mirror/mirror.h"
 #include "numbers/numbers.h"
 #include "replay/stock.h"
@@ -106,6 +107,8 @@ worker_make(struct gw *gw, uint16_t index, uint16_t lcore, struct err *err)
 	if (rc == 0)
 		rc = hold_init(w, err);
 	if (rc == 0)
+		rc = iptfs_worker_init(w, err);
+	if (rc == 0)
 		rc = crypto_worker_init(gw->engines, gw->n_engines, c->key_cache, socket,
 					&w->crypto, err);
 	if (rc == 0)
@@ -135,6 +138,7 @@ worker_free(struct worker *w)
 	esp_worker_fini(w->esp);
 	crypto_worker_fini(w->crypto);
 	hold_fini(w);
+	iptfs_worker_fini(w);
 	mailbox_fini(w);
 	rte_free(w->sparse);
 	rte_free(w);
@@ -399,16 +403,20 @@ pipe_init(struct gw *gw, struct err *err)
 		w->qsbr = gw->qsbr;
 		w->patience = gw->clock.kind == CLOCK_STAMPS ? UINT64_MAX : WORKER_PATIENCE_NS;
 		rte_rcu_qsbr_thread_register(gw->qsbr, i);
-		w->sources[w->n_sources++] =
-			(struct source) { "mailbox", mailbox_poll, NULL, STAGE_PORT_TX };
+		w->sources[w->n_sources++] = (struct source) { .name = "mailbox",
+							       .poll = mailbox_poll,
+							       .first = STAGE_PORT_TX };
 		if (gw->n_workers > 1)
-			w->sources[w->n_sources++] =
-				(struct source) { "handoff_rx", handoff_rx, NULL, STAGE_PORT_TX };
-		w->sources[w->n_sources++] =
-			(struct source) { "reasm_expire", frag_expire, NULL, STAGE_PORT_TX };
+			w->sources[w->n_sources++] = (struct source) { .name = "handoff_rx",
+								       .poll = handoff_rx,
+								       .first = STAGE_PORT_TX };
+		w->sources[w->n_sources++] = (struct source) { .name = "reasm_expire",
+							       .poll = frag_expire,
+							       .first = STAGE_PORT_TX };
 		if (gw->mirrors != NULL)
-			w->sources[w->n_sources++] = (struct source) { "inject_rx", inject_rx, NULL,
-								       STAGE_CLASSIFY_OWN };
+			w->sources[w->n_sources++] = (struct source) {
+				.name = "inject_rx", .poll = inject_rx, .first = STAGE_CLASSIFY_OWN
+			};
 		rc = port_attach(gw->ports, w, err);
 		if (rc < 0)
 			return rc;

@@ -7,6 +7,7 @@
 #include "ctl/paths.h"
 #include "frag/reasm.h"
 #include "hold/hold.h"
+#include "iptfs/iptfs.h"
 #include "mirror/mirror.h"
 #include "numbers/numbers.h"
 #include "pipe/handoff.h"
@@ -34,7 +35,8 @@ totals_read(const struct gw *gw, struct gw_totals *t)
 		t->split += cell_get(&w->split);
 		t->merged += cell_get(&w->merged);
 		t->waiting += hold_held(w) + frag_held(w);
-		t->held += port_held(w) + hold_held(w) + punt_held(w->punt) + frag_held(w);
+		t->held += port_held(w) + hold_held(w) + punt_held(w->punt) + frag_held(w) +
+			   iptfs_held(w);
 		t->audits_lost += mailbox_lost(w);
 		sum(t->drops, w->drops, DROP_MAX);
 		sum(t->consumed, w->consumed, CONSUMED_MAX);

@@ -66,7 +66,7 @@ source_add(struct worker *w)
 
 	assert(w->n_sources >= SOURCE_AT && w->n_sources < SOURCES_MAX);
 	memmove(at + 1, at, (w->n_sources - SOURCE_AT) * sizeof(*at));
-	*at = (struct source) { "hold", hold_poll, NULL, STAGE_SPD_MATCH };
+	*at = (struct source) { .name = "hold", .poll = hold_poll, .first = STAGE_SPD_MATCH };
 	w->n_sources++;
 }
 

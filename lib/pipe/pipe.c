@@ -103,12 +103,16 @@ pipe_poll(struct worker *w)
 
 	for (uint16_t i = 0; i < w->n_sources; i++) {
 		const struct source *source = &w->sources[i];
-		uint16_t n = source->poll(w, source->arg, pkts, w->burst);
+		uint16_t n;
 
-		total += n;
-		/* A source that pushed its packets to stages of their own gives none here. */
-		if (n > 0 || w->pushed != 0)
-			pipe_run(w, source->first, pkts, n);
+		do {
+			n = source->poll(w, source->arg, pkts, w->burst);
+			total += n;
+			/* A source that pushed its packets to stages of their own gives none here.
+			 */
+			if (n > 0 || w->pushed != 0)
+				pipe_run(w, source->first, pkts, n);
+		} while (unlikely(source->all) && n == w->burst);
 	}
 	return total;
 }

@@ -4,6 +4,7 @@
 #include "esp/esp_stage.h"
 #include "frag/frag_stage.h"
 #include "icmp/icmp_stage.h"
+#include "iptfs/iptfs_stage.h"
 #include "pipe/handoff.h"
 #include "port/port_stage.h"
 #include "punt/punt_stage.h"
@@ -19,7 +20,8 @@ const struct stage_row stage_rows[STAGE_MAX] = {
 	[STAGE_SPD_MATCH]       = { "spd_match",       spd_match,           STAGE_SA_PICK },
 	[STAGE_SA_PICK]         = { "sa_pick",         sa_pick,             STAGE_HANDOFF_OUT },
 	[STAGE_HANDOFF_OUT]     = { "handoff",         handoff_out,         STAGE_IPCOMP_ENCAP },
-	[STAGE_IPCOMP_ENCAP]    = { "ipcomp_encap",    ipcomp_encap,        STAGE_LIFE_COUNT_OUT },
+	[STAGE_IPCOMP_ENCAP]    = { "ipcomp_encap",    ipcomp_encap,        STAGE_IPTFS_FILL },
+	[STAGE_IPTFS_FILL]      = { "iptfs_fill",      NULL,                STAGE_LIFE_COUNT_OUT },
 	[STAGE_LIFE_COUNT_OUT]  = { "life_count",      life_count_out,      STAGE_ESP_ENCAP },
 	[STAGE_ESP_ENCAP]       = { "esp_encap",       esp_encap,           STAGE_CRYPTO_ENCRYPT },
 	[STAGE_CRYPTO_ENCRYPT]  = { "crypto_encrypt",  crypto_encrypt,      STAGE_ESP_SEAL },
@@ -36,7 +38,8 @@ const struct stage_row stage_rows[STAGE_MAX] = {
 	[STAGE_REPLAY_ACCEPT]   = { "replay_accept",   replay_accept_stage, STAGE_ESP_STRIP },
 	[STAGE_ESP_STRIP]       = { "esp_strip",       esp_strip,           STAGE_IPCOMP_DECAP },
 	[STAGE_IPCOMP_DECAP]    = { "ipcomp_decap",    ipcomp_decap,        STAGE_LIFE_COUNT_IN },
-	[STAGE_LIFE_COUNT_IN]   = { "life_count",      life_count_in,       STAGE_ECN_DECAP },
+	[STAGE_LIFE_COUNT_IN]   = { "life_count",      life_count_in,       STAGE_IPTFS_SPLIT },
+	[STAGE_IPTFS_SPLIT]     = { "iptfs_split",     NULL,                STAGE_ECN_DECAP },
 	[STAGE_ECN_DECAP]       = { "ecn_decap",       ecn_decap,           STAGE_SELECTOR_CHECK },
 	[STAGE_SELECTOR_CHECK]  = { "selector_check",  selector_check,      STAGE_LOCAL_DELIVER },
 	[STAGE_LOCAL_DELIVER]   = { "local_deliver",   local_deliver,       STAGE_ROUTE },

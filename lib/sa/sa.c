@@ -8,6 +8,8 @@
 #include <rte_esp.h>
 #include <rte_malloc.h>
 
+#include "aggfrag/fill.h"
+#include "aggfrag/split.h"
 #include "numbers/numbers.h"
 #include "sa/lifetimes.h"
 #include "wire/subspace.h"
@@ -92,9 +94,20 @@ sa_mtu(const struct sa *sa, uint16_t outer_mtu)
 	return tunnel_mtu(&sa->suite, v6, udp, outer_mtu);
 }
 
+/* RFC 9347 section 2.2.7: outer packets are no larger than asked for. */
+static uint16_t
+packet_size(const struct sa *sa, uint16_t outer_mtu)
+{
+	uint16_t size = sa_more(sa)->fill->params->packet_size;
+
+	return size != 0 ? RTE_MIN(size, outer_mtu) : outer_mtu;
+}
+
 void
 sa_set_mtu(struct sa *sa, uint16_t outer_mtu)
 {
+	if ((sa->flags & SA_IPTFS) != 0)
+		outer_mtu = packet_size(sa, outer_mtu);
 	__atomic_store_n(&sa->out.path_mtu, outer_mtu, __ATOMIC_RELAXED);
 	__atomic_store_n(&sa->mtu, sa_mtu(sa, outer_mtu), __ATOMIC_RELAXED);
 }
@@ -151,7 +164,8 @@ flags_of(const struct sa_params *p)
 	       (algs[p->suite.cipher].iv_len == 16 ? SA_CBC : 0) | (is_tfc(p) ? SA_TFC : 0) |
 	       (is_plain(p) ? SA_PLAIN : 0) | (p->subspaces ? SA_SUBSPACES : 0) |
 	       (p->lane_by_class ? SA_LANE_BY_CLASS : 0) | (p->beet ? SA_BEET : 0) |
-	       (p->ah ? SA_AH : 0) | (p->ipcomp.on ? SA_IPCOMP : 0) | (p->echo ? SA_ECHO : 0);
+	       (p->ah ? SA_AH : 0) | (p->ipcomp.on ? SA_IPCOMP : 0) | (p->echo ? SA_ECHO : 0) |
+	       (p->iptfs.on ? SA_IPTFS : 0);
 }
 
 /* RFC 4302 section 2.2: all of AH, its ICV padded to 4 octets, over IPv6 to 8. GMAC's ICV begins
@@ -187,15 +201,30 @@ hot_fill(struct sa *sa, const struct sa_params *p, uint32_t generation)
 static bool
 wants_more(const struct sa_params *p)
 {
-	return p->beet || p->ipcomp.on || (!p->inbound && p->outer.dscp == TUNNEL_DSCP_MAP);
+	return p->beet || p->ipcomp.on || p->iptfs.on ||
+	       (!p->inbound && p->outer.dscp == TUNNEL_DSCP_MAP);
 }
 
 static void
-more_free(struct sa_more *more)
+more_free(struct sa_more *more, bool inbound)
 {
-	if (more != NULL)
+	if (more != NULL) {
 		ipcomp_sa_free(more->comp);
+		if (inbound)
+			aggfrag_in_free(more->split);
+		else
+			aggfrag_out_free(more->fill);
+	}
 	rte_free(more);
+}
+
+static int
+streams_make(const struct sa_params *p, struct sa_more *more, struct err *err)
+{
+	uint16_t n = RTE_MAX(p->lanes, (uint16_t)1);
+
+	return p->inbound ? aggfrag_in_create(&p->iptfs, n, &more->split, err) :
+			    aggfrag_out_create(&p->iptfs, n, &more->fill, err);
 }
 
 static int
@@ -212,6 +241,8 @@ more_make(const struct sa_params *p, struct sa_more **more, struct err *err)
 		memcpy((*more)->inner.src, p->inner_src.octets, sizeof((*more)->inner.src));
 		memcpy((*more)->inner.dst, p->inner_dst.octets, sizeof((*more)->inner.dst));
 	}
+	if (p->iptfs.on)
+		return streams_make(p, *more, err);
 	return p->ipcomp.on ? ipcomp_sa_create(&p->ipcomp, &(*more)->comp, err) : 0;
 }
 
@@ -297,6 +328,21 @@ cold_take(struct sa_table *t, struct sa_cold *c, const struct sa_params *p, stru
 				 err_set(err, -ENOMEM, "SA %s: no memory for its name", p->name);
 }
 
+/* Each stream knows whose it is. */
+static void
+streams_name(const struct sa *sa, uint32_t index)
+{
+	for (uint16_t i = 0; i < sa->lanes; i++) {
+		if ((sa->flags & SA_INBOUND) != 0) {
+			sa_more(sa)->split[i].sa = index;
+			sa_more(sa)->split[i].generation = sa->generation;
+		} else {
+			sa_more(sa)->fill[i].sa = index;
+			sa_more(sa)->fill[i].generation = sa->generation;
+		}
+	}
+}
+
 int
 sa_create(struct sa_table *t, const struct sa_params *p, uint64_t now, uint32_t *index,
 	  struct err *err)
@@ -327,11 +373,13 @@ sa_create(struct sa_table *t, const struct sa_params *p, uint64_t now, uint32_t 
 		goto give_cold;
 	}
 	cold_fill(slab_at(&t->cold, cold), p, now);
+	if (p->iptfs.on)
+		streams_name(&r->sa, at);
 	t->cold_of[at] = cold;
 	*index = at;
 	return 0;
 give_cold:
-	more_free(more);
+	more_free(more, p->inbound);
 	cold_give(t, cold);
 give_record:
 	slab_retire(&t->records, at);
@@ -349,7 +397,7 @@ void
 sa_destroy(struct sa_table *t, uint32_t index)
 {
 	session_wipe((struct session *)(uintptr_t)sa_session(sa_at(t, index)));
-	more_free(sa_more(sa_at(t, index)));
+	more_free(sa_more(sa_at(t, index)), (sa_at(t, index)->flags & SA_INBOUND) != 0);
 	cold_give(t, t->cold_of[index]);
 	slab_give(&t->records, index);
 }

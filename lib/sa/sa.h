@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "aggfrag/aggfrag.h"
 #include "alg/alg.h"
 #include "base/slab.h"
 #include "crypto/engine.h"
@@ -25,6 +26,8 @@
 #include "base/addr.h"
 #include "worker/pkt.h"
 
+struct aggfrag_in;
+struct aggfrag_out;
 struct lane;
 struct lifetimes;
 struct numbers;
@@ -47,6 +50,7 @@ enum sa_flag {
 	SA_AH = 1 << 11,	   /* RFC 4302; else ESP */
 	SA_IPCOMP = 1 << 12,	   /* sa_more() has the rest */
 	SA_ECHO = 1 << 13,	   /* in: the peer's ESP echoes are answered */
+	SA_IPTFS = 1 << 14,	   /* RFC 9347: its streams are in sa_more() */
 };
 
 /* In sa->owner: it goes to that worker, and another has it still (pipe/move.h). Only of SAs with
@@ -81,7 +85,8 @@ struct sa {
 	uint8_t salt[ALG_SALT_MAX];
 	uint16_t lanes;	   /* 1 without subspaces */
 	uint16_t next_hop; /* out: of lib/route */
-	uint16_t mtu;	   /* out: the largest packet it takes, as IP total length; in: that of the
+	uint16_t mtu;	   /* out: the largest packet it takes, as IP total length, or of IP-TFS the
+			      largest payload with its header; in: that of the
 			      way back, if TCP out of it is told so (mss_clamp), else 0 */
 	uint16_t flags;	   /* enum sa_flag */
 	uint8_t owner;	   /* index of the worker that numbers, checks and counts: of lane 0;
@@ -112,6 +117,10 @@ struct sa_more {
 		uint8_t src[16], dst[16]; /* v4 in the first 4 octets */
 	} inner;
 	struct ipcomp_sa *comp; /* SA_IPCOMP */
+	union {			/* SA_IPTFS: `lanes` of them, side by side */
+		struct aggfrag_out *fill;
+		struct aggfrag_in *split;
+	};
 };
 
 #define SA_NAME_MAX 64
@@ -166,6 +175,7 @@ struct sa_params {
 	uint64_t dummy_rate;	    /* packets per second */
 	struct tunnel_params outer; /* out */
 	struct ipcomp_params ipcomp;
+	struct aggfrag_params iptfs;
 	uint8_t owner;
 	bool fixed; /* stays with it */
 	uint8_t engine;

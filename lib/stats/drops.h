@@ -69,6 +69,21 @@
 	X(IPCOMP_CORRUPT, "ipcomp_corrupt", "IPComp: no whole stream of DEFLATE")                  \
 	X(IPCOMP_TRAILING, "ipcomp_trailing", "IPComp: octets behind the end of the stream")       \
 	X(IPCOMP_RATE, "ipcomp_rate", "IPComp: more to inflate than one SA may ask for")           \
+	X(AGGFRAG_SHORT, "aggfrag_short", "IP-TFS: shorter than the payload's header")             \
+	X(AGGFRAG_SUBTYPE, "aggfrag_subtype", "IP-TFS: a sub-type of payload that nobody knows")   \
+	X(AGGFRAG_LATE, "aggfrag_late", "IP-TFS: came when it was no longer waited for")           \
+	X(AGGFRAG_INNER, "aggfrag_inner", "IP-TFS: an inner length that cannot be: the rest goes") \
+	X(AGGFRAG_TYPE, "aggfrag_type", "IP-TFS: a block neither IPv4, IPv6 nor padding")          \
+	X(AGGFRAG_OFFSET, "aggfrag_offset",                                                        \
+	  "IP-TFS: a packet whose next piece is not as long as what is missing")                   \
+	X(AGGFRAG_ORPHAN, "aggfrag_orphan", "IP-TFS: a piece of a packet whose start is missing")  \
+	X(AGGFRAG_GAP, "aggfrag_gap", "IP-TFS: a packet of which a piece was lost")                \
+	X(AGGFRAG_TIMEOUT, "aggfrag_timeout", "IP-TFS: a packet whose rest did not come in time")  \
+	X(AGGFRAG_NOFRAG, "aggfrag_nofrag", "IP-TFS: a piece of a packet on an SA without pieces") \
+	X(AGGFRAG_ENDED, "aggfrag_ended", "IP-TFS: a packet that was not whole when its SA ended") \
+	X(AGGFRAG_QUEUE, "aggfrag_queue", "IP-TFS: more octets waiting than may")                  \
+	X(AGGFRAG_AGED, "aggfrag_aged", "IP-TFS: waited longer than it may (max_aggregation)")     \
+	X(AGGFRAG_BREAKER, "aggfrag_breaker", "IP-TFS: the circuit breaker has stopped the SA")    \
 	X(INNER_MALFORMED, "inner_malformed", "inner header lengths that do not fit the payload")  \
 	X(INNER_CHECKSUM, "inner_checksum", "wrong inner IPv4 header checksum")                    \
 	X(ECN, "ecn", "outer CE on an inner packet that cannot say so (RFC 6040)")                 \
@@ -103,13 +118,14 @@ enum drop_reason {
 };
 
 /* Taken in and used up here, on purpose. */
-#define CONSUMED_CAUSES(X)                                                       \
-	X(DUMMY, "dummy", "dummy packet, next header 59 (RFC 4303 section 2.6)") \
-	X(NAT_KEEPALIVE, "nat_keepalive",                                        \
-	  "NAT keepalive, UDP 4500 with one octet 0xff (RFC 3948)")              \
-	X(MIRROR, "mirror", "given to the mirror: for this gateway itself")      \
-	X(ESP_ECHO, "esp_echo", "ESP echo: a request, or the answer to ours")    \
-	X(ICMP_ERROR, "icmp_error", "ICMP too-big for this gateway itself, read by control")
+#define CONSUMED_CAUSES(X)                                                                   \
+	X(DUMMY, "dummy", "dummy packet, next header 59 (RFC 4303 section 2.6)")             \
+	X(NAT_KEEPALIVE, "nat_keepalive",                                                    \
+	  "NAT keepalive, UDP 4500 with one octet 0xff (RFC 3948)")                          \
+	X(MIRROR, "mirror", "given to the mirror: for this gateway itself")                  \
+	X(ESP_ECHO, "esp_echo", "ESP echo: a request, or the answer to ours")                \
+	X(ICMP_ERROR, "icmp_error", "ICMP too-big for this gateway itself, read by control") \
+	X(ALL_PAD, "all_pad", "IP-TFS: a payload of padding alone")
 
 enum consumed_cause {
 #define X(id, name, help) CONSUMED_##id,
@@ -124,7 +140,8 @@ enum consumed_cause {
 	X(DUMMY, "dummy", "dummy packet of traffic flow confidentiality")           \
 	X(NAT_KEEPALIVE, "nat_keepalive", "NAT keepalive")                          \
 	X(MIRROR, "mirror", "taken from a mirror: sent by this gateway's own host") \
-	X(ESP_ECHO, "esp_echo", "ESP echo: a request of ours, or an answer")
+	X(ESP_ECHO, "esp_echo", "ESP echo: a request of ours, or an answer")        \
+	X(ALL_PAD, "all_pad", "IP-TFS: a payload of padding alone")
 
 enum generated_cause {
 #define X(id, name, help) GENERATED_##id,

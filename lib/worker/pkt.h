@@ -39,6 +39,7 @@ enum pkt_mark {
 	PKT_PROBE = 1 << 3, /* and of a size that is asked for: DF set, neither cut nor padded */
 	PKT_COMP = 1 << 4, /* begins with an IPComp header (tunnel; its IP header is kept before the
 			      data: esp/comp.h), or has one behind its own headers (transport) */
+	PKT_AGGFRAG = 1 << 5,	/* out: an AGGFRAG payload, of no inner header (lib/iptfs) */
 	PKT_FROM_HOST = 1 << 7, /* sent by our own host through a mirror: the header of its frame
 				   lies before the data until it enters an SA */
 };
@@ -78,8 +79,11 @@ struct pkt {
 	uint16_t lane; /* of an SA with subspaces: the id; else 0 (out) or anything (in) */
 	uint8_t marks; /* enum pkt_mark */
 	uint8_t spare;
-	struct sa *hot; /* the SA, from the stage that looked it up to the end of the burst; never
-			   across a wait */
+	union {
+		struct sa *hot; /* the SA, from the stage that looked it up to the end of the burst;
+				   never across a wait */
+		struct rte_mbuf *behind; /* while it waits in a queue of lib/iptfs: the next one */
+	};
 } __rte_aligned(RTE_CACHE_LINE_SIZE);
 _Static_assert(sizeof(struct pkt) == 64, "one line a packet");
 

@@ -13,6 +13,7 @@
 #ifndef WORKER_STAGE_H
 #define WORKER_STAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct rte_mbuf;
@@ -28,6 +29,7 @@ enum stage_id {
 	STAGE_SA_PICK,
 	STAGE_HANDOFF_OUT,
 	STAGE_IPCOMP_ENCAP, /* present once an SA has IPComp */
+	STAGE_IPTFS_FILL,   /* present once an SA has IP-TFS: its packets wait; iptfs_tick sends */
 	STAGE_LIFE_COUNT_OUT,
 	STAGE_ESP_ENCAP,
 	STAGE_CRYPTO_ENCRYPT,
@@ -45,6 +47,7 @@ enum stage_id {
 	STAGE_ESP_STRIP,
 	STAGE_IPCOMP_DECAP,  /* likewise */
 	STAGE_LIFE_COUNT_IN, /* whole packets only: a malformed one counts against no lifetime */
+	STAGE_IPTFS_SPLIT,   /* likewise: iptfs_deliver goes on behind it */
 	STAGE_ECN_DECAP,
 	STAGE_SELECTOR_CHECK,
 	STAGE_LOCAL_DELIVER, /* present where a port has a mirror */
@@ -84,6 +87,7 @@ struct source {
 	source_fn *poll;
 	void *arg;
 	enum stage_id first;
+	bool all; /* asked again in the same round until it gives less than it may */
 };
 
 #endif

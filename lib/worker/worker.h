@@ -34,6 +34,7 @@ struct hold;
 struct icmp_sources;
 struct icmp_worker;
 struct ipcomp_worker;
+struct iptfs_worker;
 struct mailbox;
 struct pipe;
 struct port_worker;
@@ -101,6 +102,7 @@ struct worker {
 	struct hold *hold;
 	struct icmp_worker *icmp;
 	struct ipcomp_worker *ipcomp; /* NULL: no codec runs here */
+	struct iptfs_worker *iptfs;
 	struct port_worker *port;
 	struct punt_worker *punt; /* NULL: no port has a mirror */
 	struct spd_worker *spd;

@@ -258,8 +258,12 @@ workers_make(struct rig_params *p)
 		w->qsbr = qsbr;
 		rte_rcu_qsbr_thread_register(qsbr, i);
 		w->view = w->next_view = &r->view;
-		w->sources[0] = (struct source) { "mailbox", mailbox_poll, NULL, STAGE_PORT_TX };
-		w->sources[1] = (struct source) { "handoff_rx", handoff_rx, NULL, STAGE_PORT_TX };
+		w->sources[0] = (struct source) { .name = "mailbox",
+						  .poll = mailbox_poll,
+						  .first = STAGE_PORT_TX };
+		w->sources[1] = (struct source) { .name = "handoff_rx",
+						  .poll = handoff_rx,
+						  .first = STAGE_PORT_TX };
 		w->n_sources = 3;
 	}
 }
@@ -317,8 +321,10 @@ bench_make(void)
 	for (unsigned int i = 0; i < SIDES; i++) {
 		struct worker *w = bench.sides[i].w;
 
-		w->sources[2] = (struct source) { "memory", memory_rx, &bench.sides[i],
-						  STAGE_CLASSIFY_RED };
+		w->sources[2] = (struct source) { .name = "memory",
+						  .poll = memory_rx,
+						  .arg = &bench.sides[i],
+						  .first = STAGE_CLASSIFY_RED };
 	}
 }
 

@@ -54,7 +54,7 @@ up(void **state)
 	policy = spd_find(rig.spd, SPD_OUT, &key);
 	rig.w->now = 1000 * MS;
 	rig.w->sources[rig.w->n_sources++] =
-		(struct source) { "mailbox", mailbox_poll, NULL, STAGE_PORT_TX };
+		(struct source) { .name = "mailbox", .poll = mailbox_poll, .first = STAGE_PORT_TX };
 	assert_int_equal(hold_init(rig.w, &err), 0);
 	hold_set(rig.w, 8, 100);
 	memset(left, 0, sizeof(left));

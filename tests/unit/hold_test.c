@@ -72,7 +72,7 @@ up(void **state)
 	}
 	rig.w->now = 1000 * MS;
 	rig.w->sources[rig.w->n_sources++] =
-		(struct source) { "mailbox", mailbox_poll, NULL, STAGE_PORT_TX };
+		(struct source) { .name = "mailbox", .poll = mailbox_poll, .first = STAGE_PORT_TX };
 	assert_int_equal(hold_init(rig.w, &err), 0);
 	hold_set(rig.w, MAX, RATE);
 	n_sent = 0;

@@ -74,8 +74,9 @@ workers_make(struct bed *b)
 		w->view = &b->view;
 		w->sparse = rte_zmalloc("drops", sizeof(*w->sparse), RTE_CACHE_LINE_SIZE);
 		assert_non_null(w->sparse);
-		w->sources[w->n_sources++] =
-			(struct source) { "handoff_rx", handoff_rx, NULL, STAGE_PORT_TX };
+		w->sources[w->n_sources++] = (struct source) { .name = "handoff_rx",
+							       .poll = handoff_rx,
+							       .first = STAGE_PORT_TX };
 		b->workers[i] = w;
 	}
 	assert_int_equal(handoff_init(b->workers, N_WORKERS, &err), 0);

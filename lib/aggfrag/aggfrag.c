@@ -1,0 +1,80 @@
+#include "aggfrag/aggfrag.h"
+
+#include <errno.h>
+
+#include <rte_malloc.h>
+
+#include "aggfrag/fill.h"
+#include "aggfrag/split.h"
+
+const struct aggfrag_name aggfrag_out_names[AGGFRAG_TX_MAX] = {
+#define X(id, name, help) [AGGFRAG_TX_##id] = { name, help },
+	AGGFRAG_OUT_COUNTS(X)
+#undef X
+};
+
+const struct aggfrag_name aggfrag_in_names[AGGFRAG_RX_MAX] = {
+#define X(id, name, help) [AGGFRAG_RX_##id] = { name, help },
+	AGGFRAG_IN_COUNTS(X)
+#undef X
+};
+
+/* n streams of `size` octets each, and the params behind them. */
+static void *
+streams_make(const struct aggfrag_params *params, uint16_t n, size_t size,
+	     struct aggfrag_params **copy, struct err *err)
+{
+	uint8_t *streams = rte_zmalloc("aggfrag", n * size + sizeof(*params), RTE_CACHE_LINE_SIZE);
+
+	if (streams == NULL) {
+		err_set(err, -ENOMEM, "no memory for %u streams of IP-TFS", n);
+		return NULL;
+	}
+	*copy = (struct aggfrag_params *)(streams + n * size);
+	**copy = *params;
+	return streams;
+}
+
+int
+aggfrag_out_create(const struct aggfrag_params *params, uint16_t n, struct aggfrag_out **out,
+		   struct err *err)
+{
+	struct aggfrag_params *copy;
+
+	*out = streams_make(params, n, sizeof(**out), &copy, err);
+	if (*out == NULL)
+		return -ENOMEM;
+	for (uint16_t i = 0; i < n; i++) {
+		(*out)[i].params = copy;
+		(*out)[i].lane = i;
+	}
+	return 0;
+}
+
+void
+aggfrag_out_free(struct aggfrag_out *streams)
+{
+	rte_free(streams);
+}
+
+int
+aggfrag_in_create(const struct aggfrag_params *params, uint16_t n, struct aggfrag_in **in,
+		  struct err *err)
+{
+	struct aggfrag_params *copy;
+
+	*in = streams_make(params, n, sizeof(**in), &copy, err);
+	if (*in == NULL)
+		return -ENOMEM;
+	for (uint16_t i = 0; i < n; i++) {
+		(*in)[i].params = copy;
+		(*in)[i].lane = i;
+	}
+	return 0;
+}
+
+void
+aggfrag_in_free(struct aggfrag_in *streams)
+{
+	rte_free(streams);
+}
