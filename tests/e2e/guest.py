@@ -24,15 +24,18 @@ BOOT_SECONDS = 60
 CMDLINE = "console=ttyS0 quiet panic=-1 nokaslr mitigations=off random.trust_cpu=on net.ifnames=0"
 
 
-@once
-def image():
+def built(*options):
     """The folder of the kernel and the initramfs; Skip where this machine cannot have them."""
-    done = subprocess.run([f"{HERE}/guest-image"], capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run([f"{HERE}/guest-image", *options], capture_output=True, text=True, timeout=600, check=False)
     last = (done.stdout.strip().splitlines() or [""])[-1]
     if done.returncode == 3:
         raise Skip(last)
     check(done.returncode == 0, f"guest-image ends with {done.returncode}\n{done.stdout}{done.stderr}")
     return last
+
+
+image = once(built)
+iptfs_image = once(lambda: built("--iptfs"))
 
 
 def make_tap(ns, interface, mac):
