@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 
+#include <rte_common.h>
+
+#include "aggfrag/wheel.h"
 #include "base/err.h"
 #include "stats/drops.h"
 
@@ -11,6 +14,8 @@ struct worker;
 
 struct iptfs_worker {
 	uint64_t held_out, held_in; /* cells: packets that wait */
+	struct wheel out;	    /* when streams are to send: iptfs_tick */
+	struct wheel in;	    /* when missing payloads are given up: iptfs_deliver */
 } __rte_cache_aligned;
 
 /* Control. -ENOMEM. */

@@ -11,6 +11,8 @@ iptfs_worker_init(struct worker *w, struct err *err)
 	w->iptfs = rte_zmalloc_socket("iptfs", sizeof(*w->iptfs), RTE_CACHE_LINE_SIZE, w->socket);
 	if (w->iptfs == NULL)
 		return err_set(err, -ENOMEM, "no memory for IP-TFS of worker %u", w->index);
+	wheel_init(&w->iptfs->out);
+	wheel_init(&w->iptfs->in);
 	return 0;
 }
 
