@@ -62,7 +62,7 @@ path_set(struct gw *gw, uint32_t index, const char *text, struct err *err)
 
 	if (strcmp(text, "auto") != 0)
 		rc = number_parse(text, "a number of octets", &mtu, err);
-	return rc < 0 ? rc : paths_set(gw, index, mtu, PMTU_DAEMON, err);
+	return rc < 0 ? rc : paths_set(gw, index, mtu, PMTU_OPERATOR, err);
 }
 
 int

@@ -20,7 +20,7 @@ struct rte_mbuf;
 struct worker;
 
 /* Pieces of one packet before ESP: of each, the SA numbers, enciphers and counts. */
-#define FRAG_INNER_MAX 64
+#define FRAG_INNER_MAX 128
 
 /* What is left of an outbound SA's mtu for a packet like this one. In transport mode its options
  * and extension headers stand before the text: where they are no multiple of its alignment, padding

@@ -43,7 +43,8 @@ struct too_big;
 	X(CONFIGURED, "configured", "the file's, the daemon's, or the link's") \
 	X(ICMP, "icmp", "ICMP too-big")                                        \
 	X(PROBE, "probe", "found by probing")                                  \
-	X(DAEMON, "daemon", "said by a key daemon or an operator")
+	X(DAEMON, "daemon", "said by a key daemon")                            \
+	X(OPERATOR, "operator", "set at the prompt or by espctl")
 
 enum pmtu_source {
 #define X(id, name, help) PMTU_##id,

@@ -31,7 +31,7 @@ prober_begin(struct prober *p, bool v6, uint16_t floor, uint16_t ceiling, uint16
 		.ceiling = ceiling,
 		.base = RTE_MIN(base, ceiling),
 		.mtu = mtu,
-		.bad = ceiling + 1,
+		.bad = ceiling + UINT32_C(1),
 		.age = age,
 	};
 	base_set(p, now);
@@ -87,7 +87,7 @@ complete(struct prober *p, uint64_t now)
 static void
 search_next(struct prober *p, uint64_t now)
 {
-	uint16_t good = p->good, bad = p->bad;
+	uint32_t good = p->good, bad = p->bad;
 
 	p->state = PROBER_SEARCH;
 	if (p->mtu > good && p->mtu < bad)
@@ -105,7 +105,7 @@ search_next(struct prober *p, uint64_t now)
 static void
 search(struct prober *p, uint64_t now)
 {
-	p->bad = p->ceiling + 1;
+	p->bad = p->ceiling + UINT32_C(1);
 	if (p->good > p->mtu)
 		p->good = p->mtu;
 	search_next(p, now);
@@ -145,7 +145,7 @@ search_answered(struct prober *p, uint64_t now)
 static void
 later(struct prober *p, uint64_t now)
 {
-	p->bad = p->ceiling + 1;
+	p->bad = p->ceiling + UINT32_C(1);
 	base_set(p, now + (p->answers ? PROBER_AGAIN_NS : PROBER_RETRY_NS));
 }
 
@@ -153,7 +153,7 @@ static void
 error_set(struct prober *p, uint64_t now)
 {
 	p->state = PROBER_ERROR;
-	p->bad = RTE_MIN(p->bad, p->base);
+	p->bad = RTE_MIN(p->bad, (uint32_t)p->base);
 	size_set(p, RTE_MIN((uint16_t)PROBER_SMALL, p->floor), now);
 }
 
@@ -165,7 +165,7 @@ error_answered(struct prober *p, uint64_t now)
 
 	if (p->size == p->floor) {
 		p->good = p->floor;
-		p->bad = RTE_MIN(p->bad, p->base);
+		p->bad = RTE_MIN(p->bad, (uint32_t)p->base);
 		search_next(p, now);
 	} else if (p->floor < p->base) {
 		size_set(p, p->floor, now);
@@ -289,5 +289,5 @@ prober_ceiling(struct prober *p, uint16_t ceiling, uint64_t now)
 	if (p->state == PROBER_COMPLETE || p->state == PROBER_SEARCH)
 		search(p, now);
 	else
-		p->bad = ceiling + 1;
+		p->bad = ceiling + UINT32_C(1);
 }

@@ -47,7 +47,7 @@ struct prober {
 	uint16_t base;
 	uint16_t mtu;	/* in use */
 	uint16_t good;	/* the largest size that was answered; 0: none */
-	uint16_t bad;	/* the smallest that was not: above all that is searched */
+	uint32_t bad;	/* the smallest that was not: above all that is searched */
 	uint16_t size;	/* to be tried next */
 	uint16_t hint;	/* somebody says that this is it; 0: nobody does */
 	uint64_t rtt;	/* ns, smoothed; 0: not known */

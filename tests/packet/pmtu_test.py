@@ -114,16 +114,16 @@ def by_operator():
     with running() as gateway:
         done = gateway.espctl("set", "sa", "t1.out", "path-mtu", "1400")
         same(done.returncode, 0, done.stderr)
-        same(path_of(gateway, "t1.out"), (1400, "daemon"), "t1.out")
+        same(path_of(gateway, "t1.out"), (1400, "operator"), "t1.out")
         # They have one peer, so it is one path.
-        same(path_of(gateway, "t2.out"), (1400, "daemon"), "t2.out")
+        same(path_of(gateway, "t2.out"), (1400, "operator"), "t2.out")
         with open(gateway.file, encoding="ascii") as f:
             text = f.read()
         with open(gateway.file, "w", encoding="ascii") as f:
             f.write(text.replace("name: t1\n", "name: t1\n  ttl: 9\n"))
         done = gateway.espctl("reload")
         check("ttl" in done.stdout, done.stdout + done.stderr)
-        same(path_of(gateway, "t1.out"), (1400, "daemon"), "after the reload")
+        same(path_of(gateway, "t1.out"), (1400, "operator"), "after the reload")
         for words, what in ((("path-mtu", "1279"), "1280"), (("path-mtu", "x"), "octets"), (("path-mtu", "70000"), "octets"),
                             (("mtu", "1400"), "path-mtu")):
             done = gateway.espctl("set", "sa", "t1.out", *words)
