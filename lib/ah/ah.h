@@ -16,10 +16,20 @@
 #include "base/err.h"
 #include "worker/stage.h"
 
+struct crypto_op;
+struct rte_mbuf;
+
 #define AH_HEADER  12  /* octets before the ICV */
 #define AH_GMAC_IV 8   /* the first octets of the ICV field are the IV (RFC 4543 section 4) */
 #define AH_BEFORE  320 /* octets of headers before AH, at most */
 #define AH_ICV_MAX (AH_GMAC_IV + ALG_ICV_MAX)
+
+/* GMAC's, the first octets of the ICV field. */
+static inline uint8_t
+ah_iv_len(const struct suite *s)
+{
+	return s->aead ? AH_GMAC_IV : 0;
+}
 
 /* Owner only. What is put aside of a burst's packets between ah_encap and ah_seal, or ah_check and
  * ah_accept; [i] belongs to packet i.
@@ -40,5 +50,11 @@ void ah_worker_fini(struct ah_worker *ah);
  * False: options that do not fit their header, or a routing header whose end cannot be foreseen.
  */
 bool ah_mute(uint8_t *ip, bool v6, uint16_t len);
+
+/* Tells the engine all of packet i of a burst, whose headers are muted: its number and SA are in
+ * pkt_of(m), its IV, of 8 octets where there is one, at ah->icv[i], and its tag is, or will be,
+ * behind that.
+ */
+void ah_op_fill(struct ah_worker *ah, struct rte_mbuf *m, uint16_t i, struct crypto_op *op);
 
 #endif

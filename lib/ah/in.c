@@ -16,19 +16,13 @@
 #include "worker/mbufs.h"
 #include "worker/worker.h"
 
-static inline uint8_t
-iv_len(const struct sa *sa)
-{
-	return sa->suite.aead ? AH_GMAC_IV : 0;
-}
-
 /* The length that the header says. Senders pad it to 8 octets, or with IPv4 to 4, as RFC 4302
  * section 2.2 asks for; IPv4 with 8 is what Linux does unless told.
  */
 static enum drop_reason
 length_check(const struct sa *sa, struct rte_mbuf *m, const struct pkt *p, uint16_t *size)
 {
-	uint16_t least = AH_HEADER + iv_len(sa) + sa->suite.icv_len;
+	uint16_t least = AH_HEADER + ah_iv_len(&sa->suite) + sa->suite.icv_len;
 	const uint8_t *ah;
 
 	if (m->pkt_len < (uint32_t)p->esp_off + least)
@@ -50,8 +44,7 @@ static enum drop_reason
 op_fill(struct worker *w, struct rte_mbuf *m, const struct pkt *p, struct crypto_op *op, uint16_t i)
 {
 	const struct sa *sa = p->hot;
-	uint16_t icv_len = iv_len(sa) + sa->suite.icv_len;
-	uint64_t seq_be = rte_cpu_to_be_64(p->seq);
+	uint16_t icv_len = ah_iv_len(&sa->suite) + sa->suite.icv_len;
 	uint8_t *at = rte_pktmbuf_mtod(m, uint8_t *);
 	uint8_t *icv = at + p->esp_off + AH_HEADER;
 
@@ -62,21 +55,7 @@ op_fill(struct worker *w, struct rte_mbuf *m, const struct pkt *p, struct crypto
 	if (!ah_mute(at, (p->flags & PKT_V6) != 0, p->esp_off))
 		return DROP_AH_OPTIONS;
 	memset(icv, 0, icv_len); /* what pads it is as it came */
-	memcpy(op->nonce, sa->salt, 4);
-	memcpy(op->nonce + 4, w->ah->icv[i], 8); /* the IV, where there is one */
-	memcpy(op->aad, &sa->spi_be, 4);
-	memcpy(op->aad + 4, &seq_be, 8);
-	op->session = sa_session(sa);
-	op->engine = sa->engine;
-	op->tag = w->ah->icv[i] + iv_len(sa);
-	op->text_len = m->pkt_len - CRYPTO_BEFORE;
-	op->chain = NULL;
-	if (m->nb_segs == 1) {
-		op->text = at + CRYPTO_BEFORE;
-	} else {
-		op->chain = m;
-		op->text_off = CRYPTO_BEFORE;
-	}
+	ah_op_fill(w->ah, m, i, op);
 	return DROP_NONE;
 }
 

@@ -18,12 +18,6 @@
 /* Of the inner packet the outer header's flow label reads its header and the ports behind it. */
 #define INNER 44
 
-static inline uint8_t
-iv_len(const struct sa *sa)
-{
-	return sa->suite.aead ? AH_GMAC_IV : 0;
-}
-
 /* Room for n octets in front of the packet's, with a link-layer header before them. NULL: no mbuf.
  */
 static struct rte_mbuf *
@@ -108,7 +102,6 @@ static enum drop_reason
 op_fill(struct worker *w, struct rte_mbuf *m, struct crypto_op *op, uint16_t i)
 {
 	const struct pkt *p = pkt_of(m);
-	const struct sa *sa = p->hot;
 	uint64_t seq_be = rte_cpu_to_be_64(p->seq);
 	uint8_t *at = rte_pktmbuf_mtod(m, uint8_t *);
 
@@ -118,21 +111,7 @@ op_fill(struct worker *w, struct rte_mbuf *m, struct crypto_op *op, uint16_t i)
 	if (!ah_mute(at, at[0] >> 4 == 6, p->esp_off))
 		return DROP_AH_OPTIONS;
 	memcpy(w->ah->icv[i], &seq_be, sizeof(seq_be)); /* the IV, where there is one */
-	memcpy(op->nonce, sa->salt, 4);
-	memcpy(op->nonce + 4, &seq_be, 8);
-	memcpy(op->aad, &sa->spi_be, 4);
-	memcpy(op->aad + 4, &seq_be, 8);
-	op->session = sa_session(sa);
-	op->engine = sa->engine;
-	op->tag = w->ah->icv[i] + iv_len(sa);
-	op->text_len = m->pkt_len - CRYPTO_BEFORE;
-	op->chain = NULL;
-	if (m->nb_segs == 1) {
-		op->text = at + CRYPTO_BEFORE;
-	} else {
-		op->chain = m;
-		op->text_off = CRYPTO_BEFORE;
-	}
+	ah_op_fill(w->ah, m, i, op);
 	return DROP_NONE;
 }
 
@@ -175,7 +154,7 @@ ah_seal(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		}
 		memcpy(at, w->ah->before[i], p->esp_off);
 		memcpy(at + p->esp_off + AH_HEADER, w->ah->icv[i],
-		       iv_len(p->hot) + p->hot->suite.icv_len);
+		       ah_iv_len(&p->hot->suite) + p->hot->suite.icv_len);
 		pkts[kept++] = m;
 	}
 	return kept;
