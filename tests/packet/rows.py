@@ -50,8 +50,8 @@ def judge_totals(rows, done):
          else sum(done.report["consumed"].values()), "packets consumed")
 
 
-def add_rows(title, rows, arguments=()):
-    """One run over all rows; a case for each, and one for what the rows must not move."""
+def add_rows(title, rows, arguments=(), patch=None):
+    """One run over all rows; a case for each, and one for what the rows must not move. patch changes the configuration."""
     for n, row in enumerate(rows, 1):
         row.tunnel = Tunnel(n, **row.arguments)
 
@@ -60,7 +60,10 @@ def add_rows(title, rows, arguments=()):
         for row in rows:
             row.into, row.red = row.build(row.tunnel)
         frames = [p if isinstance(p, tuple) else to_wan(p) for row in rows for p in row.into]
-        return run(with_tunnels(*(row.tunnel for row in rows)), wan=frames, arguments=arguments)
+        config = with_tunnels(*(row.tunnel for row in rows))
+        if patch:
+            patch(config)
+        return run(config, wan=frames, arguments=arguments)
 
     for row in rows:
         add_case(row.what, lambda row=row: judge(row, all_rows()))
