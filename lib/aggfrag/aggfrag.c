@@ -4,6 +4,7 @@
 
 #include <rte_malloc.h>
 
+#include "aggfrag/cc.h"
 #include "aggfrag/fill.h"
 #include "aggfrag/split.h"
 
@@ -35,6 +36,22 @@ streams_make(const struct aggfrag_params *params, uint16_t n, size_t size,
 	return streams;
 }
 
+/* What a single lane may have. */
+static int
+cc_make(struct aggfrag_out **out, struct err *err)
+{
+	const struct aggfrag_params *p = (*out)->params;
+
+	if (!p->congestion_control && p->breaker_percent == 0)
+		return 0;
+	(*out)->cc = rte_zmalloc("aggfrag_cc", sizeof(struct aggfrag_cc), RTE_CACHE_LINE_SIZE);
+	if ((*out)->cc != NULL)
+		return 0;
+	aggfrag_out_free(*out);
+	*out = NULL;
+	return err_set(err, -ENOMEM, "no memory for the congestion control of IP-TFS");
+}
+
 int
 aggfrag_out_create(const struct aggfrag_params *params, uint16_t n, struct aggfrag_out **out,
 		   struct err *err)
@@ -48,12 +65,14 @@ aggfrag_out_create(const struct aggfrag_params *params, uint16_t n, struct aggfr
 		(*out)[i].params = copy;
 		(*out)[i].lane = i;
 	}
-	return 0;
+	return cc_make(out, err);
 }
 
 void
 aggfrag_out_free(struct aggfrag_out *streams)
 {
+	if (streams != NULL)
+		rte_free(streams[0].cc);
 	rte_free(streams);
 }
 

@@ -10,12 +10,17 @@
 #include "aggfrag/wheel.h"
 #include "base/err.h"
 
+struct aggfrag_cc;
+struct aggfrag_link;
+
 /* One lane's. Control makes and frees it with its SA; the lane's owner writes it. */
 struct aggfrag_out {
 	struct wheel_timer timer; /* the first member: when it is to send */
 	const struct aggfrag_params *params;
 	uint32_t sa, generation; /* it is of: by these it is looked up after a wait */
 	uint16_t lane;
+	struct aggfrag_link *link; /* published by control: see link.h; NULL: no reports */
+	struct aggfrag_cc *cc;	   /* lane 0's; NULL: neither congestion control nor a breaker */
 	uint64_t counts[AGGFRAG_TX_MAX]; /* cells */
 } __rte_cache_aligned;
 

@@ -10,12 +10,15 @@
 #include "aggfrag/wheel.h"
 #include "base/err.h"
 
+struct aggfrag_link;
+
 /* One lane's. Control makes and frees it with its SA; the window's owner writes it. */
 struct aggfrag_in {
 	struct wheel_timer timer; /* the first member: when what is missing is given up */
 	const struct aggfrag_params *params;
 	uint32_t sa, generation; /* it is of: by these it is looked up after a wait */
 	uint16_t lane;
+	struct aggfrag_link *link; /* published by control: see link.h; NULL: nobody is told */
 	uint64_t counts[AGGFRAG_RX_MAX]; /* cells */
 } __rte_cache_aligned;
 
