@@ -22,4 +22,10 @@ void check_sets(struct load *l, const struct index *sas);
 /* Settles suite and keys of each SA, and finds those that cannot stand beside each other. */
 void check_sas(struct load *l);
 
+/* Of an SA by itself, which gets what IP-TFS has for defaults; of its sizes, when its suite is
+ * known; and of those that need one that comes back. */
+void check_iptfs(struct load *l, struct conf_sa *sa, const struct origin *o);
+void check_iptfs_room(struct load *l, const struct conf_sa *sa, const struct origin *o);
+void check_iptfs_pairs(struct load *l);
+
 #endif

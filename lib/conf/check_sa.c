@@ -182,10 +182,10 @@ check_outer(struct load *l, const struct conf_sa *sa, const struct origin *o)
 	if (sa->encap.on && sa->direction == CONF_IN && sa->encap.ports[1] == 0)
 		item_error(l, &sa->mark, o, "encap", "our port last, such as [0, 4500]",
 			   "our own port is 0");
-	if (sa->tfc.pad_to != 0 && sa->mode != CONF_TUNNEL)
+	if (sa->tfc.pad_to != 0 && sa->mode != CONF_TUNNEL && sa->mode != CONF_IPTFS)
 		item_error(l, &sa->mark, o, "tfc", "mode: tunnel",
 			   "pad_to needs an inner packet whose length says where padding begins");
-	if (sa->tfc.dummy_rate != 0 && sa->mode != CONF_TUNNEL)
+	if (sa->tfc.dummy_rate != 0 && sa->mode != CONF_TUNNEL && sa->mode != CONF_IPTFS)
 		item_error(l, &sa->mark, o, "tfc", "mode: tunnel",
 			   "dummies are sent by tunnels only");
 	check_limit(l, sa, o, "packets", t->soft_packets, t->hard_packets);
@@ -279,10 +279,13 @@ check_sa(struct load *l, struct conf_sa *sa, struct origin *o)
 		check_inner(l, sa, o);
 		check_ipcomp(l, sa, o);
 		check_ah(l, sa, o);
+		check_iptfs(l, sa, o);
 	}
 	if ((!o->bad || sa->aead != NULL || sa->cipher != NULL || sa->auth != NULL) &&
-	    check_suite(l, sa, o))
+	    check_suite(l, sa, o)) {
 		secrets_read(l, sa, o);
+		check_iptfs_room(l, sa, o);
+	}
 	path_pop(l, was);
 	o->bad |= l->e->n_errors != before;
 }
@@ -362,4 +365,5 @@ check_sas(struct load *l)
 		check_sa(l, &l->conf->sas[i], &l->sas[i]);
 	check_spis(l);
 	check_nonces(l);
+	check_iptfs_pairs(l);
 }

@@ -139,7 +139,7 @@ enum conf_lane_by {
 };
 
 /* Numbers that stand for a word where a key takes either. */
-#define CONF_AUTO	     0		/* rx_queues, mbufs, lanes */
+#define CONF_AUTO	     0		/* rx_queues, mbufs, lanes, packet_size */
 #define CONF_ALL	     UINT64_MAX /* workers, dscp */
 #define CONF_FLOW_LABEL_HASH (UINT32_C(1) << 20)
 #define CONF_FLOW_LABEL_COPY (CONF_FLOW_LABEL_HASH + 1)
@@ -236,9 +236,9 @@ struct conf_iptfs {
 	bool on;
 	uint64_t rate_bps; /* 0: none */
 	uint8_t layer;
-	uint32_t packet_size;
-	uint64_t init_delay_us, max_queue, drop_time_us;
-	uint32_t max_aggregation, reorder_window;
+	uint32_t packet_size; /* CONF_AUTO */
+	uint64_t init_delay_us, max_queue, max_aggregation_us, drop_time_us;
+	uint32_t reorder_window;
 	bool dont_frag, send_immediately, congestion_control;
 	struct {
 		bool on;

@@ -4,8 +4,6 @@
  * nowhere else, so that building it is taking its row away.
  */
 const struct conf_gate conf_gates[] = {
-	{ BLOCK_SA, "mode", "iptfs", "tunnel, transport or beet" },
 	{ BLOCK_ENCAP, "follow", NULL, "false" },
-	{ BLOCK_SA, "iptfs", NULL, "leave it out" },
 };
 const uint32_t conf_n_gates = sizeof(conf_gates) / sizeof(conf_gates[0]);

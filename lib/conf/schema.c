@@ -85,6 +85,8 @@ WORD_LIST(actions) = {
 #define SA_BLOCK(type, flags, sub, field, ...) \
 	ROW(SA, type, BLOCK_##sub, flags, conf_sa, field, 0, __VA_ARGS__)
 #define SUB(block, type, item, field, ...) ROW(block, type, 0, 0, item, field, 0, __VA_ARGS__)
+#define IPTFS(type, flags, field, ...) \
+	ROW(IPTFS, type, 0, flags, conf_sa, iptfs.field, 0, __VA_ARGS__)
 #define POLICY(type, flags, field, ...) \
 	ROW(POLICY, type, 0, flags, conf_policy, field, 0, __VA_ARGS__)
 
@@ -195,7 +197,7 @@ const struct conf_key conf_keys[] = {
 	SA(NUMBER, KEY_REQUIRED | KEY_NO_TUNNEL | KEY_RENEW, direction, "direction", NULL, NO_NUMBERS, directions, "", "out: we send by it. in: we receive."),
 	SA(NUMBER, KEY_REQUIRED | KEY_RENEW | KEY_HEX, spi, "spi", NULL, 256, UINT32_MAX, NULL, "", "Security Parameters Index."),
 	SA(NUMBER, KEY_RENEW, proto, "proto", "esp", NO_NUMBERS, protos, "", "ESP or AH (RFC 4302), which has an auth and no aead or cipher, is of mode tunnel or transport, and passes no NAT."),
-	SA(NUMBER, KEY_RENEW, mode, "mode", "tunnel", NO_NUMBERS, modes, "", "How packets are carried. tunnel: whole, with an outer header. transport: with their own header, between hosts. beet: between two hosts, as a tunnel whose inner header is not sent, since the SA has its addresses; no fragments, hop-by-hop options and routing headers."),
+	SA(NUMBER, KEY_RENEW, mode, "mode", "tunnel", NO_NUMBERS, modes, "", "How packets are carried. tunnel: whole, with an outer header. transport: with their own header, between hosts. beet: between two hosts, as a tunnel whose inner header is not sent, since the SA has its addresses; no fragments, hop-by-hop options and routing headers. iptfs: whole or in pieces, several to an outer packet, with padding if there is a rate (IP-TFS, RFC 9347): what is inside is not seen by the sizes and times of packets."),
 	SA(ADDR, KEY_REQUIRED | KEY_HALF | KEY_RENEW, src, "src", NULL, 0, 0, NULL, "", "Outer source."),
 	SA(ADDR, KEY_REQUIRED | KEY_HALF | KEY_RENEW, dst, "dst", NULL, 0, 0, NULL, "", "Outer destination."),
 	SA_BLOCK(OPTION, KEY_RENEW, INNER, inner.on, "inner", NULL, 0, 0, NULL, "", "mode: beet: the addresses inside, a host each; IPv4 or IPv6, whatever the outer ones are. Of a tunnel: those of out."),
@@ -219,9 +221,9 @@ const struct conf_key conf_keys[] = {
 	SA_BLOCK(OPTION, 0, BUNDLE, bundle.on, "bundle", NULL, 0, 0, NULL, "", "RFC 9611: an SA of several that are alike, each for the packets of one worker. The SA belongs to that worker, in both directions."),
 	SA(MASK, 0, dscp_set, "dscp_set", NULL, 0, 63, NULL, "DSCP values", "out: the classes that this SA carries, of several that a policy names: the shortest list that has the packet's class wins, of two as long the first named, of equal lists the last; what none lists goes by the SA without a list. in: not asked."),
 	SA_BLOCK(OPTION, KEY_RENEW, ENCAP, encap.on, "encap", NULL, 0, 0, NULL, "", "NAT traversal: ESP inside UDP."),
-	SA(DSCP_MAP, KEY_OUT, outer_dscp, "outer_dscp", "copy", 0, 63, NULL, "", "Outer DSCP: copy, a value, or a map from inner to outer where the others are copied."),
+	SA(DSCP_MAP, KEY_OUT, outer_dscp, "outer_dscp", "copy", 0, 63, NULL, "", "Outer DSCP: copy, a value, or a map from inner to outer where the others are copied. With mode: iptfs a value, by default 0."),
 	SA(BOOL, 0, ecn, "ecn", "true", 0, 0, NULL, "", "RFC 6040 between inner and outer ECN."),
-	SA(NUMBER, KEY_OUT, df, "df", "copy", NO_NUMBERS, dfs, "", "Outer DF of IPv4. copy: as the inner packet says, and set for IPv6. A packet that is cut has none."),
+	SA(NUMBER, KEY_OUT, df, "df", "copy", NO_NUMBERS, dfs, "", "Outer DF of IPv4. copy: as the inner packet says, and set for IPv6. A packet that is cut has none. With mode: iptfs set or clear, by default set."),
 	SA(NUMBER, KEY_OUT, ttl, "ttl", "64", 1, 255, NULL, "", "Outer TTL or hop limit; with mode: beet it is the packet's own."),
 	SA(NUMBER, KEY_OUT, flow_label, "flow_label", "hash", 0, 0xfffff, labels, "", "Outer flow label of IPv6."),
 	SA(NUMBER, KEY_OUT, frag, "frag", "pre", NO_NUMBERS, frags, "", "What is done with an IPv4 packet whose DF is clear and that is larger than its SA takes. pre: it is cut before ESP, each piece an ESP packet of its own; transport mode and BEET carry whole packets, and cut as post does. post: it is enciphered whole, and the outer packet is cut. none: its sender is told."),
@@ -231,7 +233,7 @@ const struct conf_key conf_keys[] = {
 	SA(BOOL, KEY_IN, esp_ping, "esp_ping", "false", 0, 0, NULL, "", "Answer the ESP echoes of the peer, see espgw(8). Who asks needs no such key."),
 	SA_BLOCK(MAP, KEY_OUT, TFC, tfc, "tfc", NULL, 0, 0, NULL, "", "Traffic flow confidentiality."),
 	SA_BLOCK(OPTION, KEY_RENEW, IPCOMP, ipcomp.on, "ipcomp", NULL, 0, 0, NULL, "", "IPComp (RFC 3173): compression before ESP. What does not shrink is sent as it is."),
-	SA_BLOCK(OPTION, KEY_RENEW, IPTFS, iptfs.on, "iptfs", NULL, 0, 0, NULL, "", "RFC 9347, with mode: iptfs."),
+	SA_BLOCK(OPTION, 0, IPTFS, iptfs.on, "iptfs", NULL, 0, 0, NULL, "", "How, with mode: iptfs. Left out there: the defaults."),
 	SA_BLOCK(MAP, 0, LIFETIME, lifetime, "lifetime", NULL, 0, 0, NULL, "", "Limits of the SA. 0: none but the algorithm's."),
 
 	SUB(INNER, ADDR, conf_sa, inner.src, "src", NULL, 0, 0, NULL, "", "Inner source."),
@@ -260,18 +262,18 @@ const struct conf_key conf_keys[] = {
 	SUB(IPCOMP, BOOL, conf_sa, ipcomp.xt, "xt", "false", 0, 0, NULL, "", "Transport mode: the ports of TCP, UDP, SCTP, DCCP and UDP-Lite stay readable before what is compressed (draft-ls-6man-ipcomp-exclude-transport-layer; a flag of the header says so, which nobody has assigned). Both ends have to be told."),
 	SUB(IPCOMP, BOOL, conf_sa, ipcomp.stored, "stored", "false", 0, 0, NULL, "", "Of the same draft: what does not shrink has an IPComp header too, with CPI 0xf001, so that all packets of a flow go one way. Both ends have to be told."),
 
-	SUB(IPTFS, NUMBER, conf_sa, iptfs.rate_bps, "rate", "0", 0, UINT64_C(1000000000000), NULL, "bit/s", "Constant rate. 0: send when there is something."),
-	SUB(IPTFS, NUMBER, conf_sa, iptfs.layer, "layer", "l3", NO_NUMBERS, layers, "", "What the rate counts."),
-	SUB(IPTFS, NUMBER, conf_sa, iptfs.packet_size, "packet_size", "1400", 64, 65535, NULL, "octets", "Size of an outer packet."),
-	SUB(IPTFS, TIME, conf_sa, iptfs.init_delay_us, "init_delay", "2ms", 0, 10000000, NULL, "", "How long the first packet waits for others."),
-	SUB(IPTFS, NUMBER, conf_sa, iptfs.max_queue, "max_queue", "1M", 1500, 64 * GI, NULL, "octets", "Inner packets waiting."),
-	SUB(IPTFS, NUMBER, conf_sa, iptfs.max_aggregation, "max_aggregation", "0", 0, 65535, NULL, "packets", "Inner packets in one outer. 0: as many as fit."),
-	SUB(IPTFS, BOOL, conf_sa, iptfs.dont_frag, "dont_frag", "false", 0, 0, NULL, "", "out: send no fragments. in: refuse them."),
-	SUB(IPTFS, NUMBER, conf_sa, iptfs.reorder_window, "reorder_window", "3", 0, 65535, NULL, "packets", "How many wait for a missing one. 0: none."),
-	SUB(IPTFS, TIME, conf_sa, iptfs.drop_time_us, "drop_time", "1s", 0, 60000000, NULL, "", "How long a missing one is waited for."),
-	SUB(IPTFS, BOOL, conf_sa, iptfs.send_immediately, "send_immediately", "false", 0, 0, NULL, "", "Deliver inner packets out of order."),
-	SUB(IPTFS, BOOL, conf_sa, iptfs.congestion_control, "congestion_control", "false", 0, 0, NULL, "", "RFC 5348 lowers the rate on loss."),
-	ROW(IPTFS, OPTION, BLOCK_BREAKER, 0, conf_sa, iptfs.breaker.on, 0, "breaker", NULL, 0, 0, NULL, "", "Circuit breaker (RFC 8084)."),
+	IPTFS(NUMBER, KEY_OUT, rate_bps, "rate", "0", 0, UINT64_C(1000000000000), NULL, "bit/s", "Constant rate, of the outer packets: they are of one size and sent at even times, of padding alone when nothing waits. With congestion_control the most it may be; with lanes that of all together. It needs idle: poll. 0: send when there is something."),
+	IPTFS(NUMBER, KEY_OUT, layer, "layer", "l3", NO_NUMBERS, layers, "", "What the rate counts. l3: IP packets. l2: what they take of an Ethernet, 38 octets more each."),
+	IPTFS(NUMBER, KEY_OUT, packet_size, "packet_size", "1400", 64, 65535, autos, "octets", "Size of an outer packet, as far as the path takes it; without a rate the most it may be. auto: what the path takes."),
+	IPTFS(TIME, KEY_OUT, init_delay_us, "init_delay", "2ms", 0, 10000000, NULL, "", "Without a rate: how long the first packet waits for others, unless they fill a payload."),
+	IPTFS(NUMBER, KEY_OUT, max_queue, "max_queue", "1M", 1500, 64 * GI, NULL, "octets", "Inner packets waiting, of each lane. What finds more is dropped; above 95 % of it, what is ECN-capable is marked CE."),
+	IPTFS(TIME, KEY_OUT, max_aggregation_us, "max_aggregation", "0", 0, 60000000, NULL, "", "The longest that an inner packet may wait (RFC 9348, max-aggregation-time); then it is dropped. 0: any time."),
+	IPTFS(BOOL, 0, dont_frag, "dont_frag", "false", 0, 0, NULL, "", "out: send no pieces of inner packets; what does not fit is treated as by a tunnel. in: refuse them."),
+	IPTFS(NUMBER, KEY_IN, reorder_window, "reorder_window", "3", 0, 65535, NULL, "packets", "How many wait for a missing one. 0: none."),
+	IPTFS(TIME, KEY_IN, drop_time_us, "drop_time", "1s", 0, 60000000, NULL, "", "How long a missing one is waited for."),
+	IPTFS(BOOL, KEY_IN, send_immediately, "send_immediately", "false", 0, 0, NULL, "", "Whole inner packets are given on as they come, out of order too."),
+	IPTFS(BOOL, 0, congestion_control, "congestion_control", "false", 0, 0, NULL, "", "The rate is lowered on loss as TCP's would be (RFC 5348), so that it may cross networks of others. Both ends must have it, in both directions."),
+	ROW(IPTFS, OPTION, BLOCK_BREAKER, KEY_OUT, conf_sa, iptfs.breaker.on, 0, "breaker", NULL, 0, 0, NULL, "", "Circuit breaker (RFC 8084) of a constant rate without congestion_control: the SA that comes back tells of loss."),
 
 	SUB(BREAKER, NUMBER, conf_sa, iptfs.breaker.loss_percent, "loss", "5", 1, 100, NULL, "%", "Loss that stops the sender"),
 	SUB(BREAKER, TIME, conf_sa, iptfs.breaker.time_us, "time", "10s", 1000, 3600000000, NULL, "", "when it lasts this long."),

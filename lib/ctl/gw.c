@@ -369,7 +369,9 @@ hold_run(struct worker *w, void *arg)
 }
 
 /* Rows that are there for SAs of a kind. */
-#define STAGES_OF_SAS (UINT64_C(1) << STAGE_IPCOMP_ENCAP | UINT64_C(1) << STAGE_IPCOMP_DECAP)
+#define STAGES_OF_SAS                                                            \
+	(UINT64_C(1) << STAGE_IPCOMP_ENCAP | UINT64_C(1) << STAGE_IPCOMP_DECAP | \
+	 UINT64_C(1) << STAGE_IPTFS_FILL | UINT64_C(1) << STAGE_IPTFS_SPLIT)
 
 void
 gw_need_stage(struct gw *gw, enum stage_id stage)

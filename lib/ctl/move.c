@@ -140,6 +140,9 @@ mover_begin(struct gw *gw, struct mover *m, uint32_t index, uint16_t worker, str
 		return err_set(err, -EINVAL,
 			       "an SA with subspaces is of all workers and stays so: "
 			       "show sa NAME tells which worker has which lane");
+	if ((sa->flags & SA_IPTFS) != 0)
+		return err_set(err, -EINVAL,
+			       "an SA of IP-TFS stays where it is: its packets wait there");
 	if (m->stage != MOVER_IDLE)
 		return err_set(err, -EBUSY, "another SA is being moved: try again");
 	if (numbers_is_shared(cold->numbers))

@@ -182,7 +182,7 @@ pin_set(struct gw *gw, uint32_t index, uint16_t worker, struct err *err)
 void
 pin_free(struct gw *gw, uint32_t index)
 {
-	sa_cold(&gw->sas, index)->fixed = false;
+	sa_cold(&gw->sas, index)->fixed = (sa_at(&gw->sas, index)->flags & SA_IPTFS) != 0;
 }
 
 static bool

@@ -12,6 +12,7 @@
 #include "ctl/paths.h"
 #include "ctl/pin.h"
 #include "ctl/sa_numbers.h"
+#include "ctl/streams.h"
 #include "numbers/numbers.h"
 #include "replay/stock.h"
 #include "route/route.h"
@@ -284,6 +285,7 @@ sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin, 
 			return rc;
 	}
 	params_fill(&p, c);
+	streams_params(gw, &p, c);
 	p.origin = *origin;
 	rc = crypto_engine_pick(gw->engines, gw->n_engines, &p.suite, &p.engine, err);
 	if (rc < 0)
@@ -291,16 +293,19 @@ sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin, 
 	ask_fill(&ask, gw, c, &p);
 	/* A bundle's member is its worker's, in both directions: no packet of it changes hands. */
 	pinned = c->bundle.on && c->bundle.worker < gw->n_workers;
-	ask.worker = pinned ? (uint16_t)c->bundle.worker : gw->next_owner;
+	ask.worker = pinned	? (uint16_t)c->bundle.worker :
+		     p.iptfs.on ? streams_worker(gw, c) :
+				  gw->next_owner;
 	if (replaces != SA_NONE)
 		ask.replaces = sa_cold(&gw->sas, replaces)->numbers;
 	rc = sa_numbers_take(gw, &ask, &p.numbers, err);
 	if (rc < 0)
 		return rc;
-	if (!pinned)
+	if (!pinned && !p.iptfs.on)
 		gw->next_owner = (gw->next_owner + 1) % gw->n_workers;
 	p.owner = p.numbers->worker;
-	p.fixed = pinned;
+	/* A stream of IP-TFS waits where it is. */
+	p.fixed = pinned || p.iptfs.on;
 	p.subspaces = p.numbers->subspaces;
 	p.lanes = p.numbers->n;
 	p.lane = p.numbers->lane; /* or window, or windows */

@@ -313,6 +313,87 @@ keys_for_the_other_direction_are_warned_of(void **state)
 }
 
 static void
+iptfs_has_defaults_of_its_own(void **state)
+{
+	struct conf_errors e;
+	struct conf *c = load(TUNNEL("    mode: iptfs\n", "spi: 256, key: \"" KEY_A "\""), &e);
+	const struct conf_sa *out, *in;
+
+	assert_non_null(c);
+	assert_int_equal(e.n_warnings, 0);
+	out = &c->sas[0];
+	in = &c->sas[1];
+	assert_true(out->iptfs.on && in->iptfs.on);
+	assert_int_equal(out->iptfs.rate_bps, 0);
+	assert_int_equal(out->iptfs.packet_size, 1400);
+	assert_int_equal(out->iptfs.init_delay_us, 2000);
+	assert_int_equal(out->iptfs.max_queue, 1000000);
+	assert_int_equal(out->iptfs.max_aggregation_us, 0);
+	assert_int_equal(in->iptfs.reorder_window, 3);
+	assert_int_equal(in->iptfs.drop_time_us, 1000000);
+	assert_int_equal(out->df, CONF_DF_SET);
+	for (int i = 0; i < 64; i++)
+		assert_int_equal(out->outer_dscp.map[i], 0);
+	conf_free(c);
+	conf_errors_free(&e);
+	/* A tunnel's block is for both halves, and a half adds to it. */
+	c = load(TUNNEL("    mode: iptfs\n    outer_dscp: 46\n    df: clear\n"
+			"    iptfs: {rate: 100M, layer: l2, max_aggregation: 5ms, drop_time: 20ms, "
+			"packet_size: auto, breaker: {loss: 7}}\n",
+			"spi: 256, iptfs: {rate: 50M}, key: \"" KEY_A "\""),
+		 &e);
+	assert_non_null(c);
+	assert_int_equal(e.n_warnings, 0);
+	out = &c->sas[0];
+	in = &c->sas[1];
+	assert_int_equal(out->iptfs.rate_bps, 50000000);
+	assert_int_equal(out->iptfs.layer, CONF_LAYER_L2);
+	assert_int_equal(out->iptfs.packet_size, CONF_AUTO);
+	assert_int_equal(out->iptfs.max_aggregation_us, 5000);
+	assert_true(out->iptfs.breaker.on);
+	assert_int_equal(out->iptfs.breaker.loss_percent, 7);
+	assert_int_equal(in->iptfs.drop_time_us, 20000);
+	assert_int_equal(out->df, CONF_DF_CLEAR);
+	assert_int_equal(out->outer_dscp.map[0], 46);
+	conf_free(c);
+	conf_errors_free(&e);
+}
+
+static void
+what_iptfs_does_not_look_at_is_warned_of(void **state)
+{
+	static const struct {
+		const char *text, *place, *wrong;
+	} rows[] = {
+		{ SA("mode: iptfs, iptfs: {drop_time: 2s}"),
+		  "6:38: warning: sas[0].iptfs.drop_time",
+		  "does nothing with direction: out: leave it out" },
+		{ SA("mode: iptfs, iptfs: {layer: l2}"), "6:34: warning: sas[0].iptfs.layer",
+		  "does nothing without a rate" },
+		{ SA("mode: iptfs, iptfs: {rate: 1M, init_delay: 0}"),
+		  "6:49: warning: sas[0].iptfs.init_delay", "does nothing with a rate" },
+		{ SA("mode: iptfs, iptfs: {packet_size: 1501}"),
+		  "6:40: warning: sas[0].iptfs.packet_size", "no packet is larger than path_mtu" },
+		{ SA("mode: iptfs, path_mtu: 9000, iptfs: {packet_size: 1501}"),
+		  "6:56: warning: sas[0].iptfs.packet_size", "takes more than 1500" },
+	};
+
+	for (size_t i = 0; i < RTE_DIM(rows); i++) {
+		struct conf_errors e;
+		struct conf *c = load(rows[i].text, &e);
+		char *said = printed(&e);
+
+		assert_non_null(c);
+		assert_int_equal(e.n_warnings, 1);
+		if (!says(said, rows[i].place, rows[i].wrong))
+			fail_msg("wanted %s … %s, got %s", rows[i].place, rows[i].wrong, said);
+		free(said);
+		conf_free(c);
+		conf_errors_free(&e);
+	}
+}
+
+static void
 an_address_that_no_port_has_is_warned_of(void **state)
 {
 	struct conf_errors e;
@@ -395,6 +476,8 @@ main(void)
 		cmocka_unit_test(an_open_file_with_keys_is_warned_of_once),
 		cmocka_unit_test(keys_are_never_printed),
 		cmocka_unit_test(keys_for_the_other_direction_are_warned_of),
+		cmocka_unit_test(iptfs_has_defaults_of_its_own),
+		cmocka_unit_test(what_iptfs_does_not_look_at_is_warned_of),
 		cmocka_unit_test(an_address_that_no_port_has_is_warned_of),
 		cmocka_unit_test(every_example_loads),
 	};
