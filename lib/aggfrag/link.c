@@ -71,7 +71,7 @@ aggfrag_link_heard(struct aggfrag_link *link, const struct aggfrag_cc_header *h,
 	if (seq <= link->header_seq)
 		return;
 	link->header_seq = seq;
-	link->loss.rtt = h->rtt_us * UINT64_C(1000);
+	aggfrag_loss_rtt(&link->loss, h->rtt_us * UINT64_C(1000), now);
 	if (h->tval != 0 && h->tval != r->tval) {
 		r->tval = h->tval;
 		r->tval_at = now;

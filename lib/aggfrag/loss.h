@@ -64,6 +64,16 @@ aggfrag_loss_take(struct aggfrag_loss *l, uint64_t seq, uint8_t flags, uint64_t 
 	return began;
 }
 
+/* The sender's RTT by its headers, ns; 0 = it does not know it. */
+static inline void
+aggfrag_loss_rtt(struct aggfrag_loss *l, uint64_t rtt, uint64_t now)
+{
+	l->rtt = rtt;
+	/* A round that began with a longer one shall not go on for so long. */
+	if (rtt != 0 && unlikely(l->round_at > now + rtt))
+		l->round_at = now + rtt;
+}
+
 /* What the LossEventRate field is to say: packets per event, at least 1; 0 = none ever was. */
 uint32_t aggfrag_loss_rate(const struct aggfrag_loss *l);
 

@@ -146,6 +146,23 @@ the_first_interval_is_of_the_rate(void **state)
 		fail_msg("1,000 packets a second came, and %f may", pps);
 }
 
+/* Though the sender's RTT was known late, when its rate had long risen. */
+static void
+a_round_ends_when_the_rtt_is_known(void **state)
+{
+	struct aggfrag_loss l = { .rtt = 0 };
+	uint64_t seq = 0;
+
+	for (; seq < 400; seq++) {
+		if (seq == 200)
+			aggfrag_loss_rtt(&l, 20 * MS, seq * MS);
+		aggfrag_loss_take(&l, seq + 1, 0, seq * MS);
+	}
+	assert_true(fabs(l.round_pps - 1000) < 60);
+	aggfrag_loss_rtt(&l, 0, seq * MS);
+	assert_int_equal(l.rtt, 0);
+}
+
 static void
 a_mark_is_a_loss_and_says_so(void **state)
 {
@@ -252,6 +269,7 @@ main(void)
 		cmocka_unit_test(the_mean_is_weighed),
 		cmocka_unit_test(eight_intervals_are_kept),
 		cmocka_unit_test(the_first_interval_is_of_the_rate),
+		cmocka_unit_test(a_round_ends_when_the_rtt_is_known),
 		cmocka_unit_test(a_mark_is_a_loss_and_says_so),
 		cmocka_unit_test(a_probe_is_no_loss),
 		cmocka_unit_test(a_long_gap_is_few_events),
