@@ -295,6 +295,7 @@ class IkeLab(Lab):
             shown = sh("ip", "addr", "show", "dev", "wan0", ns=self.gw(side), quiet=True)
             return all(a in shown for a in addresses)
         wait_for(f"gateway {gateway.name} makes its mirror", there)
+        wait_for(f"gateway {gateway.name} answers at its control socket", lambda: self.espctl(side, "show", "drops", quiet=True))
         for via in [ROUTER6[side] if ":" in a else ROUTER4[side] for a in addresses]:
             sh("ip", "route", "replace", "default", "via", via, "dev", "wan0", ns=self.gw(side))
 
