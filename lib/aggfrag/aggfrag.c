@@ -36,14 +36,10 @@ streams_make(const struct aggfrag_params *params, uint16_t n, size_t size,
 	return streams;
 }
 
-/* What a single lane may have. */
+/* What a single lane may have, if not now then later. */
 static int
 cc_make(struct aggfrag_out **out, struct err *err)
 {
-	const struct aggfrag_params *p = (*out)->params;
-
-	if (!p->congestion_control && p->breaker_percent == 0)
-		return 0;
 	(*out)->cc = rte_zmalloc("aggfrag_cc", sizeof(struct aggfrag_cc), RTE_CACHE_LINE_SIZE);
 	if ((*out)->cc != NULL)
 		return 0;
@@ -65,7 +61,7 @@ aggfrag_out_create(const struct aggfrag_params *params, uint16_t n, struct aggfr
 		(*out)[i].params = copy;
 		(*out)[i].lane = i;
 	}
-	return cc_make(out, err);
+	return n == 1 ? cc_make(out, err) : 0;
 }
 
 void

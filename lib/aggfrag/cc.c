@@ -24,14 +24,48 @@ show(struct aggfrag_cc *cc, struct aggfrag_link *link)
 }
 
 void
-aggfrag_cc_init(struct aggfrag_cc *cc, const struct aggfrag_params *p, uint64_t min_interval,
+aggfrag_cc_follow(struct aggfrag_cc *cc, const struct aggfrag_cc *before)
+{
+	cc->first_interval = cell_get(&before->interval);
+	cc->first_rtt_us = cell_get(&before->rtt_us);
+}
+
+static void
+begin(struct aggfrag_cc *cc, uint64_t now)
+{
+	double pps;
+
+	if (cc->first_interval == 0 || cc->first_rtt_us == 0) {
+		aggfrag_tfrc_begin(&cc->tfrc, now);
+		return;
+	}
+	pps = (double)NS_PER_SECOND / (double)cc->first_interval;
+	aggfrag_tfrc_resume(&cc->tfrc, pps, (double)cc->first_rtt_us / 1e6, now);
+	cc->met = true;
+}
+
+bool
+aggfrag_cc_tune(struct aggfrag_cc *cc, const struct aggfrag_params *p, uint64_t min_interval,
 		uint32_t size, uint64_t now)
 {
-	*cc = (struct aggfrag_cc) { .interval = min_interval };
-	if (!p->congestion_control)
-		return;
-	aggfrag_tfrc_init(&cc->tfrc, min_interval, size, now);
-	show(cc, NULL);
+	uint64_t before = cc->interval;
+
+	if (likely(cc->begun && cc->min_interval == min_interval && cc->size == size &&
+		   cc->controlled == p->congestion_control))
+		return false;
+	cc->min_interval = min_interval;
+	cc->size = size;
+	if (!p->congestion_control) {
+		cell_set(&cc->interval, min_interval);
+	} else {
+		aggfrag_tfrc_limit(&cc->tfrc, min_interval, size);
+		if (!cc->begun || !cc->controlled)
+			begin(cc, now);
+		show(cc, NULL);
+	}
+	cc->begun = true;
+	cc->controlled = p->congestion_control;
+	return cc->interval != before;
 }
 
 /* The peer's first header begins it all: until then it may not have been there. */

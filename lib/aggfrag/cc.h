@@ -1,11 +1,11 @@
 /* The outbound stream's side of feedback: the rate that congestion control allows, what its headers
  * say, and the circuit breaker (RFC 9347 sections 2.4.2 and 3).
  *
- * One of these goes with an outbound stream that has congestion control or a breaker. Its owner
- * asks aggfrag_cc_look() before each payload, and at least ten times a second while it waits for
- * the next one: with a low rate the next may be a minute away, and what is heard meanwhile may call
- * it earlier. The path of a pair whose peer is not heard yet has no sender's state: the peer's
- * first header begins it.
+ * One of these goes with each outbound stream of a single lane; it is asked where there is
+ * congestion control or a breaker (aggfrag_cc_is_on). Its owner asks aggfrag_cc_look() before each
+ * payload, and at least ten times a second while it waits for the next one: with a low rate the
+ * next may be a minute away, and what is heard meanwhile may call it earlier. The path of a pair
+ * whose peer is not heard yet has no sender's state: the peer's first header begins it.
  */
 #ifndef AGGFRAG_CC_H
 #define AGGFRAG_CC_H
@@ -29,6 +29,12 @@ struct aggfrag_cc {
 	uint64_t answered; /* of the report that was fed last, */
 	uint32_t fed_loss; /* and its loss_rate */
 	bool met;	   /* a header of the peer came */
+	/* As it was tuned. */
+	bool begun, controlled;
+	uint32_t size;
+	uint64_t min_interval;
+	/* What it is to begin with; 0: with what one begins with. */
+	uint64_t first_interval, first_rtt_us;
 	struct aggfrag_breaker breaker;
 	/* Cells, for control. */
 	uint64_t interval, rtt_us, loss_rate;
@@ -43,9 +49,24 @@ struct aggfrag_cc_state {
 	uint64_t breaker_trips;
 };
 
-/* min_interval: ns between two packets at the configured rate; size: octets of an outer packet. */
-void aggfrag_cc_init(struct aggfrag_cc *cc, const struct aggfrag_params *p, uint64_t min_interval,
+/* Control, before the stream begins: it follows another one on the same path, as by a rekey, and
+ * begins at its rate.
+ */
+void aggfrag_cc_follow(struct aggfrag_cc *cc, const struct aggfrag_cc *before);
+
+/* For a stream that does as p says from now on; zeroed memory is one that begins. min_interval: ns
+ * between two packets at the configured rate; size: octets of an outer packet. Costs little where
+ * nothing has changed. True: the interval has.
+ */
+bool aggfrag_cc_tune(struct aggfrag_cc *cc, const struct aggfrag_params *p, uint64_t min_interval,
 		     uint32_t size, uint64_t now);
+
+/* Whether a stream has to ask. */
+static inline bool
+aggfrag_cc_is_on(const struct aggfrag_params *p)
+{
+	return p->congestion_control || p->breaker_percent != 0;
+}
 
 /* Reads what is new and ends timers. True: the interval has changed, or the breaker: ask
  * aggfrag_cc_interval() again and count from the last packet sent. link: the stream's, or NULL.

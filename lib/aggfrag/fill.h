@@ -19,8 +19,8 @@ struct aggfrag_out {
 	const struct aggfrag_params *params;
 	uint32_t sa, generation; /* it is of: by these it is looked up after a wait */
 	uint16_t lane;
-	struct aggfrag_link *link; /* published by control: see link.h; NULL: no reports */
-	struct aggfrag_cc *cc;	   /* lane 0's; NULL: neither congestion control nor a breaker */
+	struct aggfrag_link *link;	 /* published by control: see link.h; NULL: no reports */
+	struct aggfrag_cc *cc;		 /* NULL: one of several lanes */
 	uint64_t counts[AGGFRAG_TX_MAX]; /* cells */
 } __rte_cache_aligned;
 

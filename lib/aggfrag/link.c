@@ -9,8 +9,9 @@
 #include "base/clock.h"
 
 /* How long nothing is told while nothing happens: an RTT, within bounds. */
-#define TELL_MIN (100 * UINT64_C(1000))
-#define TELL_MAX (100 * UINT64_C(1000000))
+#define TELL_MIN     (100 * UINT64_C(1000))
+#define TELL_MAX     (100 * UINT64_C(1000000))
+#define FOLLOW_TRIES 1000
 
 int
 aggfrag_link_create(struct aggfrag_link **out, struct err *err)
@@ -25,6 +26,19 @@ void
 aggfrag_link_free(struct aggfrag_link *link)
 {
 	rte_free(link);
+}
+
+void
+aggfrag_link_follow(struct aggfrag_link *link, const struct aggfrag_link *before)
+{
+	struct aggfrag_report r = { .own_loss_rate = 0 };
+	uint64_t version = 0;
+
+	/* One that is being written is soon whole. */
+	for (int i = 0; i < FOLLOW_TRIES; i++)
+		if (aggfrag_link_read(before, &version, &r))
+			break;
+	aggfrag_loss_begin(&link->loss, r.own_loss_rate);
 }
 
 /* Every word is released, so that who sees one of them sees the odd version too, and takes none of

@@ -62,6 +62,10 @@ int aggfrag_link_create(struct aggfrag_link **out, struct err *err);
 /* NULL is fine. */
 void aggfrag_link_free(struct aggfrag_link *link);
 
+/* Control, before the link is published: what comes by it follows what came by another one, as by a
+ * rekey, and has its loss event rate until there are events of its own. */
+void aggfrag_link_follow(struct aggfrag_link *link, const struct aggfrag_link *before);
+
 /* Where a stream has its link. Control publishes, workers take it once for a payload. */
 static inline void
 aggfrag_link_set(struct aggfrag_link **at, struct aggfrag_link *link)

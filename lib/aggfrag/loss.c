@@ -92,6 +92,18 @@ gap_check(struct aggfrag_loss *l, uint64_t gap, uint64_t now)
 	return 1;
 }
 
+void
+aggfrag_loss_begin(struct aggfrag_loss *l, uint32_t rate)
+{
+	*l = (struct aggfrag_loss) { .top = 0 };
+	if (rate == 0)
+		return;
+	l->n_closed = AGGFRAG_LOSS_INTERVALS;
+	for (int i = 0; i < AGGFRAG_LOSS_INTERVALS; i++)
+		l->closed[i] = rate;
+	l->event_seq = 1;
+}
+
 bool
 aggfrag_loss_event(struct aggfrag_loss *l, uint64_t seq, uint8_t flags, uint64_t now)
 {
@@ -99,7 +111,10 @@ aggfrag_loss_event(struct aggfrag_loss *l, uint64_t seq, uint8_t flags, uint64_t
 
 	if (seq <= l->top)
 		return false;
-	if (l->top != 0 && seq - l->top > 1) {
+	/* The first number of all is no loss of those before it. */
+	if (l->top == 0 && l->event_seq != 0) {
+		l->event_seq = seq;
+	} else if (l->top != 0 && seq - l->top > 1) {
 		uint64_t gap = gap_check(l, seq - l->top - 1, now);
 
 		/* What is missing beside a probe may be the probe. */

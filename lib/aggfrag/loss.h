@@ -40,7 +40,12 @@ struct aggfrag_loss {
 	uint64_t received, missed;
 };
 
-/* Zeroed memory is a history that begins. The rest of what aggfrag_loss_take() does. */
+/* Zeroed memory is a history that begins. With a rate, it begins as if that had been seen for long;
+ * 0: nothing was lost.
+ */
+void aggfrag_loss_begin(struct aggfrag_loss *l, uint32_t rate);
+
+/* The rest of what aggfrag_loss_take() does. */
 bool aggfrag_loss_event(struct aggfrag_loss *l, uint64_t seq, uint8_t flags, uint64_t now);
 void aggfrag_loss_round(struct aggfrag_loss *l, uint64_t now);
 

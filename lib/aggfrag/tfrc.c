@@ -52,13 +52,12 @@ expiry_set(struct aggfrag_tfrc *t, uint64_t now)
 }
 
 void
-aggfrag_tfrc_init(struct aggfrag_tfrc *t, uint64_t min_interval, uint32_t size, uint64_t now)
+aggfrag_tfrc_limit(struct aggfrag_tfrc *t, uint64_t min_interval, uint32_t size)
 {
-	*t = (struct aggfrag_tfrc) {
-		.pps_max = (double)NS_PER_SECOND / fmax((double)min_interval, 1),
-		.first_window = fmin(fmax(FIRST_OCTETS / size, FIRST_MIN), FIRST_MAX),
-	};
-	aggfrag_tfrc_begin(t, now);
+	t->pps_max = (double)NS_PER_SECOND / fmax((double)min_interval, 1);
+	t->first_window = fmin(fmax(FIRST_OCTETS / size, FIRST_MIN), FIRST_MAX);
+	if (t->pps > t->pps_max)
+		rate_set(t, t->pps);
 }
 
 void
@@ -68,6 +67,16 @@ aggfrag_tfrc_begin(struct aggfrag_tfrc *t, uint64_t now)
 
 	*t = (struct aggfrag_tfrc) { .pps_max = pps_max, .first_window = first_window };
 	rate_set(t, 1);
+	expiry_set(t, now);
+}
+
+void
+aggfrag_tfrc_resume(struct aggfrag_tfrc *t, double pps, double rtt, uint64_t now)
+{
+	aggfrag_tfrc_begin(t, now);
+	t->path_rtt = t->rtt = rtt;
+	t->doubled_at = now;
+	rate_set(t, pps);
 	expiry_set(t, now);
 }
 

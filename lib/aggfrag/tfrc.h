@@ -47,13 +47,16 @@ double aggfrag_tfrc_equation(double loss, double rtt);
 /* The loss event rate for which the equation gives pps. In (0, 1]. */
 double aggfrag_tfrc_loss_for(double pps, double rtt);
 
-/* Begins: one packet a second, or the shortest interval if that is longer. min_interval comes from
- * the configured rate, size is that of an outer packet.
+/* Zeroed memory is a sender that has no limits yet. min_interval comes from the configured rate,
+ * size is that of an outer packet. A rate above is lowered at once.
  */
-void aggfrag_tfrc_init(struct aggfrag_tfrc *t, uint64_t min_interval, uint32_t size, uint64_t now);
+void aggfrag_tfrc_limit(struct aggfrag_tfrc *t, uint64_t min_interval, uint32_t size);
 
-/* Begins again, as if nothing had been sent yet. */
+/* Begins, or begins again: one packet a second, or the shortest interval if that is longer. */
 void aggfrag_tfrc_begin(struct aggfrag_tfrc *t, uint64_t now);
+
+/* Goes on at a rate that was allowed on the same path just now, by another key; rtt: s, above 0. */
+void aggfrag_tfrc_resume(struct aggfrag_tfrc *t, double pps, double rtt, uint64_t now);
 
 /* The peer has answered something new. */
 void aggfrag_tfrc_feedback(struct aggfrag_tfrc *t, const struct aggfrag_tfrc_feedback *f,

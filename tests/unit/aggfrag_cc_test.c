@@ -45,7 +45,9 @@ an_rtt_is_filtered_and_no_less_than_the_gaps(void **state)
 	struct aggfrag_tfrc t;
 	uint64_t now = S;
 
-	aggfrag_tfrc_init(&t, 1000, 1500, now);
+	memset(&t, 0, sizeof(t));
+	aggfrag_tfrc_limit(&t, 1000, 1500);
+	aggfrag_tfrc_begin(&t, now);
 	assert_true(t.rtt == 0);
 	/* One packet a second and the peer likewise: no answer takes less than 2 s. */
 	f.peer_gap_us = 1000000;
@@ -181,7 +183,8 @@ a_late_peer_is_met_at_once(void **state)
 	path_run(&bed, 600 * S);
 	assert_true(path_pps(e) < 0.016);
 	bed.back.cut = bed.there.cut = false;
-	aggfrag_cc_init(&bed.ends[0][1].cc, &bed.ends[0][1].params, S / 1000, 1500, bed.now);
+	memset(&bed.ends[0][1].cc, 0, sizeof(bed.ends[0][1].cc));
+	aggfrag_cc_tune(&bed.ends[0][1].cc, &bed.ends[0][1].params, S / 1000, 1500, bed.now);
 	bed.ends[0][1].last_tx = bed.ends[0][1].next_tx = bed.ends[0][1].look_at = bed.now;
 	path_run(&bed, 20 * S);
 	assert_true(path_pps(e) > 900);
@@ -304,11 +307,11 @@ a_breaker_stops_a_constant_rate(void **state)
 	struct aggfrag_params p = { .on = true, .breaker_percent = 5, .breaker_time = 10 * S };
 	struct aggfrag_link link = { .due = 0 };
 	struct aggfrag_cc_state s;
-	struct aggfrag_cc cc;
+	struct aggfrag_cc cc = { .begun = false };
 	uint64_t now = S, seq = 0;
 	bool changed = false;
 
-	aggfrag_cc_init(&cc, &p, 10 * MS, 1500, now);
+	aggfrag_cc_tune(&cc, &p, 10 * MS, 1500, now);
 	for (int i = 0; i < 3000; i++, now += 10 * MS) {
 		/* One in ten is lost from the tenth second on. */
 		seq += i > 1000 && i % 10 == 0 ? 2 : 1;
@@ -327,6 +330,67 @@ a_breaker_stops_a_constant_rate(void **state)
 	assert_int_equal(aggfrag_cc_interval(&cc), 10 * MS);
 }
 
+/* What a reload changes while it sends. */
+static void
+a_new_limit_holds_at_once(void **state)
+{
+	struct path_end *e = &bed.ends[0][0];
+
+	path_init(&bed, 25 * MS, 0, 1);
+	path_pair_add(&bed, 1000, bed.now);
+	path_run(&bed, 20 * S);
+	assert_int_equal(aggfrag_cc_interval(&e->cc), MS);
+	assert_false(aggfrag_cc_tune(&e->cc, &e->params, MS, 1500, bed.now));
+	assert_true(aggfrag_cc_tune(&e->cc, &e->params, 4 * MS, 1500, bed.now));
+	assert_int_equal(aggfrag_cc_interval(&e->cc), 4 * MS);
+	/* A higher one is grown into. */
+	assert_false(aggfrag_cc_tune(&e->cc, &e->params, 2 * MS, 1500, bed.now));
+	path_run(&bed, 10 * MS);
+	assert_int_equal(aggfrag_cc_interval(&e->cc), 4 * MS);
+	path_run(&bed, 5 * S);
+	assert_int_equal(aggfrag_cc_interval(&e->cc), 2 * MS);
+	/* Without congestion control the rate is what is configured, and with it, it begins anew.
+	 */
+	e->params.congestion_control = false;
+	assert_true(aggfrag_cc_tune(&e->cc, &e->params, MS, 1500, bed.now));
+	assert_int_equal(aggfrag_cc_interval(&e->cc), MS);
+	e->params.congestion_control = true;
+	assert_true(aggfrag_cc_tune(&e->cc, &e->params, MS, 1500, bed.now));
+	assert_int_equal(aggfrag_cc_interval(&e->cc), S);
+}
+
+/* As by a rekey of both ways, in the middle. */
+static void
+a_rekeyed_pair_goes_on(void **state)
+{
+	static struct path_end old[2];
+	double before;
+
+	path_init(&bed, 25 * MS, 0.01, 4);
+	path_pair_add(&bed, 5000, bed.now);
+	path_run(&bed, 30 * S);
+	before = path_pps(&bed.ends[0][0]);
+	memcpy(old, bed.ends[0], sizeof(old));
+	bed.n_pairs = 0;
+	bed.there.head = bed.there.tail;
+	bed.back.head = bed.back.tail;
+	path_pair_new(&bed);
+	for (int k = 0; k < 2; k++) {
+		aggfrag_cc_follow(&bed.ends[0][k].cc, &old[k].cc);
+		aggfrag_link_follow(&bed.ends[0][k].link, &old[k].link);
+	}
+	path_pair_begin(&bed, 5000, bed.now);
+	path_run(&bed, MS);
+	assert_true(fabs(path_pps(&bed.ends[0][0]) / before - 1) < 0.001);
+	/* It does not fall, and does not begin to double either. */
+	for (int i = 0; i < 20; i++) {
+		path_run(&bed, 100 * MS);
+		if (path_pps(&bed.ends[0][0]) < before / 2 ||
+		    path_pps(&bed.ends[0][0]) > 2 * before)
+			fail_msg("%f behind %f", path_pps(&bed.ends[0][0]), before);
+	}
+}
+
 int
 main(void)
 {
@@ -343,6 +407,8 @@ main(void)
 		cmocka_unit_test(a_probing_sender_is_not_slowed),
 		cmocka_unit_test(a_header_says_how_it_goes),
 		cmocka_unit_test(a_breaker_stops_a_constant_rate),
+		cmocka_unit_test(a_new_limit_holds_at_once),
+		cmocka_unit_test(a_rekeyed_pair_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

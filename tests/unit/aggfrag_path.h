@@ -64,19 +64,34 @@ path_random(struct path *p)
 	return (double)(p->random >> 11) / (double)(UINT64_C(1) << 53);
 }
 
-/* Both ends with the same configured rate; the pair begins to send at `at`. */
+static inline void
+path_pair_new(struct path_bed *b)
+{
+	assert(b->n_pairs < PAIRS_MAX);
+	for (int i = 0; i < 2; i++)
+		b->ends[b->n_pairs][i] = (struct path_end) {
+			.params = { .on = true, .congestion_control = true },
+		};
+	b->n_pairs++;
+}
+
+/* The newest begins, both ends with the same configured rate. */
+static inline void
+path_pair_begin(struct path_bed *b, double pps_max, uint64_t at)
+{
+	for (int i = 0; i < 2; i++) {
+		struct path_end *e = &b->ends[b->n_pairs - 1][i];
+
+		aggfrag_cc_tune(&e->cc, &e->params, (uint64_t)(NS_PER_SECOND / pps_max), 1500, at);
+		e->last_tx = e->next_tx = e->look_at = at;
+	}
+}
+
 static inline void
 path_pair_add(struct path_bed *b, double pps_max, uint64_t at)
 {
-	assert(b->n_pairs < PAIRS_MAX);
-	for (int i = 0; i < 2; i++) {
-		struct path_end *e = &b->ends[b->n_pairs][i];
-
-		*e = (struct path_end) { .params = { .on = true, .congestion_control = true } };
-		aggfrag_cc_init(&e->cc, &e->params, (uint64_t)(NS_PER_SECOND / pps_max), 1500, at);
-		e->last_tx = e->next_tx = e->look_at = at;
-	}
-	b->n_pairs++;
+	path_pair_new(b);
+	path_pair_begin(b, pps_max, at);
 }
 
 static inline void
