@@ -72,11 +72,33 @@ aggfrag_out_free(struct aggfrag_out *streams)
 	rte_free(streams);
 }
 
+/* The windows of n streams, in one piece of memory. */
+static int
+slots_make(struct aggfrag_in *in, uint16_t n, struct err *err)
+{
+	uint32_t size = RTE_MAX(rte_align32pow2(in[0].params->reorder_window + 1u), 64u);
+	size_t words = size / 64, each = size * sizeof(in[0].slots[0]) + words * sizeof(uint64_t);
+	uint8_t *at = rte_zmalloc("aggfrag", n * each, RTE_CACHE_LINE_SIZE);
+
+	if (at == NULL)
+		return err_set(err, -ENOMEM,
+			       "no memory for %u reorder windows of %u payloads: give the EAL "
+			       "more, or set iptfs.reorder_window lower",
+			       n, size);
+	for (uint16_t i = 0; i < n; i++, at += each) {
+		in[i].mask = size - 1;
+		in[i].slots = (struct aggfrag_slot *)at;
+		in[i].used = (uint64_t *)(at + size * sizeof(in[0].slots[0]));
+	}
+	return 0;
+}
+
 int
 aggfrag_in_create(const struct aggfrag_params *params, uint16_t n, struct aggfrag_in **in,
 		  struct err *err)
 {
 	struct aggfrag_params *copy;
+	int rc;
 
 	*in = streams_make(params, n, sizeof(**in), &copy, err);
 	if (*in == NULL)
@@ -85,11 +107,18 @@ aggfrag_in_create(const struct aggfrag_params *params, uint16_t n, struct aggfra
 		(*in)[i].params = copy;
 		(*in)[i].lane = i;
 	}
-	return 0;
+	rc = slots_make(*in, n, err);
+	if (rc < 0) {
+		rte_free(*in);
+		*in = NULL;
+	}
+	return rc;
 }
 
 void
 aggfrag_in_free(struct aggfrag_in *streams)
 {
+	if (streams != NULL)
+		rte_free(streams[0].slots);
 	rte_free(streams);
 }

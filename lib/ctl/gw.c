@@ -369,9 +369,9 @@ hold_run(struct worker *w, void *arg)
 }
 
 /* Rows that are there for SAs of a kind. */
-#define STAGES_OF_SAS                                                            \
-	(UINT64_C(1) << STAGE_IPCOMP_ENCAP | UINT64_C(1) << STAGE_IPCOMP_DECAP | \
-	 UINT64_C(1) << STAGE_IPTFS_FILL | UINT64_C(1) << STAGE_IPTFS_SPLIT)
+#define STAGES_OF_IPTFS (UINT64_C(1) << STAGE_IPTFS_FILL | UINT64_C(1) << STAGE_IPTFS_SPLIT)
+#define STAGES_OF_SAS \
+	(UINT64_C(1) << STAGE_IPCOMP_ENCAP | UINT64_C(1) << STAGE_IPCOMP_DECAP | STAGES_OF_IPTFS)
 
 void
 gw_need_stage(struct gw *gw, enum stage_id stage)
@@ -383,6 +383,8 @@ gw_need_stage(struct gw *gw, enum stage_id stage)
 	gw->stages |= bit;
 	if (gw->defer.n_workers > 0)
 		pipe_add(&gw->pipe, stage_rows, stage);
+	if (gw->defer.n_workers > 0 && (bit & STAGES_OF_IPTFS) != 0)
+		gw_mail_all(gw, iptfs_run, NULL);
 }
 
 /* Rows of features that this configuration does not use. Those of SAs come with the first SA; a
@@ -423,6 +425,8 @@ pipe_init(struct gw *gw, struct err *err)
 		if (rc < 0)
 			return rc;
 		hold_run(w, (void *)hold_word(gw->conf));
+		if ((gw->stages & STAGES_OF_IPTFS) != 0)
+			iptfs_run(w, NULL);
 	}
 	gw->defer.n_workers = gw->n_workers;
 	return 0;
@@ -461,6 +465,7 @@ drain(struct gw *gw)
 	frags_drain(gw);
 	for (uint16_t i = 0; i < gw->n_workers; i++) {
 		hold_drop(gw->workers[i], DROP_STOPPED);
+		iptfs_drop(gw->workers[i], DROP_STOPPED);
 		handoff_drop_parked(gw->workers[i]);
 		port_drop_held(gw->workers[i]);
 	}

@@ -91,7 +91,7 @@ struct policy_book {
 
 struct gw_totals {
 	uint64_t rx, tx, split, merged, held;
-	uint64_t waiting; /* of held: for an SA, or for other fragments */
+	uint64_t waiting; /* of held: for an SA, or for other fragments or payloads */
 	uint64_t drops[DROP_MAX], consumed[CONSUMED_MAX], generated[GENERATED_MAX];
 	uint64_t audits_lost;
 };

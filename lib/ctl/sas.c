@@ -13,6 +13,7 @@
 #include "ctl/pin.h"
 #include "ctl/sa_numbers.h"
 #include "ctl/streams.h"
+#include "iptfs/iptfs.h"
 #include "numbers/numbers.h"
 #include "replay/stock.h"
 #include "route/route.h"
@@ -366,13 +367,21 @@ forget(struct worker *w, void *arg)
 	crypto_forget(w->crypto, (uint32_t)(uintptr_t)arg);
 }
 
+static void
+forget_streams(struct worker *w, void *arg)
+{
+	forget(w, arg);
+	iptfs_in_forget(w, arg);
+}
+
 /* Nobody finds it any more: now no cache may hold its keys. A full mailbox means another try. */
 static void
 wipe(void *ctx, void *obj)
 {
 	struct gw *gw = ctx;
+	bool streams = (sa_at(&gw->sas, (uint32_t)(uintptr_t)obj)->flags & SA_IPTFS) != 0;
 
-	later(gw, 0, gw_mail_all(gw, forget, obj) ? destroy : wipe, obj);
+	later(gw, 0, gw_mail_all(gw, streams ? forget_streams : forget, obj) ? destroy : wipe, obj);
 }
 
 static void
@@ -388,13 +397,25 @@ retire(void *ctx, void *obj)
 	later(gw, 0, wipe, obj);
 }
 
+/* What waits in the streams of an inbound SA is let through while the SA can still be found. A full
+ * mailbox means another try.
+ */
+static void
+streams_close(void *ctx, void *obj)
+{
+	struct gw *gw = ctx;
+
+	later(gw, 0, gw_mail_all(gw, iptfs_in_close, obj) ? retire : streams_close, obj);
+}
+
 void
 sa_end(struct gw *gw, uint32_t index)
 {
 	sa_cold(&gw->sas, index)->ended = true;
 	pin_sa_ends(gw, index);
 	/* What waits in rings for the SA is let through first. */
-	later(gw, clock_now(&gw->clock) + (gw->running ? DRAIN_NS : 0), retire,
+	later(gw, clock_now(&gw->clock) + (gw->running ? DRAIN_NS : 0),
+	      (sa_at(&gw->sas, index)->flags & SA_IPTFS) != 0 ? streams_close : retire,
 	      (void *)(uintptr_t)index);
 }
 

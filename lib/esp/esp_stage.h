@@ -41,7 +41,7 @@ stage_fn replay_accept_stage;
 /* Drops esp_padding, next_header, inner_*, beet_*; consumes dummies; takes echoes away (echo.h). On
  * return the data begin with the inner IP header (tunnel mode, BEET), or the packet's own without
  * ESP (transport mode), and struct pkt describes that. With PKT_COMP in tunnel mode they begin with
- * the IPComp header.
+ * the IPComp header. Of an SA with SA_IPTFS they begin with what ESP carried, whatever that is.
  */
 stage_fn esp_strip;
 /* What esp_strip found behind an IPComp header (PKT_COMP) becomes what it was, and is described

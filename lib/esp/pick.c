@@ -191,7 +191,9 @@ life_count_in(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		const struct sa *sa = pkt_of(m)->hot;
 		enum drop_reason why = DROP_EXPIRED;
 
-		if (unlikely(__atomic_load_n(&sa->mtu, __ATOMIC_RELAXED) != 0))
+		/* Of IP-TFS it is the inner packets', later. */
+		if (unlikely(__atomic_load_n(&sa->mtu, __ATOMIC_RELAXED) != 0) &&
+		    (sa->flags & SA_IPTFS) == 0)
 			mss_clamp(m, sa->mtu);
 		if (likely(!is_expired(sa)))
 			why = replay_count(lane_window(sa, pkt_of(m)), m->pkt_len);

@@ -207,12 +207,37 @@ strip_one(struct rte_mbuf *m, struct pkt *p)
 	return why;
 }
 
+/* What an SA with IP-TFS carries: lib/iptfs says what it is, in its order. The headers stay in
+ * front of the data.
+ */
+static __rte_noinline bool
+strip_payload(struct worker *w, struct rte_mbuf *m, struct pkt *p)
+{
+	const struct sa *sa = p->hot;
+	uint16_t head = p->esp_off + sa->esp_size;
+	enum drop_reason why;
+
+	if ((sa->flags & SA_UDP) != 0)
+		mapping_check(w, m, sa);
+	why = trailer_strip(m, p, sa);
+	if (unlikely(why != DROP_NONE)) {
+		drop(w, m, why);
+		return false;
+	}
+	mbuf_cut_head(m, head);
+	p->flags |= PKT_FROM_SA;
+	p->outer_tos = p->tos;
+	return true;
+}
+
 /* All but the usual of IPv4. Returns whether the packet goes on. */
 static __rte_noinline bool
 strip_other(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 {
 	enum drop_reason why;
 
+	if (unlikely((p->hot->flags & SA_IPTFS) != 0))
+		return strip_payload(w, m, p);
 	if ((p->hot->flags & SA_UDP) != 0) {
 		if (strip_udp(w, m, p))
 			return true;
@@ -239,7 +264,8 @@ esp_strip(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		struct rte_mbuf *m = pkts[i];
 		struct pkt *p = pkt_of(m);
 		const struct sa *sa = p->hot;
-		bool plain = (sa->flags & (SA_PLAIN | SA_UDP)) == SA_PLAIN && m->nb_segs == 1;
+		bool plain =
+			(sa->flags & (SA_PLAIN | SA_UDP | SA_IPTFS)) == SA_PLAIN && m->nb_segs == 1;
 
 		if (unlikely(!plain || !strip_usual4(m, p, sa)) && !strip_other(w, m, p))
 			continue;

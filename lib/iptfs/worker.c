@@ -1,8 +1,12 @@
+#include <assert.h>
 #include <errno.h>
 
 #include <rte_malloc.h>
 
+#include "aggfrag/split.h"
+#include "iptfs/in.h"
 #include "iptfs/iptfs.h"
+#include "iptfs/iptfs_stage.h"
 #include "worker/worker.h"
 
 int
@@ -12,15 +16,39 @@ iptfs_worker_init(struct worker *w, struct err *err)
 	if (w->iptfs == NULL)
 		return err_set(err, -ENOMEM, "no memory for IP-TFS of worker %u", w->index);
 	wheel_init(&w->iptfs->out);
-	wheel_init(&w->iptfs->in);
-	return 0;
+	return aggfrag_receiver_create(w, &w->iptfs->in, err);
 }
 
 void
 iptfs_worker_fini(struct worker *w)
 {
+	if (w->iptfs == NULL)
+		return;
+	aggfrag_receiver_free(w->iptfs->in);
 	rte_free(w->iptfs);
 	w->iptfs = NULL;
+}
+
+/* At the end: behind the sources that packets come from. By mail, which runs in the first of them:
+ * the worker's walk comes to these in the same round.
+ */
+static void
+source_add(struct worker *w, const struct source *source)
+{
+	for (uint16_t i = 0; i < w->n_sources; i++)
+		if (w->sources[i].poll == source->poll)
+			return;
+	assert(w->n_sources < SOURCES_MAX);
+	w->sources[w->n_sources++] = *source;
+}
+
+void
+iptfs_run(struct worker *w, void *arg)
+{
+	source_add(w, &(struct source) { .name = "iptfs_deliver",
+					 .poll = iptfs_deliver,
+					 .first = STAGE_ECN_DECAP,
+					 .all = true });
 }
 
 uint32_t
@@ -29,4 +57,17 @@ iptfs_held(const struct worker *w)
 	return w->iptfs == NULL ?
 		       0 :
 		       (uint32_t)(cell_get(&w->iptfs->held_out) + cell_get(&w->iptfs->held_in));
+}
+
+uint32_t
+iptfs_waiting(const struct worker *w)
+{
+	return w->iptfs == NULL ? 0 : (uint32_t)cell_get(&w->iptfs->held_in);
+}
+
+void
+iptfs_drop(struct worker *w, enum drop_reason why)
+{
+	if (w->iptfs != NULL)
+		iptfs_in_drop(w, why);
 }

@@ -5,6 +5,7 @@
 #include <rte_rcu_qsbr.h>
 
 #include "base/clock.h"
+#include "iptfs/iptfs_stage.h"
 #include "pipe/handoff.h"
 #include "pipe/pipe.h"
 #include "port/port_stage.h"
@@ -65,7 +66,7 @@ static bool
 is_inside(const struct source *source)
 {
 	return source->poll == mailbox_poll || source->poll == handoff_rx ||
-	       source->poll == port_ring;
+	       source->poll == port_ring || source->poll == iptfs_deliver;
 }
 
 int

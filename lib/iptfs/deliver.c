@@ -1,0 +1,217 @@
+/* Payloads in order, taken apart: inner packets for the line behind the SA. */
+#include "iptfs/iptfs.h"
+#include "iptfs/iptfs_stage.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "aggfrag/split.h"
+#include "base/clock.h"
+#include "esp/echo.h"
+#include "esp/inner.h"
+#include "frag/mss.h"
+#include "iptfs/in.h"
+#include "sa/sa.h"
+#include "wire/esp_echo.h"
+#include "worker/mbufs.h"
+#include "worker/pkt_fill.h"
+#include "worker/worker.h"
+
+static struct aggfrag_in *
+stream_of(const struct worker *w, uint32_t index, uint32_t generation, uint16_t lane,
+	  struct sa **sa)
+{
+	*sa = sa_again(w->view->sas, index, generation);
+	return *sa != NULL ? &sa_more(*sa)->split[lane] : NULL;
+}
+
+/* What is known of the packets in a payload. */
+static void
+like_set(struct aggfrag_receiver *r, const struct rte_mbuf *m, struct sa *sa)
+{
+	r->like = *pkt_of(m);
+	r->like.flags = PKT_FROM_SA;
+	r->like.marks = 0;
+	r->like.hot = sa;
+}
+
+/* Inner packets are judged as esp_strip judges one. */
+static enum drop_reason
+describe(struct rte_mbuf *m, uint16_t mtu)
+{
+	struct pkt *p = pkt_of(m);
+	enum drop_reason why = inner_describe(m, p);
+
+	if (unlikely(why != DROP_NONE))
+		return why;
+	/* What happened to the payload on its way is nothing that happened to one of these. */
+	p->outer_tos = p->tos;
+	if (unlikely(mtu != 0))
+		mss_clamp(m, mtu);
+	return DROP_NONE;
+}
+
+/* Those that were taken out from `from` on; what is no packet is dropped alone. */
+static void
+describe_all(struct worker *w, struct aggfrag_receiver *r, struct aggfrag_in *in, uint16_t from)
+{
+	uint16_t mtu = __atomic_load_n(&r->like.hot->mtu, __ATOMIC_RELAXED), kept = from;
+	uint64_t octets = 0;
+
+	for (uint16_t i = from; i < r->to; i++) {
+		struct rte_mbuf *m = r->given[i];
+		enum drop_reason why = describe(m, mtu);
+
+		if (unlikely(why != DROP_NONE)) {
+			drop(w, m, why);
+			continue;
+		}
+		octets += m->pkt_len;
+		r->given[kept++] = m;
+	}
+	r->to = kept;
+	aggfrag_in_count(in, AGGFRAG_RX_INNER_PKTS, kept - from);
+	aggfrag_in_count(in, AGGFRAG_RX_INNER_OCTETS, octets);
+}
+
+/* ESP echo shares the next header; its sub-types are others. */
+static bool
+is_echo(const struct rte_mbuf *m)
+{
+	uint8_t copy, kind;
+
+	if (m->pkt_len == 0)
+		return false;
+	kind = *(const uint8_t *)rte_pktmbuf_read(m, 0, 1, &copy);
+	return kind == ESP_ECHO_REQUEST || kind == ESP_ECHO_RESPONSE;
+}
+
+/* It is looked at with the headers that it came with, which are still there. */
+static void
+echo_take(struct worker *w, struct rte_mbuf *m, struct sa *sa)
+{
+	struct pkt *p = pkt_of(m);
+
+	p->hot = sa;
+	if (unlikely(rte_pktmbuf_prepend(m, p->esp_off + sa->esp_size) == NULL))
+		drop(w, m, DROP_BUFFER);
+	else
+		esp_echo_take(w, m);
+}
+
+static void
+payload_open(struct worker *w, struct aggfrag_receiver *r, struct aggfrag_in *in,
+	     struct rte_mbuf *m, struct sa *sa)
+{
+	uint8_t next_header = pkt_of(m)->next_header;
+	enum drop_reason why = DROP_NEXT_HEADER;
+
+	aggfrag_in_step(r, in, pkt_of(m)->seq);
+	if (likely(next_header == WIRE_AGGFRAG_NEXT_HEADER)) {
+		uint16_t from = r->to;
+
+		if (unlikely(is_echo(m))) {
+			echo_take(w, m, sa);
+			return;
+		}
+		like_set(r, m, sa);
+		why = aggfrag_in_open(r, in, m);
+		if (likely(why == DROP_NONE)) {
+			describe_all(w, r, in, from);
+			return;
+		}
+	} else if (next_header == IPPROTO_NONE) {
+		consume(w, m, CONSUMED_DUMMY);
+		return;
+	} else {
+		aggfrag_in_unreadable(r, in);
+	}
+	drop(w, m, why);
+}
+
+static void
+early_take(struct worker *w, struct aggfrag_receiver *r, const struct aggfrag_early *e)
+{
+	struct sa *sa;
+	struct aggfrag_in *in = stream_of(w, e->sa, e->generation, e->lane, &sa);
+	struct rte_mbuf *m = in != NULL ? aggfrag_in_waiting(in, e->seq) : NULL;
+	uint16_t from = r->to;
+
+	if (m == NULL || pkt_of(m)->next_header != WIRE_AGGFRAG_NEXT_HEADER)
+		return;
+	like_set(r, m, sa);
+	aggfrag_in_early(r, in, m);
+	describe_all(w, r, in, from);
+}
+
+/* A step of the work that is to be done; false: there is none. */
+static bool
+step(struct worker *w, struct aggfrag_receiver *r)
+{
+	struct aggfrag_in *in;
+	struct rte_mbuf *m;
+	struct sa *sa;
+
+	if (unlikely(r->open.m != NULL)) {
+		uint16_t from = r->to;
+
+		in = r->open.in;
+		aggfrag_in_more(r);
+		describe_all(w, r, in, from);
+		return true;
+	}
+	if (unlikely(r->n_early > 0)) {
+		struct aggfrag_early e = r->early[0];
+
+		memmove(r->early, r->early + 1, --r->n_early * sizeof(r->early[0]));
+		early_take(w, r, &e);
+		return true;
+	}
+	m = aggfrag_ready_take(r);
+	if (m == NULL)
+		return false;
+	in = stream_of(w, pkt_of(m)->sa, pkt_of(m)->generation, pkt_of(m)->lane, &sa);
+	if (likely(in != NULL))
+		payload_open(w, r, in, m, sa);
+	else
+		drop(w, m, DROP_AGGFRAG_ENDED);
+	return true;
+}
+
+static inline bool
+is_idle(const struct aggfrag_receiver *r)
+{
+	return r->ready.first == NULL && r->from == r->to && r->n_early == 0 && r->open.m == NULL;
+}
+
+static void
+expire(struct worker *w, struct aggfrag_receiver *r)
+{
+	uint64_t now = clock_now(w->clock);
+
+	if (wheel_may_be_due(&r->wheel, now))
+		aggfrag_expire(r, now);
+}
+
+uint16_t
+iptfs_deliver(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
+{
+	struct aggfrag_receiver *r = w->iptfs->in;
+	uint16_t n;
+
+	if (unlikely(r->wheel.next != UINT64_MAX))
+		expire(w, r);
+	if (likely(is_idle(r)))
+		return 0;
+	/* What did not go with the last burst; then there is room for a payload's packets. */
+	r->to -= r->from;
+	memmove(r->given, r->given + r->from, r->to * sizeof(r->given[0]));
+	r->from = 0;
+	while (r->to < max && step(w, r))
+		;
+	n = RTE_MIN(r->to, max);
+	memcpy(pkts, r->given, n * sizeof(pkts[0]));
+	r->from = n;
+	held_in_note(w);
+	return n;
+}
