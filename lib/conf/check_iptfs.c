@@ -137,6 +137,9 @@ check_others(struct load *l, const struct conf_sa *sa, const struct origin *o)
 	if (sa->iptfs.congestion_control && sa->subspaces)
 		complain(l, false, sa, o, "congestion_control", "subspaces: false",
 			 "one stream of a peer is measured, not one of each lane");
+	if (sa->iptfs.breaker.on && sa->subspaces)
+		complain(l, false, sa, o, "breaker", "subspaces: false",
+			 "one stream of a peer is measured, not one of each lane");
 }
 
 static uint64_t

@@ -12,6 +12,7 @@
 #include "ctl/reserve.h"
 #include "ctl/sas.h"
 #include "ctl/sets.h"
+#include "ctl/streams.h"
 #include "ctl/timers.h"
 #include "ctl/view.h"
 #include "numbers/numbers.h"
@@ -162,9 +163,11 @@ publish(struct gw *gw, struct next *n)
 			continue;
 		book = &gw->sa_books[c->was];
 		sa_unpublish(gw, book->index);
-		if (c->now != CONF_NONE)
+		if (c->now != CONF_NONE) {
 			sa_drops_add(gw, book->index, sa_at(&gw->sas, book->index)->generation,
 				     n->sas[c->now].drops);
+			streams_pass(gw, book->index, n->sas[c->now].index);
+		}
 		sa_end(gw, book->index);
 	}
 }

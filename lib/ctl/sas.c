@@ -310,6 +310,7 @@ sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin, 
 	p.subspaces = p.numbers->subspaces;
 	p.lanes = p.numbers->n;
 	p.lane = p.numbers->lane; /* or window, or windows */
+	streams_inherit(gw, &p, replaces);
 	rc = comp_params(gw, &p, c, err);
 	if (rc == 0)
 		rc = sa_create(&gw->sas, &p, clock_now(&gw->clock), index, err);
@@ -389,7 +390,8 @@ retire(void *ctx, void *obj)
 {
 	struct gw *gw = ctx;
 
-	if (pin_moves(gw, (uint32_t)(uintptr_t)obj)) {
+	if (pin_moves(gw, (uint32_t)(uintptr_t)obj) ||
+	    streams_are_passing(gw, (uint32_t)(uintptr_t)obj)) {
 		later(gw, 0, retire, obj);
 		return;
 	}

@@ -204,6 +204,14 @@ void comp_pair_conf(struct daemons *d, const struct state *s, struct conf_sa *c)
  * nothing. */
 void comp_pair_end(struct daemons *d, uint32_t index);
 
+/* ---- state_iptfs.c: nothing for SAs of other modes ---- */
+
+int iptfs_state_check(const struct daemons *d, const struct xfrm_sa *x, struct err *err);
+void iptfs_conf(struct conf_sa *c, const struct xfrm_sa *x);
+void iptfs_read(const struct sa *sa, struct xfrm_sa *x);
+/* An update that does not say it leaves it as it was. */
+void iptfs_keep(struct xfrm_sa *x, const struct xfrm_sa *old);
+
 /* ---- spi.c ---- */
 
 /* An SPI of the range that no one has. -ENOENT. */

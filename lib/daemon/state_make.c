@@ -6,6 +6,7 @@
 #include "ctl/reserve.h"
 #include "ctl/sas.h"
 #include "ctl/sets.h"
+#include "ctl/streams.h"
 #include "ctl/view.h"
 #include "daemon/state.h"
 #include "numbers/numbers.h"
@@ -62,9 +63,9 @@ sel_check_beet(const struct xfrm_sa *x, struct err *err)
 int
 state_check(const struct daemons *d, const struct xfrm_sa *x, struct err *err)
 {
-	if (x->mode == XFRM_IPTFS)
-		return err_set(err, -EOPNOTSUPP, "mode 5 (IP-TFS) is not offered yet: 1 (tunnel)");
 	if (x->mode == XFRM_BEET && sel_check_beet(x, err) < 0)
+		return -EINVAL;
+	if (iptfs_state_check(d, x, err) < 0)
 		return -EINVAL;
 	if ((x->flags & XFRM_SA_WILDRECV) != 0)
 		return err_set(err, -EOPNOTSUPP,
@@ -240,6 +241,7 @@ conf_fill(struct daemons *d, struct conf_sa *c, const struct state *s, const str
 		c->inner.dst = x->sel.dst.addr;
 	}
 	outer_fill(c, x);
+	iptfs_conf(c, x);
 	encap_fill(&c->encap, x);
 	life_fill(&c->lifetime, x);
 	secret_fill(&c->key, &x->key);
@@ -527,6 +529,7 @@ state_renew(struct daemons *d, uint32_t index, const struct xfrm_sa *x, const st
 		after->told = before->told;
 	else
 		s->soft_sent = false;
+	streams_pass(d->gw, old, sa);
 	tie_sa_point(d->ties, &s->node, sa, sa_at(&d->gw->sas, sa)->generation);
 	times_set(d, index, x);
 	sa_leave(d, old);

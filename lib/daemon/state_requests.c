@@ -141,8 +141,10 @@ change(const struct cause *c, uint32_t index, struct xfrm_sa *x, struct err *err
 	state_read(c->d, index, &old);
 	if (s->kind == STATE_ESP)
 		rc = same_check(&old, x, err);
-	if (rc == 0)
+	if (rc == 0) {
+		iptfs_keep(x, &old);
 		x->classes = old.classes;
+	}
 	if (rc == 0 && (x->has & XFRM_HAS_PCPU) == 0) {
 		x->pcpu = old.pcpu;
 		x->has |= old.has & XFRM_HAS_PCPU;

@@ -505,6 +505,7 @@ state_read(const struct daemons *d, uint32_t index, struct xfrm_sa *x)
 	if (sa == NULL)
 		return;
 	subspaces_read(sa, x);
+	iptfs_read(sa, x);
 	x->esp_ping = (sa->flags & SA_ECHO) != 0;
 	life_read(d, s->node.index, x);
 	keys_read(sa, x);

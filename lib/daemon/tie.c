@@ -74,9 +74,11 @@ tmpls_find(const struct xfrm_policy *p, const struct xfrm_tmpl **esp,
 			       "(AH) alone",
 			       p->n_tmpls - 1u, (*esp)->id.proto);
 	if ((*outer)->mode > XFRM_TUNNEL &&
-	    ((*outer)->mode != XFRM_BEET || (*outer)->id.proto != XFRM_PROTO_ESP))
+	    (((*outer)->mode != XFRM_BEET && (*outer)->mode != XFRM_IPTFS) ||
+	     (*outer)->id.proto != XFRM_PROTO_ESP))
 		return err_set(err, -EOPNOTSUPP,
-			       "template 0: mode %u: 0 (transport), 1 (tunnel), or of ESP 4 (BEET)",
+			       "template 0: mode %u: 0 (transport), 1 (tunnel), or of ESP 4 (BEET) "
+			       "or 5 (IP-TFS)",
 			       (*outer)->mode);
 	if (*esp != *outer && (*esp)->mode != XFRM_TRANSPORT)
 		return err_set(err, -EOPNOTSUPP, "template 1: mode %u: 0 (transport) behind IPComp",

@@ -98,7 +98,7 @@ sa_mtu(const struct sa *sa, uint16_t outer_mtu)
 static uint16_t
 packet_size(const struct sa *sa, uint16_t outer_mtu)
 {
-	uint16_t size = sa_more(sa)->fill->params->packet_size;
+	uint16_t size = sa_more(sa)->iptfs.packet_size;
 
 	return size != 0 ? RTE_MIN(size, outer_mtu) : outer_mtu;
 }
@@ -208,8 +208,9 @@ wants_more(const struct sa_params *p)
 static void
 more_free(struct sa_more *more, bool inbound)
 {
-	if (more != NULL) {
+	if (more != NULL)
 		ipcomp_sa_free(more->comp);
+	if (more != NULL && !more->borrowed) {
 		if (inbound)
 			aggfrag_in_free(more->split);
 		else
@@ -223,6 +224,14 @@ streams_make(const struct sa_params *p, struct sa_more *more, struct err *err)
 {
 	uint16_t n = RTE_MAX(p->lanes, (uint16_t)1);
 
+	more->iptfs = p->iptfs;
+	more->borrowed = p->streams_of != NULL;
+	if (more->borrowed && p->inbound)
+		more->split = p->streams_of->split;
+	else if (more->borrowed)
+		more->fill = p->streams_of->fill;
+	if (more->borrowed)
+		return 0;
 	return p->inbound ? aggfrag_in_create(&p->iptfs, n, &more->split, err) :
 			    aggfrag_out_create(&p->iptfs, n, &more->fill, err);
 }
@@ -373,7 +382,7 @@ sa_create(struct sa_table *t, const struct sa_params *p, uint64_t now, uint32_t 
 		goto give_cold;
 	}
 	cold_fill(slab_at(&t->cold, cold), p, now);
-	if (p->iptfs.on)
+	if (p->iptfs.on && !more->borrowed)
 		streams_name(&r->sa, at);
 	t->cold_of[at] = cold;
 	*index = at;

@@ -117,7 +117,13 @@ struct sa_more {
 		uint8_t src[16], dst[16]; /* v4 in the first 4 octets */
 	} inner;
 	struct ipcomp_sa *comp; /* SA_IPCOMP */
-	union {			/* SA_IPTFS: `lanes` of them, side by side */
+	/* SA_IPTFS: what it asks for, and its streams, `lanes` of them side by side. They are
+	 * borrowed before it has taken them over from the SA whose place it takes, and when another
+	 * has taken them over from it.
+	 */
+	struct aggfrag_params iptfs;
+	bool borrowed;
+	union {
 		struct aggfrag_out *fill;
 		struct aggfrag_in *split;
 	};
@@ -176,6 +182,7 @@ struct sa_params {
 	struct tunnel_params outer; /* out */
 	struct ipcomp_params ipcomp;
 	struct aggfrag_params iptfs;
+	const struct sa_more *streams_of; /* whose streams it borrows; NULL: it has its own */
 	uint8_t owner;
 	bool fixed; /* stays with it */
 	uint8_t engine;

@@ -239,6 +239,7 @@ static const struct {
 	{ "congestion control without the way back", SA("mode: iptfs, iptfs: {rate: 1M, congestion_control: true}"), "6:57: sas[0].iptfs.congestion_control: ", "nothing tells of loss: an SA with direction: in" },
 	{ "a breaker without the way back", SA("mode: iptfs, iptfs: {rate: 1M, breaker: {}}"), "6:46: sas[0].iptfs.breaker: ", "nothing tells of loss" },
 	{ "congestion control of lanes", SA("mode: iptfs, subspaces: true, iptfs: {rate: 1M, congestion_control: true}"), "6:74: sas[0].iptfs.congestion_control: ", "one stream of a peer is measured, not one of each lane: subspaces: false" },
+	{ "a breaker of lanes", SA("mode: iptfs, subspaces: true, iptfs: {rate: 1M, breaker: {}}"), "6:63: sas[0].iptfs.breaker: ", "one stream of a peer is measured" },
 	{ "congestion control of one half", TUNNEL("    mode: iptfs\n", "spi: 256, key: \"" KEY_A "\", iptfs: {rate: 1M, congestion_control: true}"),
 	  "13:112: tunnels[0].out.iptfs.congestion_control: ", "t.in, which comes back, has none: congestion_control: true in both" },
 	{ "pacing by workers that sleep", "version: 1\ngateway: {idle: sleep}\nports: [{name: a, device: x, side: black}]\nsas:\n" SA_AS("a", "out", "256", KEY_A, ", mode: iptfs, iptfs: {rate: 1M}"),

@@ -124,7 +124,9 @@ templates_that_nobody_serves_are_refused(void **state)
 		{ "three", 3, { 108, 50, 51 }, XFRM_TUNNEL, -EOPNOTSUPP },
 		{ "BEET", 1, { 50 }, XFRM_BEET, 1 },
 		{ "BEET with IPComp", 2, { 108, 50 }, XFRM_BEET, -EOPNOTSUPP },
-		{ "IP-TFS", 1, { 50 }, XFRM_IPTFS, -EOPNOTSUPP },
+		{ "IP-TFS", 1, { 50 }, XFRM_IPTFS, 1 },
+		{ "IP-TFS of AH", 1, { 51 }, XFRM_IPTFS, -EOPNOTSUPP },
+		{ "IP-TFS with IPComp", 2, { 108, 50 }, XFRM_IPTFS, -EOPNOTSUPP },
 		{ "a tunnel in the tunnel", 2, { 108, 50 }, XFRM_TUNNEL, -EOPNOTSUPP },
 	};
 
