@@ -164,7 +164,7 @@ class Tunnel:
                           **({"auth_key": "hex:" + auth_key.hex()} if auth_key else {}), **self.own[way]}
             if self.encap and way == "in":
                 entry[way].setdefault("encap", {"udp": [self.encap[1], self.encap[0]]})
-        return entry
+        return copy.deepcopy(entry)  # options that several share must not become an anchor
 
     def sas(self):
         """The long form: an SA each way, no policies."""

@@ -135,7 +135,7 @@ def timeline(t, lan, marks, wan=(), more=(), patch=None, **options):
     # Of what comes at one time the mark is the first.
     frames = sorted([*((at, 0, p) for at, p in marks), *((at, 1, p) for at, p in lan)], key=lambda one: one[:2])
     done = run(config, lan=[(at, to_lan(p)) for at, _, p in frames], wan=[(at, to_wan(p)) for at, p in wan],
-               arguments=["--burst", "1"], **options)
+               arguments=["--burst", "1"], workers=1, **options)
     now, found = None, []
     for packet in done.wan:
         header = parse(packet)
