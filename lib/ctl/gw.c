@@ -370,8 +370,9 @@ hold_run(struct worker *w, void *arg)
 
 /* Rows that are there for SAs of a kind. */
 #define STAGES_OF_IPTFS (UINT64_C(1) << STAGE_IPTFS_FILL | UINT64_C(1) << STAGE_IPTFS_SPLIT)
-#define STAGES_OF_SAS \
-	(UINT64_C(1) << STAGE_IPCOMP_ENCAP | UINT64_C(1) << STAGE_IPCOMP_DECAP | STAGES_OF_IPTFS)
+#define STAGES_OF_SAS                                                            \
+	(UINT64_C(1) << STAGE_IPCOMP_ENCAP | UINT64_C(1) << STAGE_IPCOMP_DECAP | \
+	 UINT64_C(1) << STAGE_UDP_ENCAP | STAGES_OF_IPTFS)
 
 void
 gw_need_stage(struct gw *gw, enum stage_id stage)

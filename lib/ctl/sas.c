@@ -311,6 +311,8 @@ sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin, 
 	p.lanes = p.numbers->n;
 	p.lane = p.numbers->lane; /* or window, or windows */
 	streams_inherit(gw, &p, replaces);
+	if (!p.inbound && p.udp && p.src.family == 6)
+		gw_need_stage(gw, STAGE_UDP_ENCAP);
 	rc = comp_params(gw, &p, c, err);
 	if (rc == 0)
 		rc = sa_create(&gw->sas, &p, clock_now(&gw->clock), index, err);

@@ -34,7 +34,7 @@ enum stage_id {
 	STAGE_ESP_ENCAP,
 	STAGE_CRYPTO_ENCRYPT,
 	STAGE_ESP_SEAL,
-	STAGE_UDP_ENCAP,
+	STAGE_UDP_ENCAP, /* present once an SA sends UDP over IPv6 */
 	STAGE_NEIGH_WRITE_OUT,
 	STAGE_PORT_TX_OUT,
 	/* in: black to red */

@@ -178,7 +178,7 @@ pipes_make(void)
 {
 	const uint64_t absent = UINT64_C(1) << STAGE_LOCAL_DELIVER |
 				UINT64_C(1) << STAGE_IPCOMP_ENCAP |
-				UINT64_C(1) << STAGE_IPCOMP_DECAP;
+				UINT64_C(1) << STAGE_IPCOMP_DECAP | UINT64_C(1) << STAGE_UDP_ENCAP;
 	const uint64_t handoff = UINT64_C(1) << STAGE_HANDOFF_OUT | UINT64_C(1) << STAGE_HANDOFF_IN;
 
 	for (int way = 0; way < WAY_MAX; way++) {

@@ -63,6 +63,7 @@ struct path_rig {
 	struct port_worker *port;
 	struct link links[2];
 	struct stocks *stocks; /* of windows, for subspaces */
+	bool udp6;	       /* an SA that STAGE_UDP_ENCAP is there for */
 	uint32_t n_sas;
 	struct rig_sa sa[RIG_SAS_MAX] __rte_cache_aligned;
 	uint64_t order; /* of the last policy */
@@ -258,7 +259,8 @@ path_rig_sink(struct path_rig *r, stage_fn *sink)
 	pipe_build(&r->pipe, r->rows,
 		   UINT64_C(1) << STAGE_HANDOFF_OUT | UINT64_C(1) << STAGE_HANDOFF_IN |
 			   UINT64_C(1) << STAGE_LOCAL_DELIVER | UINT64_C(1) << STAGE_IPCOMP_ENCAP |
-			   UINT64_C(1) << STAGE_IPCOMP_DECAP);
+			   UINT64_C(1) << STAGE_IPCOMP_DECAP |
+			   (r->udp6 ? 0 : UINT64_C(1) << STAGE_UDP_ENCAP));
 }
 
 static inline void
@@ -360,6 +362,15 @@ rig_host(uint8_t family, bool peer, uint32_t n)
 	return a;
 }
 
+/* As the first SA that sends UDP over IPv6 does. */
+static inline void
+rig_udp6(struct path_rig *r, const struct rig_suite *s)
+{
+	if (s->udp && s->v6 && !r->udp6)
+		pipe_add(&r->pipe, r->rows, STAGE_UDP_ENCAP);
+	r->udp6 |= s->udp && s->v6;
+}
+
 static inline uint32_t
 rig_sa_make(struct path_rig *r, const struct rig_suite *s, uint32_t n, bool inbound)
 {
@@ -433,6 +444,7 @@ rig_sa_make(struct path_rig *r, const struct rig_suite *s, uint32_t n, bool inbo
 				    &p.engine, &err) == 0,
 		 err.text);
 	rig_must(sa_create(&r->sas, &p, 0, &index, &err) == 0, err.text);
+	rig_udp6(r, s);
 	if (inbound)
 		rig_must(sad_add(r->sad, index, SA_NONE, &err) == 0, err.text);
 	else
