@@ -3,6 +3,8 @@
 #include "esp/esp_stage.h"
 #include "esp/lane.h"
 
+#include <string.h>
+
 #include <rte_prefetch.h>
 
 #include "frag/frag.h"
@@ -157,52 +159,125 @@ out_stopped(struct worker *w, struct pkt *p, struct lane *lane, uint32_t bytes)
 	return why;
 }
 
-uint16_t
-life_count_out(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+/* How many packets from the first on are of its lane, and their octets. Counters go from one to the
+ * next by way of memory, which takes as long as all else here: so a run is counted at once.
+ */
+static inline uint16_t
+run_out(struct rte_mbuf **pkts, uint16_t n, uint64_t *bytes)
 {
-	uint16_t kept = 0;
+	const struct pkt *first = pkt_of(pkts[0]);
+	uint16_t run = 1;
+
+	*bytes = pkts[0]->pkt_len;
+	while (run < n && pkt_of(pkts[run])->hot == first->hot &&
+	       pkt_of(pkts[run])->lane == first->lane)
+		*bytes += pkts[run++]->pkt_len;
+	return run;
+}
+
+/* The lane's fast way said no to a run: each of its packets by itself. Returns how many went to
+ * kept. */
+static __rte_noinline uint16_t
+out_one_by_one(struct worker *w, struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **kept)
+{
+	uint16_t n_kept = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		struct pkt *p = pkt_of(m);
-		const struct sa *sa = p->hot;
-		struct lane *lane = &sa->lane[p->lane];
+		struct lane *lane = &p->hot->lane[p->lane];
+		enum drop_reason why = DROP_NONE;
 
-		if (unlikely(is_expired(sa) || !lane_take(lane, m->pkt_len, &p->seq))) {
-			enum drop_reason why = out_stopped(w, p, lane, m->pkt_len);
+		if (is_expired(p->hot) || !lane_take(lane, m->pkt_len, &p->seq))
+			why = out_stopped(w, p, lane, m->pkt_len);
+		if (why != DROP_NONE)
+			drop(w, m, why);
+		else
+			kept[n_kept++] = m;
+	}
+	return n_kept;
+}
 
-			if (why != DROP_NONE) {
-				drop(w, m, why);
-				continue;
-			}
+uint16_t
+life_count_out(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t kept = 0, run;
+
+	for (uint16_t i = 0; i < n; i += run) {
+		const struct pkt *p = pkt_of(pkts[i]);
+		struct lane *lane = &p->hot->lane[p->lane];
+		uint64_t bytes, seq;
+
+		run = run_out(&pkts[i], n - i, &bytes);
+		if (unlikely(is_expired(p->hot) || !lane_take_run(lane, run, bytes, &seq))) {
+			kept += out_one_by_one(w, &pkts[i], run, &pkts[kept]);
+			continue;
 		}
-		pkts[kept++] = m;
+		for (uint16_t j = i; j < i + run; j++) {
+			pkt_of(pkts[j])->seq = seq++;
+			pkts[kept++] = pkts[j];
+		}
 	}
 	return kept;
 }
 
-uint16_t
-life_count_in(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+/* The same of a window, in. */
+static inline uint16_t
+run_in(struct rte_mbuf **pkts, uint16_t n, const struct replay *window, uint64_t *bytes)
 {
-	uint16_t kept = 0;
+	const struct sa *sa = pkt_of(pkts[0])->hot;
+	uint16_t run = 1;
+
+	*bytes = pkts[0]->pkt_len;
+	while (run < n && pkt_of(pkts[run])->hot == sa &&
+	       lane_window(sa, pkt_of(pkts[run])) == window)
+		*bytes += pkts[run++]->pkt_len;
+	return run;
+}
+
+static __rte_noinline uint16_t
+in_one_by_one(struct worker *w, struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **kept)
+{
+	uint16_t n_kept = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		const struct sa *sa = pkt_of(m)->hot;
 		enum drop_reason why = DROP_EXPIRED;
 
+		if (!is_expired(sa))
+			why = replay_count(lane_window(sa, pkt_of(m)), m->pkt_len);
+		if (why != DROP_NONE)
+			drop(w, m, why);
+		else
+			kept[n_kept++] = m;
+	}
+	return n_kept;
+}
+
+uint16_t
+life_count_in(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t kept = 0, run;
+
+	for (uint16_t i = 0; i < n; i += run) {
+		const struct sa *sa = pkt_of(pkts[i])->hot;
+		struct replay *window = lane_window(sa, pkt_of(pkts[i]));
+		uint64_t bytes;
+
+		run = run_in(&pkts[i], n - i, window, &bytes);
 		/* Of IP-TFS it is the inner packets', later. */
 		if (unlikely(__atomic_load_n(&sa->mtu, __ATOMIC_RELAXED) != 0) &&
 		    (sa->flags & SA_IPTFS) == 0)
-			mss_clamp(m, sa->mtu);
-		if (likely(!is_expired(sa)))
-			why = replay_count(lane_window(sa, pkt_of(m)), m->pkt_len);
-
-		if (unlikely(why != DROP_NONE)) {
-			drop(w, m, why);
+			for (uint16_t j = i; j < i + run; j++)
+				mss_clamp(pkts[j], sa->mtu);
+		if (unlikely(is_expired(sa) || !replay_count_run(window, run, bytes))) {
+			kept += in_one_by_one(w, &pkts[i], run, &pkts[kept]);
 			continue;
 		}
-		pkts[kept++] = m;
+		if (unlikely(kept != i))
+			memmove(&pkts[kept], &pkts[i], run * sizeof(pkts[0]));
+		kept += run;
 	}
 	return kept;
 }

@@ -157,6 +157,19 @@ replay_count(struct replay *r, uint32_t bytes)
 	return DROP_NONE;
 }
 
+/* The same for n packets of so many octets together. False: a limit is near, and nothing is
+ * counted: each is to be asked for by itself. Owner only.
+ */
+static inline bool
+replay_count_run(struct replay *r, uint32_t n, uint64_t bytes)
+{
+	if (unlikely(__atomic_load_n(&r->limits, __ATOMIC_RELAXED) != NULL))
+		return false;
+	cell_add(&r->packets, n);
+	cell_add(&r->bytes, bytes);
+	return true;
+}
+
 /* Any thread. */
 static inline uint64_t
 replay_top(const struct replay *r)

@@ -92,22 +92,30 @@ lane_used(const struct lane *l)
 	return cell_get(&l->next) - 1;
 }
 
-/* Takes the next number, host order, for a packet of so many octets, and counts it. Owner only.
- * False: nothing is taken; lane_stopped() says what now.
+/* Takes the next n numbers, host order, from *seq on, for so many packets of so many octets
+ * together, and counts them. Owner only. False: nothing is taken; for one packet lane_stopped()
+ * says what now.
  */
 static inline bool
-lane_take(struct lane *l, uint32_t bytes, uint64_t *seq)
+lane_take_run(struct lane *l, uint32_t n, uint64_t bytes, uint64_t *seq)
 {
 	uint64_t next = l->next, sum = l->bytes + bytes;
 
 	/* Compared one lower: a next of 0, behind 2^64-1, is then above every mark. */
-	if (unlikely(next - 1 >= l->mark || sum > cell_get(&l->bytes_end)))
+	if (unlikely(next - 1 >= l->mark || l->mark - (next - 1) < n ||
+		     sum > cell_get(&l->bytes_end)))
 		return false;
 	*seq = next;
-	__atomic_store_n(&l->next, next + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&l->next, next + n, __ATOMIC_RELAXED);
 	__atomic_store_n(&l->bytes, sum, __ATOMIC_RELAXED);
-	cell_add(&l->packets, 1);
+	cell_add(&l->packets, n);
 	return true;
+}
+
+static inline bool
+lane_take(struct lane *l, uint32_t bytes, uint64_t *seq)
+{
+	return lane_take_run(l, 1, bytes, seq);
 }
 
 /* A packet's octets count as they came: those that it is not sent with, since it was compressed,

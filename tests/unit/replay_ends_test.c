@@ -99,8 +99,9 @@ counts_stop_at_the_limits(void **state)
 	};
 	struct replay *r = window_new(64, true, 0);
 
-	assert_int_equal(replay_count(r, 100), DROP_NONE);
+	assert_true(replay_count_run(r, 1, 100));
 	r->limits = &limits;
+	assert_false(replay_count_run(r, 1, 100)); /* asks for each */
 	assert_int_equal(replay_count(r, 100), DROP_NONE);
 	assert_int_equal(replay_count(r, 100), DROP_NONE);
 	assert_int_equal(replay_count(r, 100), DROP_EXPIRED);

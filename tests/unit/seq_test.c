@@ -157,6 +157,39 @@ octets_end_a_lane_too(void **state)
 	assert_int_equal(take(&l, &why, &ask), 3);
 }
 
+static void
+a_run_is_taken_whole_or_not(void **state)
+{
+	static const struct {
+		const char *what;
+		uint64_t used, end, bytes_end;
+		uint32_t n;
+		bool want;
+	} runs[] = {
+		{ "far from any end", 41, UINT64_MAX, UINT64_MAX, 32, true },
+		{ "up to the limit itself", 41, 73, UINT64_MAX, 32, true },
+		{ "not one beyond it", 41, 72, UINT64_MAX, 32, false },
+		{ "nor where the limit came to lie below", 41, 7, UINT64_MAX, 2, false },
+		{ "nor where 64 bits end", UINT64_MAX - 1, UINT64_MAX, UINT64_MAX, 2, false },
+		{ "nor behind the last of all", UINT64_MAX, UINT64_MAX, UINT64_MAX, 1, false },
+		{ "as many octets as are left", 41, UINT64_MAX, 3200, 32, true },
+		{ "not one more", 41, UINT64_MAX, 3199, 32, false },
+	};
+
+	for (size_t i = 0; i < RTE_DIM(runs); i++) {
+		uint64_t seq = 0;
+		struct lane l;
+
+		lane_init(&l, runs[i].used, runs[i].end);
+		l.bytes_end = runs[i].bytes_end;
+		if (lane_take_run(&l, runs[i].n, runs[i].n * 100, &seq) != runs[i].want ||
+		    seq != (runs[i].want ? runs[i].used + 1 : 0) ||
+		    lane_used(&l) != runs[i].used + (runs[i].want ? runs[i].n : 0) ||
+		    l.packets != (runs[i].want ? runs[i].n : 0) || l.bytes != l.packets * 100)
+			fail_msg("%s", runs[i].what);
+	}
+}
+
 /* A reservation of 100 that is raised in time, then not; and a ring to control that is full. */
 static void
 more_is_asked_for_once_a_reservation(void **state)
@@ -207,6 +240,7 @@ main(void)
 		cmocka_unit_test(a_lane_is_never_lowered),
 		cmocka_unit_test(the_reason_is_that_of_the_end),
 		cmocka_unit_test(octets_end_a_lane_too),
+		cmocka_unit_test(a_run_is_taken_whole_or_not),
 		cmocka_unit_test(more_is_asked_for_once_a_reservation),
 	};
 
