@@ -1,7 +1,7 @@
 /* A worker's flow cache: exact 5-tuple, DSCP and direction, at one generation, to a policy.
  *
  * A burst is looked up in two passes: keys and prefetches first, then the comparisons, so that the
- * sets are near when they are read.
+ * sets are near when they are read. Packets of one flow in a row share a key.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -34,7 +34,8 @@ _Static_assert(SPD_NO_MATCH == POLICY_NONE, "no policy has one name");
 #define REST_LATER     (48 + 2)
 #define REST_DSCP      (56 + 2)
 #define PKT_FRAGMENT   (PKT_FRAG_FIRST | PKT_FRAG_LATER)
-#define PKT_MASK       (UINT32_C(0xff) << 8 | PKT_FRAGMENT << 16 | UINT32_C(0xfc) << 24)
+#define PKT_MASK       (UINT32_C(0xff) << 8 | (PKT_FRAGMENT | PKT_V6) << 16 | UINT32_C(0xfc) << 24)
+#define REST_NONE      UINT64_MAX /* that of no packet */
 _Static_assert(offsetof(struct pkt, proto) % 4 == 1 &&
 		       offsetof(struct pkt, flags) == offsetof(struct pkt, proto) + 1 &&
 		       offsetof(struct pkt, tos) == offsetof(struct pkt, proto) + 2,
@@ -72,9 +73,11 @@ struct spd_worker {
 	uint64_t hits, misses;
 };
 
-/* A burst's keys, each at its packet's place. */
+/* A burst's keys. */
 struct keys {
-	uint64_t v6; /* bits: which of them */
+	uint16_t n;	       /* of them */
+	uint8_t of[BURST_MAX]; /* by packet: its key's place; ascending */
+	uint64_t v6;	       /* bits: which keys */
 	uint32_t tag[BURST_MAX];
 	void *set[BURST_MAX]; /* two struct flow4 or two struct flow6 */
 	uint64_t rest[BURST_MAX];
@@ -174,22 +177,21 @@ rest_of(const struct rte_mbuf *m, const struct pkt *p, const uint8_t *ip, uint32
 }
 
 static inline void
-key4_set(const struct spd_worker *sw, struct keys *k, uint16_t i, const uint8_t *ip, uint64_t rest)
+key4_set(const struct spd_worker *sw, struct keys *k, uint16_t at, uint64_t addrs, uint64_t rest)
 {
-	uint64_t addrs = wire_load64(ip + offsetof(struct rte_ipv4_hdr, src_addr));
 	uint32_t tag = hash64(rest, hash64(addrs, 0));
 
-	k->set[i] = &sw->v4[tag & (sw->v4_entries - WAYS)];
-	rte_prefetch0(k->set[i]);
-	k->tag[i] = tag;
-	k->rest[i] = rest;
-	k->addrs4[i] = addrs;
+	k->set[at] = &sw->v4[tag & (sw->v4_entries - WAYS)];
+	rte_prefetch0(k->set[at]);
+	k->tag[at] = tag;
+	k->rest[at] = rest;
+	k->addrs4[at] = addrs;
 }
 
 static inline void
-key6_set(const struct spd_worker *sw, struct keys *k, uint16_t i, const uint8_t *ip, uint64_t rest)
+key6_set(const struct spd_worker *sw, struct keys *k, uint16_t at, const uint8_t *from,
+	 uint64_t rest)
 {
-	const uint8_t *from = ip + offsetof(struct rte_ipv6_hdr, src_addr);
 	uint64_t a = wire_load64(from), b = wire_load64(from + 8), c = wire_load64(from + 16),
 		 d = wire_load64(from + 24);
 	/* Two chains, as a step waits three cycles for the one before. */
@@ -198,11 +200,11 @@ key6_set(const struct spd_worker *sw, struct keys *k, uint16_t i, const uint8_t 
 
 	rte_prefetch0(set);
 	rte_prefetch0(set + 1);
-	k->v6 |= UINT64_C(1) << i;
-	k->set[i] = set;
-	k->tag[i] = tag;
-	k->rest[i] = rest;
-	memcpy(k->addrs6[i], from, sizeof(k->addrs6[i]));
+	k->v6 |= UINT64_C(1) << at;
+	k->set[at] = set;
+	k->tag[at] = tag;
+	k->rest[at] = rest;
+	memcpy(k->addrs6[at], from, sizeof(k->addrs6[at]));
 }
 
 static inline bool
@@ -234,12 +236,12 @@ flow6_find(const struct keys *k, uint16_t i, uint32_t generation, uint32_t *poli
 
 /* What of a burst the cache does not know goes to missed; returns how many. */
 static inline uint16_t
-keys_find(const struct keys *k, uint16_t n, uint64_t v6, uint32_t generation, uint32_t *policy,
-	  uint32_t *group, uint8_t *missed)
+keys_find(const struct keys *k, uint64_t v6, uint32_t generation, uint32_t *policy, uint32_t *group,
+	  uint8_t *missed)
 {
 	uint16_t n_missed = 0;
 
-	for (uint16_t i = 0; i < n; i++) {
+	for (uint16_t i = 0; i < k->n; i++) {
 		bool known = v6 >> i & 1 ? flow6_find(k, i, generation, &policy[i], &group[i]) :
 					   flow4_find(k, i, generation, &policy[i], &group[i]);
 
@@ -414,10 +416,23 @@ missed_find(struct spd_worker *sw, const struct spd *spd, uint8_t direction, uin
 	cell_add(&sw->misses, n_missed);
 }
 
+/* Of two packets of IPv6 with the same rest. */
+static inline bool
+addrs6_differ(const uint64_t *addrs, const uint8_t *from)
+{
+	uint64_t differ = 0;
+
+	for (int w = 0; w < V6_WORDS; w++)
+		differ |= addrs[w] ^ wire_load64(from + 8 * w);
+	return differ != 0;
+}
+
 static inline uint32_t
 keys_set(const struct spd_worker *sw, struct keys *k, enum spd_direction direction,
 	 struct rte_mbuf **pkts, uint16_t n)
 {
+	uint64_t last_addrs = 0, last_rest = REST_NONE;
+	uint16_t at = UINT16_MAX;
 	uint32_t icmp = 0;
 
 	k->v6 = 0;
@@ -426,12 +441,34 @@ keys_set(const struct spd_worker *sw, struct keys *k, enum spd_direction directi
 		const struct pkt *p = pkt_of(pkts[i]);
 		uint64_t rest = rest_of(pkts[i], p, ip, direction, &icmp);
 
-		if (p->flags & PKT_V6)
-			key6_set(sw, k, i, ip, rest);
-		else
-			key4_set(sw, k, i, ip, rest);
+		if (p->flags & PKT_V6) {
+			ip += offsetof(struct rte_ipv6_hdr, src_addr);
+			if (rest != last_rest || addrs6_differ(k->addrs6[at], ip))
+				key6_set(sw, k, ++at, ip, rest);
+		} else {
+			uint64_t addrs = wire_load64(ip + offsetof(struct rte_ipv4_hdr, src_addr));
+
+			if (((addrs ^ last_addrs) | (rest ^ last_rest)) != 0)
+				key4_set(sw, k, ++at, addrs, rest);
+			last_addrs = addrs;
+		}
+		last_rest = rest;
+		k->of[i] = (uint8_t)at;
 	}
+	k->n = at + 1;
 	return icmp & ICMP_BIT;
+}
+
+/* From keys to packets, the last first: a key stands at the place of its first packet or before. */
+static inline void
+spread(const struct keys *k, uint16_t n, uint32_t *policy, uint32_t *group)
+{
+	if (k->n == n)
+		return;
+	for (uint16_t i = n; i-- > 0;) {
+		policy[i] = policy[k->of[i]];
+		group[i] = group[k->of[i]];
+	}
 }
 
 void
@@ -449,11 +486,12 @@ spd_lookup(struct worker *w, const struct spd *spd, enum spd_direction direction
 		forget_all(sw, spd->instance);
 	icmp = keys_set(sw, &keys, direction, pkts, n);
 	/* A loop for IPv4 alone asks nothing about the family. */
-	n_missed = keys.v6 == 0 ? keys_find(&keys, n, 0, generation, policy, group, missed) :
-				  keys_find(&keys, n, keys.v6, generation, policy, group, missed);
+	n_missed = keys.v6 == 0 ? keys_find(&keys, 0, generation, policy, group, missed) :
+				  keys_find(&keys, keys.v6, generation, policy, group, missed);
 	cell_add(&sw->hits, n - n_missed);
 	if (unlikely(n_missed != 0))
 		missed_find(sw, spd, direction, generation, &keys, missed, n_missed, policy, group);
+	spread(&keys, n, policy, group);
 	if (unlikely(icmp != 0))
 		errors_find(spd, direction, generation, pkts, n, policy, group);
 }
