@@ -62,65 +62,113 @@ pick_of_choice(struct worker *w, const struct rte_mbuf *m, uint32_t index)
 	return spd_sa_index(sa);
 }
 
-/* The SA of now: control points policies elsewhere before it ends one. */
+/* The SA of now: control points policies elsewhere before it ends one. *alike: the policy that says
+ * the same of every packet, or POLICY_NONE.
+ */
 static inline uint32_t
-pick(struct worker *w, const struct rte_mbuf *m)
+pick(struct worker *w, const struct rte_mbuf *m, uint32_t *alike)
 {
 	uint64_t word = spd_out_sa(w->view->spd, pkt_of(m)->policy);
 
-	if (unlikely(choice_is(word)))
+	*alike = pkt_of(m)->policy;
+	if (unlikely(choice_is(word))) {
+		*alike = POLICY_NONE;
 		return pick_of_choice(w, m, spd_sa_index(word));
+	}
 	return spd_sa_index(word);
 }
 
-uint16_t
-sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+/* The SAs of a burst, on their way to the cache; NULL: there is none. */
+static inline void
+pick_all(struct worker *w, struct rte_mbuf **pkts, uint16_t n, struct sa **sa)
 {
-	const struct view *v = w->view;
-	struct sa *sa[BURST_MAX];
-	uint16_t kept = 0;
+	uint32_t alike = POLICY_NONE;
 
-	if (hold_before(w, pkts, n))
-		return 0;
 	for (uint16_t i = 0; i < n; i++) {
 		struct pkt *p = pkt_of(pkts[i]);
 
-		p->sa = pick(w, pkts[i]);
-		sa[i] = p->sa != SA_NONE ? sa_at(v->sas, p->sa) : NULL;
+		if (p->policy == alike) {
+			p->sa = pkt_of(pkts[i - 1])->sa;
+			sa[i] = sa[i - 1];
+			continue;
+		}
+		p->sa = pick(w, pkts[i], &alike);
+		sa[i] = p->sa != SA_NONE ? sa_at(w->view->sas, p->sa) : NULL;
 		if (unlikely(sa[i] == NULL))
 			continue;
 		rte_prefetch0(sa[i]);
 		rte_prefetch0(sa_session(sa[i]));
 	}
+}
+
+/* Up to which size its packets go with no more questions; 0 also where there is no SA. */
+static inline uint32_t
+size_unasked(const struct sa *sa)
+{
+	if (unlikely(sa == NULL || is_expired(sa) ||
+		     (sa->flags & (SA_TRANSPORT | SA_BEET | SA_IPCOMP)) != 0 ||
+		     (sa->out.flags & TUNNEL_OUT_MSS_CLAMP) != 0))
+		return 0;
+	return __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED);
+}
+
+static __rte_always_inline void
+describe(struct worker *w, struct rte_mbuf *m, struct sa *sa)
+{
+	struct pkt *p = pkt_of(m);
+
+	p->generation = sa->generation;
+	p->next_hop = __atomic_load_n(&sa->next_hop, __ATOMIC_RELAXED);
+	p->hot = sa;
+	p->lane = unlikely((sa->flags & SA_SUBSPACES) != 0) ? lane_pick(w, sa, m) : 0;
+	/* Its own lane only: a line of another worker's would have to come back to it. */
+	rte_prefetch0(&sa->lane[p->lane]);
+}
+
+/* The questions. Returns whether the packet goes on. */
+static __rte_noinline bool
+pick_other(struct worker *w, struct rte_mbuf *m, struct sa *sa)
+{
+	enum drop_reason why;
+	uint16_t mtu = 0;
+
+	if (sa == NULL) {
+		hold_take(w, m);
+		return false;
+	}
+	/* First of all: a drop is counted on the SA by index and generation. */
+	describe(w, m, sa);
+	why = unusable(sa, m, pkt_of(m), &mtu);
+	if (unlikely(why != DROP_NONE)) {
+		drop(w, m, why);
+		return false;
+	}
+	if ((sa->out.flags & TUNNEL_OUT_MSS_CLAMP) != 0)
+		mss_clamp(m, mtu);
+	return m->pkt_len <= mtu || (sa->flags & SA_IPCOMP) != 0 /* ipcomp_encap judges */ ||
+	       too_large(w, m);
+}
+
+uint16_t
+sa_pick(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct sa *sa[BURST_MAX], *last = NULL;
+	uint32_t unasked = 0;
+	uint16_t kept = 0;
+
+	if (hold_before(w, pkts, n))
+		return 0;
+	pick_all(w, pkts, n, sa);
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
-		struct pkt *p = pkt_of(m);
-		enum drop_reason why;
-		uint16_t mtu = 0;
 
-		if (unlikely(sa[i] == NULL)) {
-			hold_take(w, m);
-			continue;
+		if (sa[i] != last) {
+			last = sa[i];
+			unasked = size_unasked(last);
 		}
-		/* First of all: a drop is counted on the SA by index and generation. */
-		p->generation = sa[i]->generation;
-		p->next_hop = __atomic_load_n(&sa[i]->next_hop, __ATOMIC_RELAXED);
-		p->hot = sa[i];
-		p->lane = 0;
-		why = unusable(sa[i], m, p, &mtu);
-		if (unlikely(why != DROP_NONE)) {
-			drop(w, m, why);
-			continue;
-		}
-		if (unlikely((sa[i]->out.flags & TUNNEL_OUT_MSS_CLAMP) != 0))
-			mss_clamp(m, mtu);
-		if (unlikely((sa[i]->flags & SA_SUBSPACES) != 0))
-			p->lane = lane_pick(w, sa[i], m);
-		/* Its own lane only: a line of another worker's would have to come back to it. */
-		rte_prefetch0(&sa[i]->lane[p->lane]);
-		if (unlikely(m->pkt_len > mtu) &&
-		    (sa[i]->flags & SA_IPCOMP) == 0 /* else ipcomp_encap judges */ &&
-		    !too_large(w, m))
+		if (likely(m->pkt_len <= unasked))
+			describe(w, m, last);
+		else if (!pick_other(w, m, last))
 			continue;
 		pkts[kept++] = m;
 	}

@@ -323,11 +323,20 @@ lookup_one(struct worker *w, struct rte_mbuf *m, struct pkt *p, uint32_t *index)
 static __rte_always_inline void
 slots_read(const struct sad *sad, struct rte_mbuf **pkts, uint16_t n, uint32_t *found)
 {
+	uint32_t last = ~pkt_of(pkts[0])->spi_be;
+
 	if (pkt_of(pkts[0])->spi_be != pkt_of(pkts[n - 1])->spi_be)
 		for (uint16_t i = 0; i < n; i++)
 			rte_prefetch0(slot_of(sad, pkt_of(pkts[i])->spi_be));
 	for (uint16_t i = 0; i < n; i++) {
-		found[i] = __atomic_load_n(slot_of(sad, pkt_of(pkts[i])->spi_be), __ATOMIC_ACQUIRE);
+		uint32_t spi_be = pkt_of(pkts[i])->spi_be;
+
+		if (spi_be == last) {
+			found[i] = found[i - 1];
+			continue;
+		}
+		last = spi_be;
+		found[i] = __atomic_load_n(slot_of(sad, spi_be), __ATOMIC_ACQUIRE);
 		if (found[i] != SA_NONE) {
 			rte_prefetch0(sa_at(sad->sas, found[i]));
 			rte_prefetch0(sa_session(sa_at(sad->sas, found[i])));
@@ -339,7 +348,8 @@ uint16_t
 sad_lookup(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	const struct sad *sad = w->view->sad;
-	uint32_t found[BURST_MAX];
+	uint32_t found[BURST_MAX], last = SA_NONE;
+	struct sa *usual = NULL; /* the SA at last */
 	uint16_t kept = 0;
 
 	slots_read(sad, pkts, n, found);
@@ -347,8 +357,13 @@ sad_lookup(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		struct rte_mbuf *m = pkts[i];
 		struct pkt *p = pkt_of(m);
 		const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
-		struct sa *sa = likely(found[i] != SA_NONE) ? sa_at(sad->sas, found[i]) : NULL;
+		struct sa *sa;
 
+		if (found[i] != last) {
+			last = found[i];
+			usual = last != SA_NONE ? sa_at(sad->sas, last) : NULL;
+		}
+		sa = usual;
 		if (unlikely(sa == NULL || !is_plainly_of(sa, p, ip))) {
 			if (!lookup_one(w, m, p, &found[i]))
 				continue;
