@@ -67,8 +67,10 @@ aggfrag_out_create(const struct aggfrag_params *params, uint16_t n, struct aggfr
 void
 aggfrag_out_free(struct aggfrag_out *streams)
 {
-	if (streams != NULL)
+	if (streams != NULL) {
+		aggfrag_link_give(streams[0].link);
 		rte_free(streams[0].cc);
+	}
 	rte_free(streams);
 }
 
@@ -118,7 +120,9 @@ aggfrag_in_create(const struct aggfrag_params *params, uint16_t n, struct aggfra
 void
 aggfrag_in_free(struct aggfrag_in *streams)
 {
-	if (streams != NULL)
+	if (streams != NULL) {
+		aggfrag_link_give(streams[0].link);
 		rte_free(streams[0].slots);
+	}
 	rte_free(streams);
 }

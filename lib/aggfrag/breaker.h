@@ -24,8 +24,8 @@ struct aggfrag_breaker {
 	uint64_t done;			     /* of the wishes */
 	uint64_t opened;		     /* cell: ns; 0: it is closed */
 	uint64_t trips;			     /* cell */
-	/* Written by control: how often it wished it closed. */
-	uint64_t wishes;
+	/* Written by control: how often it wished it closed; trips that it told of. */
+	uint64_t wishes, told;
 };
 
 /* What is known of loss. */

@@ -26,22 +26,26 @@ show(struct aggfrag_cc *cc, struct aggfrag_link *link)
 void
 aggfrag_cc_follow(struct aggfrag_cc *cc, const struct aggfrag_cc *before)
 {
-	cc->first_interval = cell_get(&before->interval);
-	cc->first_rtt_us = cell_get(&before->rtt_us);
+	uint64_t rtt_us = cell_get(&before->rtt_us);
+
+	if (rtt_us == 0)
+		return;
+	cell_set(&cc->first_rtt_us, rtt_us);
+	__atomic_store_n(&cc->first_interval, cell_get(&before->interval), __ATOMIC_RELEASE);
 }
 
-static void
-begin(struct aggfrag_cc *cc, uint64_t now)
+/* False: it follows none. */
+static bool
+resume(struct aggfrag_cc *cc, uint64_t now)
 {
-	double pps;
+	uint64_t interval = __atomic_load_n(&cc->first_interval, __ATOMIC_ACQUIRE);
 
-	if (cc->first_interval == 0 || cc->first_rtt_us == 0) {
-		aggfrag_tfrc_begin(&cc->tfrc, now);
-		return;
-	}
-	pps = (double)NS_PER_SECOND / (double)cc->first_interval;
-	aggfrag_tfrc_resume(&cc->tfrc, pps, (double)cc->first_rtt_us / 1e6, now);
+	if (likely(interval == 0))
+		return false;
+	aggfrag_tfrc_resume(&cc->tfrc, (double)NS_PER_SECOND / (double)interval,
+			    (double)cell_get(&cc->first_rtt_us) / 1e6, now);
 	cc->met = true;
+	return true;
 }
 
 bool
@@ -60,7 +64,7 @@ aggfrag_cc_tune(struct aggfrag_cc *cc, const struct aggfrag_params *p, uint64_t 
 	} else {
 		aggfrag_tfrc_limit(&cc->tfrc, min_interval, size);
 		if (!cc->begun || !cc->controlled)
-			begin(cc, now);
+			aggfrag_tfrc_begin(&cc->tfrc, now);
 		show(cc, NULL);
 	}
 	cc->begun = true;
@@ -111,6 +115,17 @@ breaker_ask(struct aggfrag_cc *cc, const struct aggfrag_params *p, uint64_t now)
 	aggfrag_breaker_look(&cc->breaker, p->breaker_percent, p->breaker_time, &loss, now);
 }
 
+static void
+timers(struct aggfrag_cc *cc, struct aggfrag_link *link, uint64_t now)
+{
+	if (unlikely(cc->tfrc.rtt == 0) && resume(cc, now)) {
+		show(cc, link);
+	} else if (unlikely(now >= cc->tfrc.expires)) {
+		aggfrag_tfrc_expire(&cc->tfrc, now);
+		show(cc, link);
+	}
+}
+
 bool
 aggfrag_cc_look(struct aggfrag_cc *cc, const struct aggfrag_params *p, struct aggfrag_link *link,
 		uint64_t now)
@@ -127,10 +142,8 @@ aggfrag_cc_look(struct aggfrag_cc *cc, const struct aggfrag_params *p, struct ag
 		feed(cc, now);
 		show(cc, link);
 	}
-	if (p->congestion_control && unlikely(now >= cc->tfrc.expires)) {
-		aggfrag_tfrc_expire(&cc->tfrc, now);
-		show(cc, link);
-	}
+	if (p->congestion_control)
+		timers(cc, link, now);
 	if (p->breaker_percent != 0)
 		breaker_ask(cc, p, now);
 	return aggfrag_cc_interval(cc) != before;

@@ -33,9 +33,9 @@ struct aggfrag_cc {
 	bool begun, controlled;
 	uint32_t size;
 	uint64_t min_interval;
-	/* What it is to begin with; 0: with what one begins with. */
-	uint64_t first_interval, first_rtt_us;
 	struct aggfrag_breaker breaker;
+	/* Cells of control's: what it is to begin with; 0: what one begins with. */
+	uint64_t first_interval, first_rtt_us;
 	/* Cells, for control. */
 	uint64_t interval, rtt_us, loss_rate;
 };
@@ -49,8 +49,8 @@ struct aggfrag_cc_state {
 	uint64_t breaker_trips;
 };
 
-/* Control, before the stream begins: it follows another one on the same path, as by a rekey, and
- * begins at its rate.
+/* Control: the stream follows another one on the same path, as by a rekey. As long as it knows no
+ * RTT of its own it takes that one's, and its rate.
  */
 void aggfrag_cc_follow(struct aggfrag_cc *cc, const struct aggfrag_cc *before);
 

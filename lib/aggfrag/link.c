@@ -23,9 +23,10 @@ aggfrag_link_create(struct aggfrag_link **out, struct err *err)
 }
 
 void
-aggfrag_link_free(struct aggfrag_link *link)
+aggfrag_link_give(struct aggfrag_link *link)
 {
-	rte_free(link);
+	if (link != NULL && --link->users == 0)
+		rte_free(link);
 }
 
 void

@@ -55,23 +55,29 @@ struct aggfrag_link {
 
 	/* Written by the outbound stream's owner: its RTT, ns; 0 = not known. */
 	uint64_t rtt __rte_cache_aligned;
+
+	/* Control's own. */
+	uint32_t users;
+	uint32_t sa, generation; /* the inbound SA that it was found by */
 } __rte_cache_aligned;
 
-/* -ENOMEM. */
+/* Nobody has it yet. -ENOMEM. */
 int aggfrag_link_create(struct aggfrag_link **out, struct err *err);
-/* NULL is fine. */
-void aggfrag_link_free(struct aggfrag_link *link);
 
 /* Control, before the link is published: what comes by it follows what came by another one, as by a
  * rekey, and has its loss event rate until there are events of its own. */
 void aggfrag_link_follow(struct aggfrag_link *link, const struct aggfrag_link *before);
 
-/* Where a stream has its link. Control publishes, workers take it once for a payload. */
+/* Where a stream has its link. Control publishes, workers take it once for a payload; control gives
+ * back what was there before once no worker can have it any more. NULL is fine.
+ */
 static inline void
 aggfrag_link_set(struct aggfrag_link **at, struct aggfrag_link *link)
 {
+	link->users++;
 	__atomic_store_n(at, link, __ATOMIC_RELEASE);
 }
+void aggfrag_link_give(struct aggfrag_link *link);
 
 static inline struct aggfrag_link *
 aggfrag_link_get(struct aggfrag_link *const *at)

@@ -147,11 +147,13 @@ aggfrag_loss_round(struct aggfrag_loss *l, uint64_t now)
 uint32_t
 aggfrag_loss_rate(const struct aggfrag_loss *l)
 {
-	double with = 0, without = 0, weight = 0, newest = (double)(l->top - l->event_seq) + 1,
-	       mean;
+	double with = 0, without = 0, weight = 0, newest = 0, mean;
 
 	if (l->n_closed == 0)
 		return 0;
+	/* Of what follows another history no packet may have come yet. */
+	if (l->top >= l->event_seq)
+		newest = (double)(l->top - l->event_seq) + 1;
 	for (uint8_t i = 0; i < l->n_closed; i++) {
 		with += weights[i] * (i == 0 ? newest : l->closed[i - 1]);
 		without += weights[i] * l->closed[i];

@@ -18,6 +18,7 @@
 #include "ctl/frags.h"
 #include "ctl/egress.h"
 #include "ctl/kernel.h"
+#include "ctl/links.h"
 #include "ctl/log.h"
 #include "ctl/mirrors.h"
 #include "ctl/mss.h"
@@ -326,6 +327,7 @@ policy_init(struct gw *gw, struct err *err)
 	if (rc < 0)
 		return rc;
 	spd_commit(gw->spd);
+	links_all(gw);
 	rc = timers_renew(gw, err);
 	if (rc == 0)
 		rc = mss_renew(gw, err);

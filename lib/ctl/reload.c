@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/links.h"
 #include "ctl/log.h"
 #include "ctl/mss.h"
 #include "ctl/policies.h"
@@ -166,6 +167,7 @@ publish(struct gw *gw, struct next *n)
 		if (c->now != CONF_NONE) {
 			sa_drops_add(gw, book->index, sa_at(&gw->sas, book->index)->generation,
 				     n->sas[c->now].drops);
+			links_pass(gw, book->index, n->sas[c->now].index);
 			streams_pass(gw, book->index, n->sas[c->now].index);
 		}
 		sa_end(gw, book->index);
@@ -191,6 +193,7 @@ swap(struct gw *gw, struct next *n)
 		sa_cold(&gw->sas, gw->sa_books[i].index)->origin.record = i;
 	gw_pace(gw);
 	sas_route(gw);
+	links_all(gw);
 	complain("timers", timers_renew(gw, &err), &err);
 	complain("mss_clamp", mss_renew(gw, &err), &err);
 	complain("view", view_renew(gw, &err), &err);

@@ -2,6 +2,7 @@
 
 #include <rte_prefetch.h>
 
+#include "ctl/links.h"
 #include "ctl/log.h"
 #include "ctl/pin.h"
 #include "ctl/report.h"
@@ -130,6 +131,7 @@ look(struct gw *gw, uint32_t index, uint64_t now)
 	timers_keepalive(gw, index, now);
 	own_limit_set(gw, index, &counts);
 	limits_check(gw, index, &counts, now);
+	links_look(gw, index);
 }
 
 /* What a look reads lies in eight lines of far memory, each found by the one before. With very many

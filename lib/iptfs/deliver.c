@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "aggfrag/link.h"
 #include "aggfrag/split.h"
 #include "base/clock.h"
 #include "esp/echo.h"
@@ -104,8 +105,11 @@ payload_open(struct worker *w, struct aggfrag_receiver *r, struct aggfrag_in *in
 	     struct rte_mbuf *m, struct sa *sa)
 {
 	uint8_t next_header = pkt_of(m)->next_header;
+	struct aggfrag_link *link = aggfrag_link_get(&in->link);
 	enum drop_reason why = DROP_NEXT_HEADER;
 
+	if (unlikely(link != NULL))
+		feedback_took(w, link, m);
 	aggfrag_in_step(r, in, pkt_of(m)->seq);
 	if (likely(next_header == WIRE_AGGFRAG_NEXT_HEADER)) {
 		uint16_t from = r->to;

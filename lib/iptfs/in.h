@@ -17,6 +17,12 @@ held_in_note(struct worker *w)
 			 __ATOMIC_RELAXED);
 }
 
+struct aggfrag_link;
+
+/* A payload came, and its turn has come: for the stream that goes back (aggfrag/link.h). */
+void feedback_heard(const struct worker *w, struct aggfrag_link *link, const struct rte_mbuf *m);
+void feedback_took(const struct worker *w, struct aggfrag_link *link, const struct rte_mbuf *m);
+
 /* iptfs_drop()'s part of the receiver. */
 void iptfs_in_drop(struct worker *w, enum drop_reason why);
 

@@ -2,6 +2,7 @@
 #include "iptfs/iptfs.h"
 #include "iptfs/iptfs_stage.h"
 
+#include "aggfrag/link.h"
 #include "aggfrag/split.h"
 #include "iptfs/in.h"
 #include "sa/sa.h"
@@ -11,6 +12,7 @@ static void
 take(struct worker *w, struct rte_mbuf *m, const struct sa *sa)
 {
 	struct pkt *p = pkt_of(m);
+	struct aggfrag_link *link;
 	struct aggfrag_in *in;
 
 	if ((sa->flags & SA_SUBSPACES) == 0)
@@ -21,6 +23,9 @@ take(struct worker *w, struct rte_mbuf *m, const struct sa *sa)
 	aggfrag_in_count(in, AGGFRAG_RX_OCTETS, m->pkt_len);
 	if (unlikely((p->outer_tos & RTE_IPV4_HDR_ECN_MASK) == RTE_IPV4_HDR_ECN_CE))
 		aggfrag_in_count(in, AGGFRAG_RX_CE_PKTS, 1);
+	link = aggfrag_link_get(&in->link);
+	if (unlikely(link != NULL))
+		feedback_heard(w, link, m);
 	if (unlikely(!aggfrag_in_put(w->iptfs->in, in, m))) {
 		aggfrag_in_count(in, AGGFRAG_RX_LATE_PKTS, 1);
 		drop(w, m, DROP_AGGFRAG_LATE);
