@@ -7,6 +7,7 @@
 #include "ctl/paths.h"
 #include "ctl/pin.h"
 #include "ctl/report.h"
+#include "ctl/streams.h"
 
 uint32_t
 sa_by_name(const struct gw *gw, const char *wanted)
@@ -65,21 +66,47 @@ path_set(struct gw *gw, uint32_t index, const char *text, struct err *err)
 	return rc < 0 ? rc : paths_set(gw, index, mtu, PMTU_OPERATOR, err);
 }
 
+static int
+rate_set(struct gw *gw, uint32_t index, const char *text, struct err *err)
+{
+	uint64_t rate;
+
+	if (!conf_number(text, &rate))
+		return err_set(err, -EINVAL, "\"%.40s\" is no rate in bit/s, such as 100M", text);
+	return streams_rate_set(gw, index, rate, err);
+}
+
+static int
+breaker_set(struct gw *gw, uint32_t index, const char *text, struct err *err)
+{
+	if (strcmp(text, "closed") != 0)
+		return err_set(err, -EINVAL, "it is: set sa NAME breaker closed");
+	return streams_breaker_close(gw, index, err);
+}
+
 int
 set_sa(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
 {
-	static int (*const set[])(struct gw * gw, uint32_t index, const char *text,
-				  struct err *err) = { worker_set, path_set };
-	int what = strcmp(args->words[1], "worker") == 0   ? 0 :
-		   strcmp(args->words[1], "path-mtu") == 0 ? 1 :
-							     -1;
+	static const struct {
+		const char *what;
+		int (*set)(struct gw *gw, uint32_t index, const char *text, struct err *err);
+	} rows[] = {
+		{ "worker", worker_set },
+		{ "path-mtu", path_set },
+		{ "rate", rate_set },
+		{ "breaker", breaker_set },
+	};
+	size_t what = 0;
 	uint32_t index;
 
-	if (what < 0)
+	while (what < RTE_DIM(rows) && strcmp(args->words[1], rows[what].what) != 0)
+		what++;
+	if (what == RTE_DIM(rows))
 		return err_set(err, -EINVAL,
-			       "it is: set sa NAME worker N|auto, or path-mtu N|auto");
+			       "it is: set sa NAME worker N|auto, path-mtu N|auto, rate N, or "
+			       "breaker closed");
 	index = sa_by_name(cli->gw, args->words[0]);
 	if (index == SA_NONE)
 		return err_set(err, -ENOENT, "there is no SA %.60s: see show sa", args->words[0]);
-	return set[what](cli->gw, index, args->words[2], err);
+	return rows[what].set(cli->gw, index, args->words[2], err);
 }

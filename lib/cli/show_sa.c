@@ -49,9 +49,8 @@ find(const struct gw *gw, uint32_t index, struct shown *s)
 		gw->hooks.describe(gw->hooks.ctx, index, &s->owner);
 }
 
-/* The next live SA to be shown, the file's first, in its order. *at begins at 0. */
-static bool
-next(const struct gw *gw, uint32_t *at, uint32_t *index)
+bool
+sa_next_shown(const struct gw *gw, uint32_t *at, uint32_t *index)
 {
 	uint32_t n = gw->conf->n_sas;
 
@@ -213,6 +212,8 @@ mode_of(const struct sa *sa)
 {
 	if ((sa->flags & SA_BEET) != 0)
 		return "beet";
+	if ((sa->flags & SA_IPTFS) != 0)
+		return "iptfs";
 	return (sa->flags & SA_TRANSPORT) != 0 ? "transport" : "tunnel";
 }
 
@@ -343,7 +344,7 @@ page_next(struct cli *cli, uint32_t *at, uint32_t *n, struct shown *s)
 		return false;
 	}
 	(*n)++;
-	if (!next(cli->gw, at, &index))
+	if (!sa_next_shown(cli->gw, at, &index))
 		return false;
 	find(cli->gw, index, s);
 	return true;
@@ -405,7 +406,7 @@ show_sa(struct cli *cli, FILE *out, bool json, const struct args *args, struct e
 		(json ? all_json : all_print)(cli, out);
 		return 0;
 	}
-	while (next(gw, &at, &index)) {
+	while (sa_next_shown(gw, &at, &index)) {
 		if (strcmp(sa_name(sa_cold(&gw->sas, index), name), args->words[0]) != 0)
 			continue;
 		find(gw, index, &s);

@@ -46,7 +46,10 @@ typedef int command_fn(struct cli *cli, FILE *out, bool json, const struct args 
 /* The SA of that name, or SA_NONE. */
 uint32_t sa_by_name(const struct gw *gw, const char *name);
 
-command_fn show_sa, show_policy, show_pipeline, show_drops, show_pmtu, show_reassembly, show_state,
-	set_sa, show_echo, ping;
+/* The next SA to be shown, the file's first, in its order. *at begins at 0. */
+bool sa_next_shown(const struct gw *gw, uint32_t *at, uint32_t *index);
+
+command_fn show_sa, show_iptfs, show_policy, show_pipeline, show_drops, show_pmtu, show_reassembly,
+	show_state, set_sa, show_echo, ping;
 
 #endif

@@ -1,4 +1,5 @@
 /* IP-TFS (RFC 9347): what it cannot go with, and numbers that make no sense together. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -142,18 +143,34 @@ check_others(struct load *l, const struct conf_sa *sa, const struct origin *o)
 			 "one stream of a peer is measured, not one of each lane");
 }
 
-static uint64_t
-frame_octets(const struct conf_sa *sa)
+int
+conf_iptfs_interval(uint32_t packet_size, bool l2, uint64_t rate_bps, struct err *err)
 {
-	return (sa->iptfs.packet_size != CONF_AUTO ? sa->iptfs.packet_size : AUTO_SIZE) +
-	       (sa->iptfs.layer == CONF_LAYER_L2 ? ETHERNET_OCTETS : 0);
+	uint64_t octets =
+		(packet_size != CONF_AUTO ? packet_size : AUTO_SIZE) + (l2 ? ETHERNET_OCTETS : 0);
+	uint64_t interval;
+
+	if (rate_bps == 0)
+		return err_set(err, -EINVAL, "a rate of 0");
+	interval = octets * 8 * UINT64_C(1000000000) / rate_bps;
+	if (interval > INTERVAL_MAX)
+		return err_set(err, -EINVAL,
+			       "a packet of %" PRIu64 " octets every %" PRIu64
+			       " s: at least every 10 s",
+			       octets, interval / UINT64_C(1000000000));
+	if (interval < INTERVAL_MIN)
+		return err_set(err, -EINVAL,
+			       "a packet of %" PRIu64 " octets every %" PRIu64
+			       " ns: at most every %" PRIu64 " ns",
+			       octets, interval, INTERVAL_MIN);
+	return 0;
 }
 
 static void
 check_rate(struct load *l, const struct conf_sa *sa, const struct origin *o)
 {
 	const struct conf_iptfs *t = &sa->iptfs;
-	uint64_t bits = frame_octets(sa) * 8, interval;
+	struct err err;
 
 	if (t->rate_bps == 0) {
 		if (t->congestion_control)
@@ -177,16 +194,9 @@ check_rate(struct load *l, const struct conf_sa *sa, const struct origin *o)
 	if (is_given(o, "init_delay"))
 		complain(l, true, sa, o, "init_delay", "leave it out",
 			 "does nothing with a rate, which says when a packet is sent");
-	interval = bits * UINT64_C(1000000000) / t->rate_bps;
-	if (interval > INTERVAL_MAX)
-		complain(l, false, sa, o, "rate", "more, or a smaller packet_size",
-			 "a packet of %" PRIu64 " octets every %" PRIu64 " s: at least every 10 s",
-			 bits / 8, interval / UINT64_C(1000000000));
-	if (interval < INTERVAL_MIN)
-		complain(l, false, sa, o, "rate", "less, or a larger packet_size",
-			 "a packet of %" PRIu64 " octets every %" PRIu64
-			 " ns: at most every %" PRIu64 " ns",
-			 bits / 8, interval, INTERVAL_MIN);
+	if (conf_iptfs_interval(t->packet_size, t->layer == CONF_LAYER_L2, t->rate_bps, &err) < 0)
+		complain(l, false, sa, o, "rate", "another rate, or another packet_size", "%s",
+			 err.text);
 }
 
 static uint32_t

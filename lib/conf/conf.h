@@ -389,6 +389,14 @@ conf_name_at(const struct conf_names *names, uint32_t i)
 	return i == 0 ? names->first : names->more[i - 1];
 }
 
+/* Whether packets of that size (0: auto) at a constant rate are neither too many nor too few for
+ * the gateway. -EINVAL.
+ */
+int conf_iptfs_interval(uint32_t packet_size, bool l2, uint64_t rate_bps, struct err *err);
+
+/* A number as the file may have it, such as 100M or 4Ki. */
+bool conf_number(const char *text, uint64_t *value);
+
 struct choice_member;
 /* What the SPD asks of an outbound set's SAs to choose between them; all but their place in the
  * table of SAs. As many as the set has.

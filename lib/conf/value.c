@@ -71,6 +71,12 @@ number_parse(const char *text, const struct factor *factors, uint64_t *value)
 	return -EINVAL;
 }
 
+bool
+conf_number(const char *text, uint64_t *value)
+{
+	return number_parse(text, number_factors, value) == 0;
+}
+
 static bool
 number_in_range(struct load *l, const struct conf_key *k, const struct node *n,
 		const struct factor *factors, uint64_t *value)

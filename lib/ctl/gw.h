@@ -15,6 +15,7 @@
 #include "conf/conf.h"
 #include "crypto/engine.h"
 #include "ctl/defer.h"
+#include "ctl/streams.h"
 #include "pipe/pipe.h"
 #include "sa/sa.h"
 #include "worker/worker.h"
@@ -166,6 +167,7 @@ struct gw {
 	uint32_t *dummies;  /* SAs that send some */
 	struct mss *mss;    /* NULL: no inbound SA lowers the MSS of TCP */
 	uint32_t late_jobs; /* changes of numbers that no worker has made yet: see sa_numbers.c */
+	struct streams streams; /* SAs of IP-TFS */
 	uint32_t next_group;
 	uint16_t next_owner;
 	bool running;

@@ -320,11 +320,13 @@ sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin, 
 		sa_numbers_give(gw, p.numbers, ask.forever);
 		return rc;
 	}
+	streams_sa_add(gw, *index);
 	rc = stock_take_in(gw, *index, err);
 	if (rc == 0)
 		rc = ends_take(gw, *index, c, err);
 	if (rc < 0) {
 		sa_retire(&gw->sas, *index);
+		streams_sa_del(gw, *index);
 		give_back(gw, *index);
 		*index = SA_NONE;
 	}
@@ -338,6 +340,7 @@ destroy(void *ctx, void *obj)
 	uint32_t index = (uint32_t)(uintptr_t)obj;
 
 	ends_give(gw, index);
+	streams_sa_del(gw, index);
 	give_back(gw, index);
 }
 

@@ -1,7 +1,11 @@
 #include "ctl/streams.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include <rte_hash_crc.h>
 
+#include "aggfrag/cc.h"
 #include "aggfrag/fill.h"
 #include "aggfrag/split.h"
 #include "ctl/log.h"
@@ -9,7 +13,7 @@
 #include "ctl/view.h"
 
 #define NS_PER_US	UINT64_C(1000)
-#define WINDOW_MADE_MIN 8 /* slots that a stream has, whatever it needs */
+#define WINDOW_MADE_MIN 63 /* slots that a stream has, whatever it needs */
 
 void
 streams_params(struct gw *gw, struct sa_params *p, const struct conf_sa *c)
@@ -43,24 +47,22 @@ uint16_t
 streams_worker(const struct gw *gw, const struct conf_sa *c)
 {
 	bool out = c->direction == CONF_OUT;
-	const struct addr *ours = out ? &c->src : &c->dst, *peer = out ? &c->dst : &c->src;
+	struct addr ours = out ? c->src : c->dst, peer = out ? c->dst : c->src;
+	uint64_t words[4]; /* as the hash reads them */
 	/* Several tunnels of one peer need not be one worker's; the long form's halves are two
 	 * items. */
 	uint32_t which = c->mark.list == CONF_LIST_SAS ? 0 : c->mark.index;
-	uint32_t hash = rte_hash_crc(ours->octets, sizeof(ours->octets), which);
 
-	hash = rte_hash_crc(peer->octets, sizeof(peer->octets), hash);
-	return (uint16_t)(hash % gw->n_workers);
+	memcpy(words, ours.octets, sizeof(ours.octets));
+	memcpy(words + 2, peer.octets, sizeof(peer.octets));
+	return (uint16_t)(rte_hash_crc(words, sizeof(words), which) % gw->n_workers);
 }
 
-/* What is made with a stream, and stays as it is. */
+/* A stream's window was made as large as it had to be then. */
 static bool
 fits(const struct aggfrag_params *was, const struct aggfrag_params *now)
 {
-	bool told = was->congestion_control || was->breaker_percent != 0;
-
-	return now->reorder_window <= RTE_MAX(was->reorder_window, (uint16_t)WINDOW_MADE_MIN) &&
-	       told == (now->congestion_control || now->breaker_percent != 0);
+	return now->reorder_window <= RTE_MAX(was->reorder_window, (uint16_t)WINDOW_MADE_MIN);
 }
 
 /* One key has its lanes, or its windows, in one place. */
@@ -78,14 +80,6 @@ streams_inherit(const struct gw *gw, struct sa_params *p, uint32_t replaces)
 }
 
 static void
-in_retune(struct aggfrag_in *s, const struct aggfrag_params *p, uint32_t sa, uint32_t generation)
-{
-	s->params = p;
-	s->sa = sa;
-	s->generation = generation;
-}
-
-static void
 out_retune(struct aggfrag_out *s, const struct aggfrag_params *p, uint32_t sa, uint32_t generation)
 {
 	s->params = p;
@@ -93,21 +87,21 @@ out_retune(struct aggfrag_out *s, const struct aggfrag_params *p, uint32_t sa, u
 	s->generation = generation;
 }
 
-/* An SA is destroyed only when all mail posted before is run, so its index is enough. */
+/* An SA is destroyed only when all mail posted before is run: it is there. */
 static void
 retune(struct worker *w, void *arg)
 {
-	uint32_t index = (uint32_t)(uintptr_t)arg;
-	const struct sa *sa = sa_at(w->view->sas, index);
+	const struct sa *sa = arg;
 	const struct sa_more *more = sa_more(sa);
 
 	for (uint16_t i = 0; i < sa->lanes; i++) {
 		if (sa_lane_owner(sa, i, w->n_workers) != w->index)
 			continue;
 		if ((sa->flags & SA_INBOUND) != 0)
-			in_retune(&more->split[i], &more->iptfs, index, sa->generation);
+			aggfrag_in_retune(&more->split[i], &more->iptfs, more->index,
+					  sa->generation);
 		else
-			out_retune(&more->fill[i], &more->iptfs, index, sa->generation);
+			out_retune(&more->fill[i], &more->iptfs, more->index, sa->generation);
 	}
 }
 
@@ -129,7 +123,7 @@ streams_pass(struct gw *gw, uint32_t from, uint32_t to)
 		return;
 	was->borrowed = true;
 	now->borrowed = false;
-	retune_all(gw, (void *)(uintptr_t)to);
+	retune_all(gw, sa_at(&gw->sas, to));
 }
 
 static bool
@@ -164,4 +158,104 @@ streams_own(const struct gw *gw, uint32_t index)
 	const struct sa *sa = sa_at(&gw->sas, index);
 
 	return (sa->flags & SA_IPTFS) != 0 && !sa_more(sa)->borrowed;
+}
+
+void
+streams_sa_add(struct gw *gw, uint32_t index)
+{
+	const struct sa *sa = sa_at(&gw->sas, index);
+	struct sa_more *more = sa_more(sa);
+
+	if ((sa->flags & SA_IPTFS) == 0)
+		return;
+	more->index = index;
+	LIST_INSERT_HEAD(&gw->streams.sas, more, with_streams);
+	gw->streams.n++;
+}
+
+void
+streams_counts_out(const struct sa *sa, uint64_t counts[AGGFRAG_TX_MAX])
+{
+	for (uint16_t i = 0; i < sa->lanes; i++)
+		for (int k = 0; k < AGGFRAG_TX_MAX; k++)
+			counts[k] += cell_get(&sa_more(sa)->fill[i].counts[k]);
+}
+
+void
+streams_counts_in(const struct sa *sa, uint64_t counts[AGGFRAG_RX_MAX])
+{
+	for (uint16_t i = 0; i < sa->lanes; i++)
+		for (int k = 0; k < AGGFRAG_RX_MAX; k++)
+			counts[k] += cell_get(&sa_more(sa)->split[i].counts[k]);
+}
+
+void
+streams_sa_del(struct gw *gw, uint32_t index)
+{
+	const struct sa *sa = sa_at(&gw->sas, index);
+
+	if ((sa->flags & SA_IPTFS) == 0)
+		return;
+	LIST_REMOVE(sa_more(sa), with_streams);
+	gw->streams.n--;
+	if (sa_more(sa)->borrowed)
+		return;
+	if ((sa->flags & SA_INBOUND) != 0)
+		streams_counts_in(sa, gw->streams.gone_in);
+	else
+		streams_counts_out(sa, gw->streams.gone_out);
+}
+
+void
+streams_totals_read(const struct gw *gw, struct streams_totals *t)
+{
+	const struct sa_more *more;
+
+	*t = (struct streams_totals) { .sas = gw->streams.n };
+	memcpy(t->out, gw->streams.gone_out, sizeof(t->out));
+	memcpy(t->in, gw->streams.gone_in, sizeof(t->in));
+	LIST_FOREACH(more, &gw->streams.sas, with_streams)
+	{
+		const struct sa *sa = sa_at(&gw->sas, more->index);
+
+		if (more->borrowed)
+			continue;
+		if ((sa->flags & SA_INBOUND) != 0) {
+			streams_counts_in(sa, t->in);
+			continue;
+		}
+		streams_counts_out(sa, t->out);
+		t->breakers_open +=
+			more->fill->cc != NULL && aggfrag_breaker_is_open(&more->fill->cc->breaker);
+	}
+}
+
+int
+streams_rate_set(struct gw *gw, uint32_t index, uint64_t rate_bps, struct err *err)
+{
+	const struct sa *sa = sa_at(&gw->sas, index);
+	struct aggfrag_params *p;
+
+	if ((sa->flags & (SA_IPTFS | SA_INBOUND)) != SA_IPTFS || sa_more(sa)->iptfs.rate_bps == 0)
+		return err_set(err, -EINVAL,
+			       "only an outbound SA of IP-TFS that has a constant rate may have "
+			       "another");
+	p = &sa_more(sa)->iptfs;
+	if (conf_iptfs_interval(p->packet_size, p->rate_l2, rate_bps, err) < 0)
+		return -EINVAL;
+	__atomic_store_n(&p->rate_bps, rate_bps, __ATOMIC_RELAXED);
+	retune_all(gw, sa_at(&gw->sas, index));
+	return 0;
+}
+
+int
+streams_breaker_close(struct gw *gw, uint32_t index, struct err *err)
+{
+	const struct sa *sa = sa_at(&gw->sas, index);
+
+	if ((sa->flags & (SA_IPTFS | SA_INBOUND)) != SA_IPTFS ||
+	    sa_more(sa)->iptfs.breaker_percent == 0 || sa_more(sa)->fill->cc == NULL)
+		return err_set(err, -EINVAL, "it has no circuit breaker");
+	aggfrag_breaker_close(&sa_more(sa)->fill->cc->breaker);
+	return 0;
 }

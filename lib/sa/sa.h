@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "aggfrag/aggfrag.h"
 #include "alg/alg.h"
@@ -127,6 +128,8 @@ struct sa_more {
 		struct aggfrag_out *fill;
 		struct aggfrag_in *split;
 	};
+	LIST_ENTRY(sa_more) with_streams; /* control's list of these SAs */
+	uint32_t index;			  /* the SA that it is of; where it is in that list */
 };
 
 #define SA_NAME_MAX 64

@@ -9,6 +9,7 @@
 #include "ctl/frags.h"
 #include "ctl/report.h"
 #include "ctl/reserve.h"
+#include "ctl/streams.h"
 #include "mirror/mirror.h"
 #include "port/port.h"
 #include "state/state.h"
@@ -32,6 +33,7 @@ static struct {
 	uint64_t ipcomp[IPCOMP_COUNTS_MAX];
 	struct punt_counters punted;
 	struct frag_counts frags;
+	struct streams_totals iptfs;
 	uint32_t n_ports, n_sas, n_sas_all;
 	struct port_copy ports[PORTS_MAX];
 	struct sa_copy sas[TELEM_SAS_MAX];
@@ -95,6 +97,7 @@ telem_tick(const struct gw *gw)
 	ipcomp_copy(gw);
 	copy.punted = mirrors_punted(gw->mirrors);
 	copy.frags = frags_total(gw);
+	streams_totals_read(gw, &copy.iptfs);
 	ports_copy(gw);
 	sas_copy(gw);
 	copy.has_state_file = reserve_counts(gw, &copy.state);
@@ -243,6 +246,18 @@ ipcomp_tell(struct rte_tel_data *d)
 		rte_tel_data_add_dict_u64(d, ipcomp_names[i].name, copy.ipcomp[i]);
 }
 
+static void
+iptfs_tell(struct rte_tel_data *d)
+{
+	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_u64(d, "sas", copy.iptfs.sas);
+	rte_tel_data_add_dict_u64(d, "breakers_open", copy.iptfs.breakers_open);
+	for (unsigned int i = 0; i < AGGFRAG_TX_MAX; i++)
+		rte_tel_data_add_dict_u64(d, aggfrag_out_names[i].name, copy.iptfs.out[i]);
+	for (unsigned int i = 0; i < AGGFRAG_RX_MAX; i++)
+		rte_tel_data_add_dict_u64(d, aggfrag_in_names[i].name, copy.iptfs.in[i]);
+}
+
 static const struct command {
 	const char *name;
 	void (*tell)(struct rte_tel_data *d);
@@ -258,6 +273,8 @@ static const struct command {
 	{ "/espgw/state", state_tell,
 	  "The state file: whether it is well, size, commits, failures. Takes no parameters" },
 	{ "/espgw/ipcomp", ipcomp_tell, "What IPComp did, over all SAs. Takes no parameters" },
+	{ "/espgw/iptfs", iptfs_tell,
+	  "What IP-TFS did, over all SAs, those that are gone too. Takes no parameters" },
 	{ "/espgw/sas", sas_tell, "Counters of the file's first 64 SAs. Takes no parameters" },
 };
 

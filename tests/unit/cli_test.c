@@ -192,7 +192,7 @@ static const struct {
 	{ "part of a second word", "show pi", 1, "pipeline " },
 	{ "behind a word cut short", "sh pi", 1, "pipeline " },
 	{ "all first words", "", 9, "" },
-	{ "all second words", "show ", 13, "" },
+	{ "all second words", "show ", 14, "" },
 	{ "a finished word", "quit", 1, "quit " },
 	{ "behind a finished command", "quit ", 0, "" },
 	{ "json", "show port j", 1, "json " },

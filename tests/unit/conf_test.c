@@ -244,7 +244,7 @@ static const struct {
 	  "13:112: tunnels[0].out.iptfs.congestion_control: ", "t.in, which comes back, has none: congestion_control: true in both" },
 	{ "pacing by workers that sleep", "version: 1\ngateway: {idle: sleep}\nports: [{name: a, device: x, side: black}]\nsas:\n" SA_AS("a", "out", "256", KEY_A, ", mode: iptfs, iptfs: {rate: 1M}"),
 	  "5:175: sas[0].iptfs.rate: ", "workers that do not sleep: gateway: {idle: poll}, or no rate" },
-	{ "a rate of a packet now and then", SA("mode: iptfs, iptfs: {rate: 1000}"), "6:33: sas[0].iptfs.rate: ", "1400 octets every 11 s: at least every 10 s: more, or a smaller packet_size" },
+	{ "a rate of a packet now and then", SA("mode: iptfs, iptfs: {rate: 1000}"), "6:33: sas[0].iptfs.rate: ", "1400 octets every 11 s: at least every 10 s: another rate, or another packet_size" },
 	{ "a rate that nobody sends at", SA("mode: iptfs, iptfs: {rate: 100G, packet_size: 100}"), "6:33: sas[0].iptfs.rate: ", "100 octets every 8 ns: at most every 50 ns" },
 	{ "no room for a piece", SA("mode: iptfs, encap: {udp: [4500, 4500]}, iptfs: {packet_size: 64}"), "6:68: sas[0].iptfs.packet_size: ",
 	  "64: outer header, ESP and AGGFRAG leave room for 0 octets, and 6 is the least: more, such as 1400" },

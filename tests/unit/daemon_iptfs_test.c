@@ -4,6 +4,7 @@
 
 #include "aggfrag/fill.h"
 #include "aggfrag/split.h"
+#include "ctl/report.h"
 #include "ctl/streams.h"
 #include "daemon_state_rig.h"
 
@@ -119,6 +120,7 @@ an_update_goes_on_with_the_streams(void **state)
 	struct xfrm_sa out = iptfs_sa(false, 0xc200, 6), in = iptfs_sa(true, 0xc100, 5), x;
 	const struct aggfrag_out *fill;
 	const struct aggfrag_in *split;
+	struct streams_totals totals;
 	const struct sa *old, *now;
 
 	out.has |= XFRM_HAS_IPTFS_PKT_SIZE;
@@ -152,11 +154,45 @@ an_update_goes_on_with_the_streams(void **state)
 	rig_wait(2);
 	assert_int_equal(rig.gw.sas.records.n_taken, 3);
 	assert_ptr_equal(sa_at(&rig.gw.sas, fill->sa), rig_sa_of(&out.id));
+	/* Counters are the stream's, and are told when it is gone, too. */
+	streams_totals_read(&rig.gw, &totals);
+	assert_int_equal(totals.sas, 2);
+	((struct aggfrag_out *)(uintptr_t)fill)->counts[AGGFRAG_TX_PKTS] = 7;
 	/* And with the last one they go. */
 	assert_int_equal(rig_by_id(&c, XFRM_DELSA, &out.id, NULL), 0);
 	assert_int_equal(rig_by_id(&c, XFRM_DELSA, &in.id, NULL), 0);
 	rig_wait(2);
 	assert_int_equal(rig.gw.sas.records.n_taken, 1);
+	streams_totals_read(&rig.gw, &totals);
+	assert_int_equal(totals.sas, 0);
+	assert_int_equal(totals.out[AGGFRAG_TX_PKTS], 7);
+	daemon_client_gone(rig.d, &c);
+}
+
+/* At the prompt: `set sa NAME rate N`. */
+static void
+a_rate_changes_alone(void **state)
+{
+	struct daemon_client c = rig_client(1, 0, true);
+	struct xfrm_sa out = iptfs_sa(false, 0xc200, 6), plain = iptfs_sa(false, 0xc300, 7);
+	uint32_t index = SA_NONE;
+	struct err err = { "" };
+
+	out.has |= XFRM_HAS_IPTFS_RATE;
+	out.iptfs_rate.bits_per_second = 1000000;
+	out.iptfs_rate.layer = 3;
+	assert_int_equal(rig_put(&c, XFRM_NEWSA, &out), 0);
+	index = sa_next_of_daemons(&rig.gw, 0);
+	assert_int_equal(streams_rate_set(&rig.gw, index, 2000000, &err), 0);
+	assert_int_equal(sa_more(rig_sa_of(&out.id))->fill->params->rate_bps, 2000000);
+	assert_int_equal(streams_rate_set(&rig.gw, index, 0, &err), -EINVAL);
+	assert_int_equal(streams_rate_set(&rig.gw, index, 1, &err), -EINVAL);
+	assert_int_equal(streams_breaker_close(&rig.gw, index, &err), -EINVAL);
+	assert_int_equal(rig_by_id(&c, XFRM_DELSA, &out.id, NULL), 0);
+	rig_wait(2);
+	assert_int_equal(rig_put(&c, XFRM_NEWSA, &plain), 0);
+	index = sa_next_of_daemons(&rig.gw, 0);
+	assert_int_equal(streams_rate_set(&rig.gw, index, 2000000, &err), -EINVAL);
 	daemon_client_gone(rig.d, &c);
 }
 
@@ -217,6 +253,7 @@ main(void)
 		RIG(linux_defaults_hold),
 		RIG(all_of_it_is_taken_and_given_back),
 		RIG(an_update_goes_on_with_the_streams),
+		RIG(a_rate_changes_alone),
 		RIG(what_cannot_be_is_refused),
 		RIG(a_direction_is_demanded),
 	};
