@@ -269,4 +269,24 @@ replay_accept(struct replay *r, uint64_t seq)
 	return DROP_NONE;
 }
 
+/* The same for n numbers in a row from seq on, where these are the next ones, as most are: all are
+ * seen from now on. False: nothing changed, and each is to be asked for by itself.
+ */
+static inline bool
+replay_accept_run(struct replay *r, uint64_t seq, uint32_t n)
+{
+	uint64_t last = seq + n - 1;
+
+	if (unlikely(r->window == 0 || seq - r->top != 1 || last < seq || last > r->mark))
+		return false;
+	for (uint64_t at = seq; at - seq < n; at = (at | 63) + 1) {
+		uint64_t end = RTE_MIN(last, at | 63);
+
+		r->bits[at >> 6 & r->word_mask] |=
+			UINT64_MAX << (at & 63) & UINT64_MAX >> (63 - (end & 63));
+	}
+	__atomic_store_n(&r->top, last, __ATOMIC_RELAXED);
+	return true;
+}
+
 #endif

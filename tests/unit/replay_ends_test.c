@@ -88,6 +88,61 @@ a_ceiling_holds_until_it_is_raised(void **state)
 	free(r);
 }
 
+/* Two windows of one history: one asked number by number, one by runs where it takes them. */
+static void
+a_run_leaves_what_its_numbers_would(void **state)
+{
+	static const uint32_t windows[] = { 32, 64, 100, 1024, 4096 };
+
+	for (size_t k = 0; k < RTE_DIM(windows); k++) {
+		struct replay *one = window_new(windows[k], true, 5000),
+			      *runs = window_new(windows[k], true, 5000);
+		uint64_t next = 5001;
+
+		for (uint32_t i = 0; i < 2000; i++) {
+			uint32_t n = 1 + i * 7 % 64;
+
+			if (i % 5 == 0)
+				next += i % 3 * 31;
+			if (!replay_accept_run(runs, next, n))
+				for (uint32_t j = 0; j < n; j++)
+					assert_int_equal(replay_accept(runs, next + j), DROP_NONE);
+			for (uint32_t j = 0; j < n; j++)
+				assert_int_equal(replay_accept(one, next + j), DROP_NONE);
+			next += n;
+			assert_true(one->top == runs->top);
+			for (uint64_t seq = next - windows[k]; seq < next; seq++)
+				assert_int_equal(replay_seen(one, seq), replay_seen(runs, seq));
+		}
+		free(one);
+		free(runs);
+	}
+}
+
+static void
+only_a_run_of_the_next_numbers_is_taken(void **state)
+{
+	struct replay *r = window_new(64, true, 100);
+
+	assert_false(replay_accept_run(r, 102, 2)); /* one is missing */
+	assert_false(replay_accept_run(r, 100, 2)); /* one is known */
+	r->mark = 110;
+	assert_false(replay_accept_run(r, 101, 11)); /* one is above the ceiling */
+	assert_true(r->top == 100);
+	assert_true(replay_accept_run(r, 101, 10));
+	assert_true(r->top == 110);
+	assert_int_equal(replay_accept(r, 110), DROP_REPLAY_DUP);
+	free(r);
+	r = window_new(64, true, UINT64_MAX - 2);
+	assert_false(replay_accept_run(r, UINT64_MAX - 1, 3)); /* there is no 2^64 */
+	assert_true(replay_accept_run(r, UINT64_MAX - 1, 2));
+	assert_true(r->top == UINT64_MAX);
+	free(r);
+	r = window_new(0, true, 100);
+	assert_false(replay_accept_run(r, 101, 2)); /* it is off */
+	free(r);
+}
+
 static void
 counts_stop_at_the_limits(void **state)
 {
@@ -123,6 +178,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_whole_number_needs_no_guess),
 		cmocka_unit_test(a_ceiling_holds_until_it_is_raised),
+		cmocka_unit_test(a_run_leaves_what_its_numbers_would),
+		cmocka_unit_test(only_a_run_of_the_next_numbers_is_taken),
 		cmocka_unit_test(counts_stop_at_the_limits),
 	};
 
