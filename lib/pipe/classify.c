@@ -282,7 +282,8 @@ esp_find(const struct rte_mbuf *m, struct pkt *p, uint16_t off)
 
 /* The same of nearly all: IPv4 without options, no fragment, ESP for us. */
 static __rte_always_inline bool
-esp_find_usual(const struct own *own, const struct rte_mbuf *m, const uint8_t *ip)
+esp_find_usual(const struct own *own, const struct sad *sad, const struct rte_mbuf *m,
+	       const uint8_t *ip)
 {
 	const uint16_t off = sizeof(struct rte_ipv4_hdr);
 	struct pkt *p = pkt_of(m);
@@ -292,6 +293,7 @@ esp_find_usual(const struct own *own, const struct rte_mbuf *m, const uint8_t *i
 		return false;
 	p->esp_off = off;
 	p->spi_be = wire_load32(ip + off);
+	sad_prefetch(sad, p->spi_be);
 	return true;
 }
 
@@ -471,7 +473,7 @@ classify_black(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 
 		if (likely(is_usual4(w, m, frame))) {
 			take_usual4(m, ip, 0);
-			if (unlikely(!esp_find_usual(own, m, ip)) && !black_one(w, m))
+			if (unlikely(!esp_find_usual(own, w->view->sad, m, ip)) && !black_one(w, m))
 				continue;
 		} else {
 			m = black_other(w, m);

@@ -17,18 +17,6 @@
 
 #define SLOTS_MIN 4096
 
-struct sad {
-	const struct sa_table *sas;
-	struct rte_hash *rest; /* SAs whose slot another SA holds; NULL until there is one */
-	uint64_t *kept;	       /* control's: slots that wait for their SA, a bit each */
-	uint32_t n_rest;       /* control's; read by workers before rest */
-	uint32_t max_sas;      /* control's, as what follows */
-	int socket;
-	struct rte_rcu_qsbr *qsbr;
-	uint32_t mask;
-	uint32_t slots[]; /* SA index or SA_NONE */
-};
-
 struct sad_key {
 	uint32_t spi_be;
 	uint32_t ah; /* or ESP */
@@ -94,12 +82,6 @@ sad_free(struct sad *sad)
 	rte_free(sad);
 }
 
-static uint32_t *
-slot_of(const struct sad *sad, uint32_t spi_be)
-{
-	return (uint32_t *)(uintptr_t)&sad->slots[rte_be_to_cpu_32(spi_be) & sad->mask];
-}
-
 static void
 key_of(const struct sa *sa, struct sad_key *key)
 {
@@ -131,7 +113,7 @@ rest_find(const struct sad *sad, const struct sad_key *key)
 static uint32_t
 peer_of(const struct sad *sad, const struct sa *sa)
 {
-	uint32_t held = *slot_of(sad, sa->spi_be);
+	uint32_t held = *sad_slot(sad, sa->spi_be);
 	struct sad_key key;
 
 	if (held != SA_NONE && same_place(sa_at(sad->sas, held), sa))
@@ -160,7 +142,7 @@ is_kept(const struct sad *sad, const uint32_t *slot)
 bool
 sad_slot_take(struct sad *sad, uint32_t spi)
 {
-	const uint32_t *slot = slot_of(sad, rte_cpu_to_be_32(spi));
+	const uint32_t *slot = sad_slot(sad, rte_cpu_to_be_32(spi));
 	uint64_t *word, bit = bit_of(sad, slot, &word);
 
 	if (*slot != SA_NONE || (*word & bit) != 0)
@@ -172,7 +154,7 @@ sad_slot_take(struct sad *sad, uint32_t spi)
 void
 sad_slot_give(struct sad *sad, uint32_t spi)
 {
-	uint64_t *word, bit = bit_of(sad, slot_of(sad, rte_cpu_to_be_32(spi)), &word);
+	uint64_t *word, bit = bit_of(sad, sad_slot(sad, rte_cpu_to_be_32(spi)), &word);
 
 	*word &= ~bit;
 }
@@ -181,7 +163,7 @@ int
 sad_add(struct sad *sad, uint32_t index, uint32_t replaces, struct err *err)
 {
 	const struct sa *sa = sa_at(sad->sas, index);
-	uint32_t *slot = slot_of(sad, sa->spi_be);
+	uint32_t *slot = sad_slot(sad, sa->spi_be);
 	uint32_t held = __atomic_load_n(slot, __ATOMIC_RELAXED);
 	uint32_t peer = peer_of(sad, sa);
 	char name[SA_NAME_MAX];
@@ -212,7 +194,7 @@ void
 sad_del(struct sad *sad, uint32_t index)
 {
 	const struct sa *sa = sa_at(sad->sas, index);
-	uint32_t *slot = slot_of(sad, sa->spi_be);
+	uint32_t *slot = sad_slot(sad, sa->spi_be);
 	struct sad_key key;
 
 	if (*slot == index) {
@@ -317,17 +299,12 @@ lookup_one(struct worker *w, struct rte_mbuf *m, struct pkt *p, uint32_t *index)
 	return false;
 }
 
-/* The SAs that a burst's slots name, on their way to the cache. With very many SAs slots are far
- * memory as well, so these are asked for first.
- */
+/* The SAs that a burst's slots name, on their way to the cache. */
 static __rte_always_inline void
 slots_read(const struct sad *sad, struct rte_mbuf **pkts, uint16_t n, uint32_t *found)
 {
 	uint32_t last = ~pkt_of(pkts[0])->spi_be;
 
-	if (pkt_of(pkts[0])->spi_be != pkt_of(pkts[n - 1])->spi_be)
-		for (uint16_t i = 0; i < n; i++)
-			rte_prefetch0(slot_of(sad, pkt_of(pkts[i])->spi_be));
 	for (uint16_t i = 0; i < n; i++) {
 		uint32_t spi_be = pkt_of(pkts[i])->spi_be;
 
@@ -336,7 +313,7 @@ slots_read(const struct sad *sad, struct rte_mbuf **pkts, uint16_t n, uint32_t *
 			continue;
 		}
 		last = spi_be;
-		found[i] = __atomic_load_n(slot_of(sad, spi_be), __ATOMIC_ACQUIRE);
+		found[i] = __atomic_load_n(sad_slot(sad, spi_be), __ATOMIC_ACQUIRE);
 		if (found[i] != SA_NONE) {
 			rte_prefetch0(sa_at(sad->sas, found[i]));
 			rte_prefetch0(sa_session(sa_at(sad->sas, found[i])));
@@ -387,7 +364,7 @@ sad_lookup_ah(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		struct pkt *p = pkt_of(m);
-		uint32_t index = __atomic_load_n(slot_of(sad, p->spi_be), __ATOMIC_ACQUIRE);
+		uint32_t index = __atomic_load_n(sad_slot(sad, p->spi_be), __ATOMIC_ACQUIRE);
 
 		if (!lookup_one(w, m, p, &index))
 			continue;
@@ -404,7 +381,7 @@ sad_takes(const struct sad *sad, const struct rte_mbuf *m)
 {
 	const struct pkt *p = pkt_of(m);
 	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t held = __atomic_load_n(slot_of(sad, p->spi_be), __ATOMIC_ACQUIRE);
+	uint32_t held = __atomic_load_n(sad_slot(sad, p->spi_be), __ATOMIC_ACQUIRE);
 
 	if (held != SA_NONE && is_at(sa_at(sad->sas, held), p, ip))
 		return true;
