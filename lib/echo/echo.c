@@ -230,6 +230,9 @@ sa_check(struct gw *gw, uint32_t sa, const struct echo_request *r, struct err *e
 		return err_set(err, -EINVAL, "AH carries no echo");
 	if ((sa_at(&gw->sas, sa)->flags & SA_INBOUND) != 0 || !echo_is_live(gw, sa))
 		return err_set(err, -EINVAL, "no outbound SA that takes packets");
+	if (echo_is_paced(gw, sa))
+		return err_set(err, -EINVAL,
+			       "it has a constant rate, beside which an echo would be seen");
 	return (r->flags & ECHO_RETURN_SPI) != 0 ? return_check(gw, sa, r, err) : 0;
 }
 

@@ -38,6 +38,14 @@ echo_is_live(const struct gw *gw, uint32_t sa)
 	return sa_at(&gw->sas, sa)->state == SA_LIVE && !sa_cold(&gw->sas, sa)->ended;
 }
 
+bool
+echo_is_paced(const struct gw *gw, uint32_t sa)
+{
+	const struct sa *s = sa_at(&gw->sas, sa);
+
+	return (s->flags & SA_IPTFS) != 0 && sa_more(s)->iptfs.rate_bps != 0;
+}
+
 static int
 by_key(const void *a, const void *b)
 {

@@ -80,7 +80,7 @@ echo_respond(struct echo *e, const struct esp_echo_seen *seen)
 	if (sa_again(&e->gw->sas, seen->sa, seen->generation) == NULL)
 		return;
 	sa = way_of(e, seen);
-	if (sa == SA_NONE) {
+	if (sa == SA_NONE || echo_is_paced(e->gw, sa)) {
 		e->count.no_way++;
 		return;
 	}

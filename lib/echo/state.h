@@ -84,6 +84,8 @@ uint32_t echo_outbound(struct gw *gw, const struct echo_peer *peer, uint32_t spi
 void echo_index_free(struct echo_index *index);
 /* Whether it may be sent by. */
 bool echo_is_live(const struct gw *gw, uint32_t sa);
+/* Whether it is IP-TFS at a constant rate, beside which an echo would be seen. */
+bool echo_is_paced(const struct gw *gw, uint32_t sa);
 
 /* ---- send.c ---- */
 
