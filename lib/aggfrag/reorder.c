@@ -37,8 +37,9 @@ aggfrag_in_retune(struct aggfrag_in *in, const struct aggfrag_params *params, ui
 		  uint32_t generation)
 {
 	in->params = params;
-	in->sa = sa;
 	in->generation = generation;
+	/* Control looks whether it is done. */
+	__atomic_store_n(&in->sa, sa, __ATOMIC_RELEASE);
 }
 
 void

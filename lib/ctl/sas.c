@@ -373,11 +373,15 @@ forget(struct worker *w, void *arg)
 	crypto_forget(w->crypto, (uint32_t)(uintptr_t)arg);
 }
 
-static void
-forget_streams(struct worker *w, void *arg)
+/* False: a mailbox is full. */
+static bool
+streams_mail(struct gw *gw, uint32_t index, void (*in)(struct worker *w, void *sa))
 {
-	forget(w, arg);
-	iptfs_in_forget(w, arg);
+	struct sa *sa = sa_at(&gw->sas, index);
+
+	if (!streams_own(gw, index) || (sa->flags & SA_INBOUND) == 0)
+		return true;
+	return gw_mail_all(gw, in, sa);
 }
 
 /* Nobody finds it any more: now no cache may hold its keys. A full mailbox means another try. */
@@ -385,9 +389,10 @@ static void
 wipe(void *ctx, void *obj)
 {
 	struct gw *gw = ctx;
-	bool streams = (sa_at(&gw->sas, (uint32_t)(uintptr_t)obj)->flags & SA_IPTFS) != 0;
+	bool told = gw_mail_all(gw, forget, obj) &&
+		    streams_mail(gw, (uint32_t)(uintptr_t)obj, iptfs_in_forget);
 
-	later(gw, 0, gw_mail_all(gw, streams ? forget_streams : forget, obj) ? destroy : wipe, obj);
+	later(gw, 0, told ? destroy : wipe, obj);
 }
 
 static void
@@ -411,8 +416,9 @@ static void
 streams_close(void *ctx, void *obj)
 {
 	struct gw *gw = ctx;
+	bool told = streams_mail(gw, (uint32_t)(uintptr_t)obj, iptfs_in_close);
 
-	later(gw, 0, gw_mail_all(gw, iptfs_in_close, obj) ? retire : streams_close, obj);
+	later(gw, 0, told ? retire : streams_close, obj);
 }
 
 void

@@ -205,7 +205,8 @@ iptfs_deliver(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
 
 	if (unlikely(r->wheel.next != UINT64_MAX))
 		expire(w, r);
-	if (likely(is_idle(r)))
+	/* What would have no room further on waits here, as it does at ports. */
+	if (likely(is_idle(r)) || worker_holds_back(w))
 		return 0;
 	/* What did not go with the last burst; then there is room for a payload's packets. */
 	r->to -= r->from;

@@ -28,8 +28,8 @@ void iptfs_worker_fini(struct worker *w);
  */
 void iptfs_run(struct worker *w, void *arg);
 
-/* By mail, before an inbound SA is retired: no payload is waited for any more, and all that came is
- * delivered. arg: the SA's index.
+/* By mail, before an inbound SA with streams of its own is retired: no payload is waited for any
+ * more, and all that came is delivered. arg: the struct sa, which stays until the mail is run.
  */
 void iptfs_in_close(struct worker *w, void *arg);
 /* By mail, when it is retired: its streams hold nothing afterwards. */

@@ -50,28 +50,17 @@ iptfs_split(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	return kept;
 }
 
-/* The streams of an inbound SA that this worker owns: those that are still its own, not those that
- * an SA of the same key took over.
- */
+/* Those that this worker owns. */
 static void
-streams_each(struct worker *w, uint32_t index,
+streams_each(struct worker *w, const struct sa *sa,
 	     void (*each)(struct aggfrag_receiver *r, struct aggfrag_in *in))
 {
-	const uint32_t both = SA_INBOUND | SA_IPTFS;
-	const struct sa *sa;
-
-	/* One that has not run has nothing. */
-	if (w->view == NULL)
+	/* A worker of tests has none. */
+	if (w->iptfs == NULL)
 		return;
-	sa = sa_at(w->view->sas, index);
-	if ((sa->flags & both) != both)
-		return;
-	for (uint16_t lane = 0; lane < sa->lanes; lane++) {
-		struct aggfrag_in *in = &sa_more(sa)->split[lane];
-
-		if (sa_lane_owner(sa, lane, w->n_workers) == w->index && in->sa == index)
-			each(w->iptfs->in, in);
-	}
+	for (uint16_t lane = 0; lane < sa->lanes; lane++)
+		if (sa_lane_owner(sa, lane, w->n_workers) == w->index)
+			each(w->iptfs->in, &sa_more(sa)->split[lane]);
 	held_in_note(w);
 }
 
@@ -85,7 +74,7 @@ in_close(struct aggfrag_receiver *r, struct aggfrag_in *in)
 void
 iptfs_in_close(struct worker *w, void *arg)
 {
-	streams_each(w, (uint32_t)(uintptr_t)arg, in_close);
+	streams_each(w, arg, in_close);
 }
 
 static void
@@ -97,7 +86,7 @@ in_forget(struct aggfrag_receiver *r, struct aggfrag_in *in)
 void
 iptfs_in_forget(struct worker *w, void *arg)
 {
-	streams_each(w, (uint32_t)(uintptr_t)arg, in_forget);
+	streams_each(w, arg, in_forget);
 }
 
 void

@@ -21,6 +21,8 @@
 #include "crypto/crypto.h"
 #include "esp/esp.h"
 #include "icmp/icmp.h"
+#include "iptfs/iptfs.h"
+#include "path_addr.h"
 #include "pipe/stages.h"
 #include "port/port_stage.h"
 #include "replay/stock.h"
@@ -94,37 +96,12 @@ struct rig_suite {
 	uint8_t beet;	/* family of its inner pair, hosts 5 here and there; 0: no BEET */
 	bool lane_by_class;
 	uint16_t pad_to;
-	bool dummies; /* out: may be sent */
-	bool echo;    /* in: echoes are answered */
-	bool ipcomp;  /* worker and rows are the caller's: w->ipcomp, pipe_add() */
+	bool dummies;			    /* out: may be sent */
+	bool echo;			    /* in: echoes are answered */
+	const struct aggfrag_params *iptfs; /* both ways; the rows are the caller's: pipe_add() */
+	bool ipcomp; /* worker and rows are the caller's: w->ipcomp, pipe_add() */
 	uint8_t owner;
 };
-
-static inline void
-rig_must(bool held, const char *what)
-{
-	if (held)
-		return;
-	fprintf(stderr, "path rig: %s\n", what);
-	abort();
-}
-
-static inline struct addr
-rig_addr(const char *text)
-{
-	struct addr a;
-
-	rig_must(addr_parse(text, &a), text);
-	return a;
-}
-
-static inline struct prefix
-rig_prefix(const char *text, uint8_t len)
-{
-	struct addr a = rig_addr(text);
-
-	return prefix_of(&a, len);
-}
 
 static inline struct replay *
 rig_window_make(void *ctx, uint32_t window)
@@ -172,6 +149,7 @@ rig_worker_make(struct path_rig *r, const struct rig_params *p)
 	w->stock = stocks_of(r->stocks, 0);
 	rig_must(spd_worker_init(flows, flows, w->socket, &w->spd, &err) == 0, err.text);
 	rig_must(icmp_worker_init(NULL, w->socket, &w->icmp, &err) == 0, err.text);
+	rig_must(iptfs_worker_init(w, &err) == 0, err.text);
 }
 
 static inline void
@@ -259,7 +237,8 @@ path_rig_sink(struct path_rig *r, stage_fn *sink)
 	pipe_build(&r->pipe, r->rows,
 		   UINT64_C(1) << STAGE_HANDOFF_OUT | UINT64_C(1) << STAGE_HANDOFF_IN |
 			   UINT64_C(1) << STAGE_LOCAL_DELIVER | UINT64_C(1) << STAGE_IPCOMP_ENCAP |
-			   UINT64_C(1) << STAGE_IPCOMP_DECAP |
+			   UINT64_C(1) << STAGE_IPCOMP_DECAP | UINT64_C(1) << STAGE_IPTFS_FILL |
+			   UINT64_C(1) << STAGE_IPTFS_SPLIT |
 			   (r->udp6 ? 0 : UINT64_C(1) << STAGE_UDP_ENCAP));
 }
 
@@ -321,6 +300,7 @@ path_rig_free(struct path_rig *r)
 {
 	struct worker *w = r->w;
 
+	iptfs_worker_fini(w);
 	icmp_worker_fini(w->icmp);
 	spd_worker_fini(w->spd);
 	ah_worker_fini(w->ah);
@@ -338,28 +318,6 @@ path_rig_free(struct path_rig *r)
 	for (uint32_t n = 0; n < r->n_sas; n++)
 		rig_numbers_free(&r->sa[n]);
 	stocks_free(r->stocks);
-}
-
-static inline struct addr
-rig_end(bool v6, bool peer, uint32_t n)
-{
-	struct addr a = rig_addr(v6 ? (peer ? "2001:db8:ffff::" : "2001:db8::1") :
-				      (peer ? "198.51.100.0" : "192.0.2.1"));
-
-	if (peer)
-		a.octets[v6 ? 15 : 3] = (uint8_t)n;
-	return a;
-}
-
-/* The host that ends BEET on our side, or the peer's. */
-static inline struct addr
-rig_host(uint8_t family, bool peer, uint32_t n)
-{
-	struct addr a = rig_addr(family == 6 ? (peer ? "fd02::5" : "fd01::5") :
-					       (peer ? "10.2.0.5" : "10.1.0.5"));
-
-	a.octets[family == 6 ? 7 : 2] = (uint8_t)n;
-	return a;
 }
 
 /* As the first SA that sends UDP over IPv6 does. */
@@ -407,6 +365,8 @@ rig_sa_make(struct path_rig *r, const struct rig_suite *s, uint32_t n, bool inbo
 	struct err err = { "" };
 	uint32_t index;
 
+	if (s->iptfs != NULL)
+		p.iptfs = *s->iptfs;
 	p.ah = s->ah;
 	p.beet = s->beet != 0;
 	p.inner_src = rig_host(s->beet, from_peer, n);
@@ -574,7 +534,8 @@ rig_sum(const uint64_t *cells, unsigned int n)
 	return sum;
 }
 
-/* rx + generated + split == tx + consumed + dropped + merged; nothing here holds a packet. */
+/* rx + generated + split == tx + consumed + dropped + merged + held; only IP-TFS holds packets
+ * here. */
 static inline bool
 path_rig_conserves(const struct path_rig *r)
 {
@@ -582,7 +543,7 @@ path_rig_conserves(const struct path_rig *r)
 
 	return w->rx_packets + rig_sum(w->generated, GENERATED_MAX) + w->split ==
 	       w->tx_packets + rig_sum(w->consumed, CONSUMED_MAX) + rig_sum(w->drops, DROP_MAX) +
-		       w->merged;
+		       w->merged + iptfs_held(w);
 }
 
 /* Feeds frames, at most BURST_MAX, that came by a port. */
