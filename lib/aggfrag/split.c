@@ -1,6 +1,8 @@
 /* Payloads taken apart (RFC 9347 section 2.2). */
 #include <string.h>
 
+#include <rte_memcpy.h>
+
 #include "aggfrag/inner.h"
 #include "worker/mbufs.h"
 #include "worker/worker.h"
@@ -258,11 +260,41 @@ end_note(struct aggfrag_receiver *r, struct aggfrag_in *in, const struct plan *p
 	}
 }
 
+/* Whole packets of one segment into buffers that each takes one, all taken at once. */
+static bool
+blocks_copy(struct aggfrag_receiver *r, const struct plan *p)
+{
+	const uint8_t *from = rte_pktmbuf_mtod_offset(p->m, const uint8_t *, p->at);
+	struct rte_mbuf *fresh[AGGFRAG_BLOCKS_MAX], **next = fresh;
+	uint16_t n = p->kept == KEPT_BLOCK ? p->n - 1 : p->n;
+
+	if (unlikely(p->m->nb_segs > 1 || p->behind - p->at > r->room) ||
+	    unlikely(rte_pktmbuf_alloc_bulk(r->w->pool, fresh, n) != 0))
+		return false;
+	for (uint16_t i = 0; i < p->n; from += p->lens[i++]) {
+		struct rte_mbuf *m = p->m;
+
+		if (p->kept != KEPT_BLOCK || p->kept_block != i) {
+			m = *next++;
+			m->port = p->m->port;
+			m->data_len = p->lens[i];
+			m->pkt_len = p->lens[i];
+			rte_memcpy(rte_pktmbuf_mtod(m, uint8_t *), from, p->lens[i]);
+		}
+		*pkt_of(m) = r->like;
+		r->given[r->to++] = m;
+	}
+	cell_add(&r->w->split, p->n);
+	return true;
+}
+
 static void
 blocks_take(struct aggfrag_receiver *r, struct aggfrag_in *in, const struct plan *p)
 {
 	uint32_t at = p->at;
 
+	if (p->n == 0 || likely(blocks_copy(r, p)))
+		return;
 	for (uint16_t i = 0; i < p->n; at += p->lens[i++]) {
 		struct rte_mbuf *m = p->m;
 

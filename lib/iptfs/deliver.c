@@ -40,11 +40,19 @@ like_set(struct aggfrag_receiver *r, const struct rte_mbuf *m, struct sa *sa)
 static enum drop_reason
 describe(struct rte_mbuf *m, uint16_t mtu)
 {
+	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
 	struct pkt *p = pkt_of(m);
-	enum drop_reason why = inner_describe(m, p);
 
-	if (unlikely(why != DROP_NONE))
-		return why;
+	if (likely(m->nb_segs == 1 && m->data_len >= sizeof(struct rte_ipv4_hdr) &&
+		   ip[0] == RTE_IPV4_VHL_DEF && wire_be16(ip + 2) == m->data_len &&
+		   wire_ip4_is_usual(ip, m->data_len, false))) {
+		pkt_fill_usual4(p, ip, PKT_FROM_SA);
+	} else {
+		enum drop_reason why = inner_describe(m, p);
+
+		if (unlikely(why != DROP_NONE))
+			return why;
+	}
 	/* What happened to the payload on its way is nothing that happened to one of these. */
 	p->outer_tos = p->tos;
 	if (unlikely(mtu != 0))
