@@ -49,8 +49,8 @@ cc_make(struct aggfrag_out **out, struct err *err)
 }
 
 int
-aggfrag_out_create(const struct aggfrag_params *params, uint16_t n, struct aggfrag_out **out,
-		   struct err *err)
+aggfrag_out_create(const struct aggfrag_params *params, uint16_t n, uint64_t start,
+		   struct aggfrag_out **out, struct err *err)
 {
 	struct aggfrag_params *copy;
 
@@ -60,6 +60,8 @@ aggfrag_out_create(const struct aggfrag_params *params, uint16_t n, struct aggfr
 	for (uint16_t i = 0; i < n; i++) {
 		(*out)[i].params = copy;
 		(*out)[i].lane = i;
+		(*out)[i].lanes = n;
+		(*out)[i].start = start;
 	}
 	return n == 1 ? cc_make(out, err) : 0;
 }

@@ -55,6 +55,13 @@ wheel_may_be_due(const struct wheel *w, uint64_t now)
 	return now >= w->next;
 }
 
+/* Nothing is set, for sure: then the clock need not be asked. */
+static inline bool
+wheel_is_idle(const struct wheel *w)
+{
+	return w->next == UINT64_MAX;
+}
+
 static inline bool
 wheel_is_set(const struct wheel_timer *t)
 {

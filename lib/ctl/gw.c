@@ -460,6 +460,8 @@ drain(struct gw *gw)
 {
 	int given;
 
+	for (uint16_t i = 0; i < gw->n_workers; i++)
+		iptfs_ending(gw->workers[i]);
 	do {
 		given = 0;
 		for (uint16_t i = 0; i < gw->n_workers; i++)

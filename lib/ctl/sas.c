@@ -344,17 +344,30 @@ destroy(void *ctx, void *obj)
 	give_back(gw, index);
 }
 
-void
-sa_unmake(struct gw *gw, uint32_t index)
+/* False: a mailbox is full. */
+static bool
+streams_mail(struct gw *gw, uint32_t index, bool inbound, void (*run)(struct worker *w, void *sa))
 {
-	pin_sa_ends(gw, index);
-	sa_retire(&gw->sas, index);
-	destroy(gw, (void *)(uintptr_t)index);
+	struct sa *sa = sa_at(&gw->sas, index);
+
+	if (!streams_own(gw, index) || ((sa->flags & SA_INBOUND) != 0) != inbound)
+		return true;
+	return gw_mail_all(gw, run, sa);
+}
+
+/* A full mailbox means that a rate begins with the first packet, or what waits ends with the SA. */
+static void
+streams_tell(struct gw *gw, uint32_t index, void (*run)(struct worker *w, void *sa))
+{
+	if (!streams_mail(gw, index, false, run))
+		GW_LOG(WARNING, "SPI 0x%x: a worker does not read its mail\n",
+		       sa_cold(&gw->sas, index)->spi);
 }
 
 int
 sa_publish(struct gw *gw, uint32_t index, uint32_t replaces, struct err *err)
 {
+	streams_tell(gw, index, iptfs_out_begin);
 	if ((sa_at(&gw->sas, index)->flags & SA_INBOUND) == 0)
 		return 0;
 	return sad_add(gw->sad, index, replaces, err);
@@ -373,26 +386,29 @@ forget(struct worker *w, void *arg)
 	crypto_forget(w->crypto, (uint32_t)(uintptr_t)arg);
 }
 
-/* False: a mailbox is full. */
-static bool
-streams_mail(struct gw *gw, uint32_t index, void (*in)(struct worker *w, void *sa))
-{
-	struct sa *sa = sa_at(&gw->sas, index);
-
-	if (!streams_own(gw, index) || (sa->flags & SA_INBOUND) == 0)
-		return true;
-	return gw_mail_all(gw, in, sa);
-}
-
 /* Nobody finds it any more: now no cache may hold its keys. A full mailbox means another try. */
 static void
 wipe(void *ctx, void *obj)
 {
 	struct gw *gw = ctx;
+	uint32_t index = (uint32_t)(uintptr_t)obj;
 	bool told = gw_mail_all(gw, forget, obj) &&
-		    streams_mail(gw, (uint32_t)(uintptr_t)obj, iptfs_in_forget);
+		    streams_mail(gw, index, true, iptfs_in_forget) &&
+		    streams_mail(gw, index, false, iptfs_out_forget);
 
 	later(gw, 0, told ? destroy : wipe, obj);
+}
+
+/* Nobody uses it; but workers may have begun to send at its rate. */
+void
+sa_unmake(struct gw *gw, uint32_t index)
+{
+	pin_sa_ends(gw, index);
+	sa_retire(&gw->sas, index);
+	if (gw->running && (sa_at(&gw->sas, index)->flags & SA_IPTFS) != 0)
+		wipe(gw, (void *)(uintptr_t)index);
+	else
+		destroy(gw, (void *)(uintptr_t)index);
 }
 
 static void
@@ -416,7 +432,7 @@ static void
 streams_close(void *ctx, void *obj)
 {
 	struct gw *gw = ctx;
-	bool told = streams_mail(gw, (uint32_t)(uintptr_t)obj, iptfs_in_close);
+	bool told = streams_mail(gw, (uint32_t)(uintptr_t)obj, true, iptfs_in_close);
 
 	later(gw, 0, told ? retire : streams_close, obj);
 }
@@ -426,6 +442,7 @@ sa_end(struct gw *gw, uint32_t index)
 {
 	sa_cold(&gw->sas, index)->ended = true;
 	pin_sa_ends(gw, index);
+	streams_tell(gw, index, iptfs_out_close);
 	/* What waits in rings for the SA is let through first. */
 	later(gw, clock_now(&gw->clock) + (gw->running ? DRAIN_NS : 0),
 	      (sa_at(&gw->sas, index)->flags & SA_IPTFS) != 0 ? streams_close : retire,

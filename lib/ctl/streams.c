@@ -11,6 +11,7 @@
 #include "ctl/log.h"
 #include "ctl/sas.h"
 #include "ctl/view.h"
+#include "iptfs/iptfs.h"
 
 #define NS_PER_US	UINT64_C(1000)
 #define WINDOW_MADE_MIN 63 /* slots that a stream has, whatever it needs */
@@ -79,14 +80,6 @@ streams_inherit(const struct gw *gw, struct sa_params *p, uint32_t replaces)
 	p->streams_of = sa_more(sa);
 }
 
-static void
-out_retune(struct aggfrag_out *s, const struct aggfrag_params *p, uint32_t sa, uint32_t generation)
-{
-	s->params = p;
-	s->sa = sa;
-	s->generation = generation;
-}
-
 /* An SA is destroyed only when all mail posted before is run: it is there. */
 static void
 retune(struct worker *w, void *arg)
@@ -101,7 +94,8 @@ retune(struct worker *w, void *arg)
 			aggfrag_in_retune(&more->split[i], &more->iptfs, more->index,
 					  sa->generation);
 		else
-			out_retune(&more->fill[i], &more->iptfs, more->index, sa->generation);
+			iptfs_out_retune(w, &more->fill[i], &more->iptfs, more->index,
+					 sa->generation);
 	}
 }
 

@@ -27,6 +27,10 @@
 /* RFC 4303 section 2.4: 1, 2, 3 … */
 static const uint8_t padding[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
 
+/* What has no inner header. */
+#define PKT_BARE (PKT_ECHO | PKT_AGGFRAG)
+_Static_assert(ESP_ECHO_NEXT_HEADER == WIRE_AGGFRAG_NEXT_HEADER, "told apart by what follows");
+
 /* What one packet gets in front and behind. */
 struct shape {
 	uint16_t head;	   /* outer IP (tunnel mode), UDP, ESP, IV */
@@ -64,8 +68,8 @@ shape_hide(const struct sa *sa, const struct pkt *p, struct shape *s, uint16_t c
 static uint8_t
 next_header_of(const struct pkt *p)
 {
-	if (unlikely((p->marks & PKT_ECHO) != 0))
-		return ESP_ECHO_NEXT_HEADER;
+	if (unlikely((p->marks & PKT_BARE) != 0))
+		return WIRE_AGGFRAG_NEXT_HEADER; /* an echo's, too */
 	if (unlikely((p->marks & PKT_COMP) != 0))
 		return IPPROTO_COMP;
 	return (p->flags & PKT_V6) != 0 ? IPPROTO_IPV6 : IPPROTO_IPIP;
@@ -165,17 +169,17 @@ outer_write(struct worker *w, const struct sa *sa, const struct pkt *p, uint8_t 
 	tunnel_outer_write(&sa->out, at, inner, v6, p->tos, df, total, &w->ipv4_id);
 }
 
-/* Of an echo, which has no inner header: as that of a packet of no class that may not be
- * fragmented, and of a probe whatever the SA says of DF.
+/* Of PKT_BARE: as that of a packet of no flow or class that may not be fragmented, and of a probe
+ * whatever the SA says of DF.
  */
 static void
-echo_outer_write(struct worker *w, const struct sa *sa, const struct pkt *p, uint8_t *at,
+bare_outer_write(struct worker *w, const struct sa *sa, const struct pkt *p, uint8_t *at,
 		 uint32_t total)
 {
 	static const uint8_t nothing[sizeof(struct rte_ipv4_hdr) + PORTS];
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)at;
 
-	tunnel_outer_write(&sa->out, at, nothing, false, 0, TUNNEL_DF, total, &w->ipv4_id);
+	tunnel_outer_write(&sa->out, at, nothing, false, p->tos, TUNNEL_DF, total, &w->ipv4_id);
 	if ((p->marks & PKT_PROBE) == 0 || (sa->flags & SA_V6) != 0)
 		return;
 	ip->fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
@@ -210,8 +214,8 @@ headers_write(struct worker *w, const struct sa *sa, struct pkt *p, const struct
 {
 	uint8_t *at = text - s->head - s->split;
 
-	if (unlikely((p->marks & PKT_ECHO) != 0) && s->split == 0) {
-		echo_outer_write(w, sa, p, at, total);
+	if (unlikely((p->marks & PKT_BARE) != 0) && s->split == 0) {
+		bare_outer_write(w, sa, p, at, total);
 	} else if ((sa->flags & SA_BEET) != 0) {
 		outer_write(w, sa, p, at, s->inner, total);
 		beet_outer_fit(at, (sa->flags & SA_V6) != 0, s->inner, (p->flags & PKT_V6) != 0);

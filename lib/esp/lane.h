@@ -9,6 +9,14 @@
 
 struct replay;
 
+/* Outbound, for who makes packets of an SA in a row and must not make one in vain: whether
+ * life_count will find a number for one more of so many octets, behind n others of `sum` octets
+ * that it has not seen yet. DROP_NONE; DROP_SEQ_WAIT: not now; or why never again. p says which
+ * lane of which SA; its owner only.
+ */
+enum drop_reason lane_allows(struct worker *w, const struct pkt *p, uint32_t n, uint64_t sum,
+			     uint32_t octets);
+
 /* Of several lanes that this worker has, rel and every n_workers-th from there, the one of the
  * packet's flow or class (SA_LANE_BY_CLASS). The data begin with its IP header.
  */

@@ -7,6 +7,7 @@
 
 #include <rte_prefetch.h>
 
+#include "aggfrag/fill.h"
 #include "frag/frag.h"
 #include "frag/mss.h"
 #include "hold/hold.h"
@@ -30,6 +31,8 @@ unfit(const struct sa *sa, const struct rte_mbuf *m, const struct pkt *p)
 {
 	if ((sa->flags & SA_BEET) != 0)
 		return beet_check(sa, m, p);
+	if ((sa->flags & SA_IPTFS) != 0)
+		return DROP_NONE;
 	/* RFC 4301 section 7: transport mode carries whole datagrams only. */
 	return (p->flags & (PKT_FRAG_FIRST | PKT_FRAG_LATER)) != 0 ? DROP_FRAG_TRANSPORT :
 								     DROP_NONE;
@@ -42,7 +45,7 @@ unusable(const struct sa *sa, const struct rte_mbuf *m, const struct pkt *p, uin
 	if (is_expired(sa))
 		return DROP_EXPIRED;
 	*mtu = __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED);
-	if (unlikely((sa->flags & (SA_TRANSPORT | SA_BEET)) != 0)) {
+	if (unlikely((sa->flags & (SA_TRANSPORT | SA_BEET | SA_IPTFS)) != 0)) {
 		*mtu = frag_limit(sa, p);
 		return unfit(sa, m, p);
 	}
@@ -109,6 +112,9 @@ size_unasked(const struct sa *sa)
 		     (sa->flags & (SA_TRANSPORT | SA_BEET | SA_IPCOMP)) != 0 ||
 		     (sa->out.flags & TUNNEL_OUT_MSS_CLAMP) != 0))
 		return 0;
+	if (unlikely((sa->flags & SA_IPTFS) != 0))
+		return aggfrag_takes(sa_more(sa)->fill->params,
+				     __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED));
 	return __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED);
 }
 
@@ -204,6 +210,26 @@ out_stopped(struct worker *w, struct pkt *p, struct lane *lane, uint32_t bytes)
 		lane_ask_again(lane);
 	if (why == DROP_NONE && !lane_take(lane, bytes, &p->seq))
 		why = DROP_SEQ_WAIT;
+	return why;
+}
+
+enum drop_reason
+lane_allows(struct worker *w, const struct pkt *p, uint32_t n, uint64_t sum, uint32_t octets)
+{
+	struct lane *lane = &p->hot->lane[p->lane];
+	enum drop_reason why;
+	bool ask;
+
+	if (is_expired(p->hot))
+		return DROP_EXPIRED;
+	if (likely(lane_has(lane, n, sum, octets)))
+		return DROP_NONE;
+	/* With others before it, it is asked for again when they have theirs. */
+	if (n > 0)
+		return DROP_SEQ_WAIT;
+	why = lane_stopped(lane, octets, &ask);
+	if (ask && !lane_low(w, p, 0))
+		lane_ask_again(lane);
 	return why;
 }
 

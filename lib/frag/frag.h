@@ -13,6 +13,7 @@
 
 #include <rte_common.h>
 
+#include "aggfrag/fill.h"
 #include "sa/sa.h"
 #include "worker/pkt.h"
 
@@ -25,6 +26,7 @@ struct worker;
 /* What is left of an outbound SA's mtu for a packet like this one. In transport mode its options
  * and extension headers stand before the text: where they are no multiple of its alignment, padding
  * takes more. BEET carries IPv4 options in a pseudo header of whole 8 octets, 4 of them its own.
+ * IP-TFS takes all sizes that its offset can say, but for dont_frag.
  */
 static inline uint16_t
 frag_room(const struct sa *sa, const struct pkt *p, uint16_t mtu)
@@ -32,8 +34,10 @@ frag_room(const struct sa *sa, const struct pkt *p, uint16_t mtu)
 	bool v6 = (p->flags & PKT_V6) != 0;
 	uint16_t more, lost = 0;
 
-	if (likely((sa->flags & (SA_TRANSPORT | SA_BEET)) == 0))
+	if (likely((sa->flags & (SA_TRANSPORT | SA_BEET | SA_IPTFS)) == 0))
 		return mtu;
+	if ((sa->flags & SA_IPTFS) != 0)
+		return aggfrag_takes(sa_more(sa)->fill->params, mtu);
 	more = p->l4_off - (v6 ? 40 : 20);
 	if ((sa->flags & SA_TRANSPORT) != 0)
 		lost = RTE_ALIGN_CEIL(more, (uint16_t)sa->suite.align) - more;

@@ -22,11 +22,14 @@ is_df(const struct rte_mbuf *m)
 }
 
 /* An IPv6 link takes 1280 octets: no host is told less, so a tunnel that has no room for them in
- * one outer packet takes two (RFC 2473 section 7.1), whatever its policy.
+ * one outer packet takes two (RFC 2473 section 7.1), whatever its policy. Payloads of IP-TFS go
+ * whole.
  */
 static enum verdict
-judge6(const struct rte_mbuf *m, uint8_t policy)
+judge6(const struct rte_mbuf *m, const struct sa *sa, uint8_t policy)
 {
+	if ((sa->flags & SA_IPTFS) != 0)
+		return TELL;
 	if (policy == TUNNEL_OUT_FRAG_ALWAYS || m->pkt_len <= MTU6_MIN)
 		return CUT_OUTER;
 	return TELL;
@@ -37,6 +40,8 @@ judge6(const struct rte_mbuf *m, uint8_t policy)
 static enum verdict
 judge4(const struct rte_mbuf *m, const struct sa *sa, uint8_t policy)
 {
+	if ((sa->flags & SA_IPTFS) != 0)
+		return policy == TUNNEL_OUT_FRAG_NONE || is_df(m) ? TELL : CUT_INNER;
 	if (policy == TUNNEL_OUT_FRAG_ALWAYS)
 		return CUT_OUTER;
 	if (policy == TUNNEL_OUT_FRAG_NONE || is_df(m))
@@ -51,7 +56,7 @@ judge(const struct rte_mbuf *m, const struct sa *sa, uint16_t whole)
 {
 	bool v6 = (pkt_of(m)->flags & PKT_V6) != 0;
 	uint8_t policy = sa->out.flags & TUNNEL_OUT_FRAG_ALWAYS;
-	enum verdict verdict = v6 ? judge6(m, policy) : judge4(m, sa, policy);
+	enum verdict verdict = v6 ? judge6(m, sa, policy) : judge4(m, sa, policy);
 
 	/* An outer packet of more than a length field can say. */
 	if (verdict == CUT_OUTER && m->pkt_len > whole)

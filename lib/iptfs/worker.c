@@ -7,6 +7,7 @@
 #include "iptfs/in.h"
 #include "iptfs/iptfs.h"
 #include "iptfs/iptfs_stage.h"
+#include "iptfs/out.h"
 #include "worker/worker.h"
 
 int
@@ -49,6 +50,12 @@ iptfs_run(struct worker *w, void *arg)
 					 .poll = iptfs_deliver,
 					 .first = STAGE_ECN_DECAP,
 					 .all = true });
+	/* The last: what waits for nothing leaves in the round it came in. */
+	source_add(w, &(struct source) { .name = "iptfs_tick",
+					 .poll = iptfs_tick,
+					 .first = STAGE_LIFE_COUNT_OUT,
+					 .all = true,
+					 .paces = true });
 }
 
 uint32_t
@@ -62,12 +69,14 @@ iptfs_held(const struct worker *w)
 uint32_t
 iptfs_waiting(const struct worker *w)
 {
-	return w->iptfs == NULL ? 0 : (uint32_t)cell_get(&w->iptfs->held_in);
+	return iptfs_held(w);
 }
 
 void
 iptfs_drop(struct worker *w, enum drop_reason why)
 {
-	if (w->iptfs != NULL)
-		iptfs_in_drop(w, why);
+	if (w->iptfs == NULL)
+		return;
+	iptfs_in_drop(w, why);
+	iptfs_out_drop(w, why);
 }

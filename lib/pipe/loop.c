@@ -66,7 +66,8 @@ static bool
 is_inside(const struct source *source)
 {
 	return source->poll == mailbox_poll || source->poll == handoff_rx ||
-	       source->poll == port_ring || source->poll == iptfs_deliver;
+	       source->poll == port_ring || source->poll == iptfs_deliver ||
+	       source->poll == iptfs_tick;
 }
 
 int

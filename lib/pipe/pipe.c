@@ -5,6 +5,7 @@
 
 #include <rte_cycles.h>
 
+#include "port/port_stage.h"
 #include "worker/worker.h"
 
 _Static_assert(STAGE_MAX <= 64, "worker.pushed is a mask of 64 stages");
@@ -95,24 +96,59 @@ pipe_run(struct worker *w, enum stage_id first, struct rte_mbuf **pkts, uint16_t
 		run(w, first, pkts, n, false);
 }
 
-uint32_t
-pipe_poll(struct worker *w)
+/* Asks a source, and runs what it gives. */
+static inline uint32_t
+poll_source(struct worker *w, const struct source *source, uint16_t burst)
 {
 	struct rte_mbuf *pkts[BURST_MAX];
 	uint32_t total = 0;
+	uint16_t n;
 
+	do {
+		n = source->poll(w, source->arg, pkts, burst);
+		total += n;
+		/* A source that pushed its packets to stages of their own gives none here. */
+		if (n > 0 || w->pushed != 0)
+			pipe_run(w, source->first, pkts, n);
+	} while (unlikely(source->all) && n == burst);
+	return total;
+}
+
+/* A worker that keeps a rate: whatever others bring, what is due leaves after a few of them, and
+ * does not wait for the end of the round.
+ */
+static __rte_noinline uint32_t
+poll_paced(struct worker *w)
+{
+	struct source pacer = { .poll = NULL };
+	uint32_t total = 0;
+
+	/* By value: a mail may move them. */
+	for (uint16_t i = 0; i < w->n_sources; i++)
+		if (w->sources[i].paces)
+			pacer = w->sources[i];
 	for (uint16_t i = 0; i < w->n_sources; i++) {
 		const struct source *source = &w->sources[i];
-		uint16_t n;
+		uint32_t due;
 
-		do {
-			n = source->poll(w, source->arg, pkts, w->burst);
-			total += n;
-			/* A source that pushed its packets to stages of their own gives none here.
-			 */
-			if (n > 0 || w->pushed != 0)
-				pipe_run(w, source->first, pkts, n);
-		} while (unlikely(source->all) && n == w->burst);
+		if (!source->paces)
+			total += poll_source(w, source, RTE_MIN(w->pace_burst, w->burst));
+		due = pacer.poll != NULL ? poll_source(w, &pacer, w->burst) : 0;
+		if (due > 0)
+			port_flush(w);
+		total += due;
 	}
+	return total;
+}
+
+uint32_t
+pipe_poll(struct worker *w)
+{
+	uint32_t total = 0;
+
+	if (unlikely(w->pace_burst != 0))
+		return poll_paced(w);
+	for (uint16_t i = 0; i < w->n_sources; i++)
+		total += poll_source(w, &w->sources[i], w->burst);
 	return total;
 }

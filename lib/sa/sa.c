@@ -150,7 +150,7 @@ is_tfc(const struct sa_params *p)
 static bool
 is_plain(const struct sa_params *p)
 {
-	return !p->transport && !p->beet && !p->ah && !is_tfc(p) &&
+	return !p->transport && !p->beet && !p->ah && !is_tfc(p) && (!p->iptfs.on || p->inbound) &&
 	       algs[p->suite.cipher].salt_len == 4 &&
 	       (p->suite.iv_len == 8 || (p->subspaces && p->suite.iv_len == 0)) &&
 	       p->suite.align == 4;
@@ -220,7 +220,7 @@ more_free(struct sa_more *more, bool inbound)
 }
 
 static int
-streams_make(const struct sa_params *p, struct sa_more *more, struct err *err)
+streams_make(const struct sa_params *p, uint64_t now, struct sa_more *more, struct err *err)
 {
 	uint16_t n = RTE_MAX(p->lanes, (uint16_t)1);
 
@@ -233,11 +233,11 @@ streams_make(const struct sa_params *p, struct sa_more *more, struct err *err)
 	if (more->borrowed)
 		return 0;
 	return p->inbound ? aggfrag_in_create(&p->iptfs, n, &more->split, err) :
-			    aggfrag_out_create(&p->iptfs, n, &more->fill, err);
+			    aggfrag_out_create(&p->iptfs, n, now, &more->fill, err);
 }
 
 static int
-more_make(const struct sa_params *p, struct sa_more **more, struct err *err)
+more_make(const struct sa_params *p, uint64_t now, struct sa_more **more, struct err *err)
 {
 	*more = NULL;
 	if (!wants_more(p))
@@ -251,7 +251,7 @@ more_make(const struct sa_params *p, struct sa_more **more, struct err *err)
 		memcpy((*more)->inner.dst, p->inner_dst.octets, sizeof((*more)->inner.dst));
 	}
 	if (p->iptfs.on)
-		return streams_make(p, *more, err);
+		return streams_make(p, now, *more, err);
 	return p->ipcomp.on ? ipcomp_sa_create(&p->ipcomp, &(*more)->comp, err) : 0;
 }
 
@@ -371,7 +371,7 @@ sa_create(struct sa_table *t, const struct sa_params *p, uint64_t now, uint32_t 
 	hot_fill(&r->sa, p, generation);
 	rc = cold_take(t, slab_at(&t->cold, cold), p, err);
 	if (rc == 0)
-		rc = more_make(p, &more, err);
+		rc = more_make(p, now, &more, err);
 	if (rc == 0)
 		rc = direction_fill(&r->sa, more, p, err);
 	if (rc < 0)

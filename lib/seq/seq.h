@@ -118,6 +118,14 @@ lane_take(struct lane *l, uint32_t bytes, uint64_t *seq)
 	return lane_take_run(l, 1, bytes, seq);
 }
 
+/* Whether lane_take() will take one for so many octets, behind n others of `sum` octets. */
+static inline bool
+lane_has(const struct lane *l, uint32_t n, uint64_t sum, uint32_t bytes)
+{
+	return l->mark > n && l->next - 1 < l->mark - n &&
+	       l->bytes + sum + bytes <= cell_get(&l->bytes_end);
+}
+
 /* A packet's octets count as they came: those that it is not sent with, since it was compressed,
  * are counted before lane_take() counts the rest. False: a lifetime does not leave so many, and
  * nothing is counted: it is to be sent as it came. Owner only.

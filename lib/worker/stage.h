@@ -87,7 +87,8 @@ struct source {
 	source_fn *poll;
 	void *arg;
 	enum stage_id first;
-	bool all; /* asked again in the same round until it gives less than it may */
+	bool all;   /* asked again in the same round until it gives less than it may */
+	bool paces; /* keeps time: asked between bursts of others, while w->pace_burst says so */
 };
 
 #endif

@@ -127,6 +127,8 @@ struct worker {
 	 * 8200 section 4.5). */
 	uint32_t ipv6_id;
 	uint16_t ipv4_id;
+	uint16_t pace_burst; /* packets of other sources between two looks at what a rate makes due;
+				0: none does */
 	uint8_t paused; /* mask of enum worker_pause: ports are not read; see worker_holds_back() */
 	uint64_t held_back_since; /* ns; while it is, but by control */
 	uint64_t loops, busy_loops;

@@ -1,0 +1,82 @@
+#include "aggfrag/fill.h"
+
+#include "worker/worker.h"
+
+/* Of a full queue: above, senders are told to slow down. */
+static uint64_t
+nearly(uint64_t octets)
+{
+	return octets - octets / 20;
+}
+
+bool
+aggfrag_is_full(const struct aggfrag_out *s, uint32_t octets)
+{
+	return s->octets + octets > s->params->max_queue;
+}
+
+bool
+aggfrag_is_nearly_full(const struct aggfrag_out *s)
+{
+	return s->octets > nearly(s->params->max_queue);
+}
+
+bool
+aggfrag_is_too_late(const struct aggfrag_out *s, const struct aggfrag_room *room)
+{
+	return s->params->max_wait != 0 && aggfrag_is_paced(s) &&
+	       s->octets / RTE_MAX(room->size, 1) * s->interval > s->params->max_wait;
+}
+
+void
+aggfrag_push(struct aggfrag_out *s, struct rte_mbuf *m, uint64_t now)
+{
+	struct pkt *p = pkt_of(m);
+
+	p->seq = now;
+	p->behind = NULL;
+	if (s->first == NULL)
+		s->first = m;
+	else
+		pkt_of(s->last)->behind = m;
+	s->last = m;
+	s->packets++;
+	s->octets += m->pkt_len;
+}
+
+struct rte_mbuf *
+aggfrag_pop(struct aggfrag_out *s)
+{
+	struct rte_mbuf *m = s->first;
+
+	if (m == NULL)
+		return NULL;
+	s->first = pkt_of(m)->behind;
+	s->packets--;
+	s->octets -= m->pkt_len;
+	s->begun = false;
+	return m;
+}
+
+void
+aggfrag_drop_all(struct aggfrag_out *s, struct worker *w, enum drop_reason why)
+{
+	struct rte_mbuf *m;
+
+	while ((m = aggfrag_pop(s)) != NULL)
+		drop(w, m, why);
+}
+
+uint64_t
+aggfrag_due(const struct aggfrag_out *s, const struct aggfrag_room *room)
+{
+	const struct aggfrag_params *p = s->params;
+	uint64_t delay = p->init_delay;
+
+	if (s->octets + aggfrag_header_size(p) >= room->size)
+		return 0;
+	/* It shall not end for having waited for others. */
+	if (p->max_wait != 0)
+		delay = RTE_MIN(delay, p->max_wait);
+	return pkt_of(s->first)->seq + delay;
+}
