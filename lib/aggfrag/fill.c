@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "aggfrag/cc.h"
 #include "worker/mbufs.h"
 #include "worker/worker.h"
 
@@ -249,12 +250,14 @@ end(struct payload *p, uint32_t octets)
 
 /* Section 6.1.1; section 6.1.2 begins with the same. */
 static void
-header_write(const struct aggfrag_out *s, uint8_t *at, uint16_t block_offset)
+header_write(const struct aggfrag_out *s, uint8_t *at, uint16_t block_offset, uint64_t now)
 {
 	struct wire_aggfrag *head = (struct wire_aggfrag *)at;
 
 	memset(at, 0, aggfrag_header_size(s->params));
 	head->sub_type = s->params->congestion_control ? WIRE_AGGFRAG_CC : WIRE_AGGFRAG_PLAIN;
+	if (s->params->congestion_control && likely(s->cc != NULL))
+		aggfrag_cc_write(s->cc, at, now);
 	head->block_offset = rte_cpu_to_be_16(block_offset);
 }
 
@@ -298,7 +301,7 @@ aggfrag_payload(struct aggfrag_out *s, struct worker *w, const struct aggfrag_ro
 	}
 	octets = room->size - p.left;
 	end(&p, octets);
-	header_write(s, rte_pktmbuf_mtod(p.m, uint8_t *), offset);
+	header_write(s, rte_pktmbuf_mtod(p.m, uint8_t *), offset, now);
 	count_payload(s, w, octets, data, padding);
 	return p.m;
 }

@@ -48,11 +48,12 @@ struct aggfrag_out {
 	uint64_t octets; /* of these, that are still to be sent */
 	struct rte_mbuf *first, *last;
 	/* Of a constant rate; times are ns with 32 bits behind the point in `_part`. */
-	uint64_t start;	   /* when its SA was made: all lanes count from there */
-	uint64_t next;	   /* when the next payload is due; 0: it has not begun */
-	uint64_t interval; /* of this lane */
-	uint32_t next_part, interval_part;
-	uint32_t interval_octets; /* of an outer packet, that the interval is for, */
+	uint64_t start;	     /* when its SA was made: all lanes count from there */
+	uint64_t next;	     /* when the next payload is due; 0: it has not begun */
+	uint64_t interval;   /* of this lane */
+	uint64_t configured; /* by the rate; with congestion control the least */
+	uint32_t next_part, interval_part, configured_part;
+	uint32_t interval_octets; /* of an outer packet, that the latter is for, */
 	uint64_t interval_rate;	  /* and bit/s */
 	/* Numbers that its payloads of this round will take. */
 	uint64_t round;
@@ -118,9 +119,11 @@ struct rte_mbuf *aggfrag_payload(struct aggfrag_out *s, struct worker *w,
 /* When a payload is due without a rate: of a queue that is not empty. */
 uint64_t aggfrag_due(const struct aggfrag_out *s, const struct aggfrag_room *room);
 
-/* Constant rate: what there is between two packets, of so many octets on the wire, of this lane.
- * Congestion control has its own say here. */
+/* Constant rate: what there is between two packets, of so many octets on the wire, of this lane. */
 void aggfrag_interval_set(struct aggfrag_out *s, uint32_t wire_octets, uint64_t rate_bps);
+/* Congestion control has its own say: the next payload is due so long after the last one, or now.
+ * ns. */
+void aggfrag_interval_change(struct aggfrag_out *s, uint64_t interval, uint64_t now);
 /* Whether a payload is due, and then the next one is later by the interval. Behind by more than
  * `catchup` intervals, it leaves those out.
  */

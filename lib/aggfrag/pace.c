@@ -40,24 +40,47 @@ skip(struct aggfrag_out *s, uint64_t now, bool beyond)
 	next_add(s, (behind / interval + beyond) * interval);
 }
 
-void
-aggfrag_interval_set(struct aggfrag_out *s, uint32_t wire_octets, uint64_t rate_bps)
+static void
+configured_set(struct aggfrag_out *s, uint32_t wire_octets, uint64_t rate_bps)
 {
 	uint64_t bits = (uint64_t)wire_octets * 8 * s->lanes;
-	fine_ns interval, was = fine(s->interval, s->interval_part);
+	fine_ns interval;
 
-	if (wire_octets == s->interval_octets && rate_bps == s->interval_rate)
-		return;
 	s->interval_octets = wire_octets;
 	s->interval_rate = rate_bps;
 	interval = fine(bits * NS_PER_SECOND, 0) / rate_bps;
-	s->interval = (uint64_t)(interval >> 32);
-	s->interval_part = (uint32_t)interval;
+	s->configured = (uint64_t)(interval >> 32);
+	s->configured_part = (uint32_t)interval;
+}
+
+void
+aggfrag_interval_set(struct aggfrag_out *s, uint32_t wire_octets, uint64_t rate_bps)
+{
+	fine_ns was = fine(s->interval, s->interval_part), now;
+
+	if (unlikely(wire_octets != s->interval_octets || rate_bps != s->interval_rate))
+		configured_set(s, wire_octets, rate_bps);
+	now = fine(s->configured, s->configured_part);
+	if (likely(now == was) || (s->params->congestion_control && s->cc != NULL))
+		return;
+	s->interval = s->configured;
+	s->interval_part = s->configured_part;
 	/* Counted from the last one; lanes come to their new turns each on its own. */
 	if (s->lanes > 1)
 		s->next = 0;
 	else if (s->next != 0)
-		next_add(s, interval - was);
+		next_add(s, now - was);
+}
+
+void
+aggfrag_interval_change(struct aggfrag_out *s, uint64_t interval, uint64_t now)
+{
+	uint64_t last = s->next > s->interval ? s->next - s->interval : 0;
+
+	s->next = s->next == 0 ? now : RTE_MAX(last + interval, now);
+	s->next_part = 0;
+	s->interval = interval;
+	s->interval_part = 0;
 }
 
 bool

@@ -1,4 +1,6 @@
 #include "iptfs/iptfs_stage.h"
+
+#include "aggfrag/cc.h"
 #include "iptfs/out.h"
 
 /* RFC 6040: of those that can be told. */
@@ -27,6 +29,9 @@ refuse(struct worker *w, struct aggfrag_out *s, const struct sa *sa, const struc
 {
 	const struct aggfrag_room room = out_room(sa);
 
+	if (unlikely(s->params->breaker_percent != 0 && s->cc != NULL &&
+		     aggfrag_breaker_is_open(&s->cc->breaker)))
+		return DROP_AGGFRAG_BREAKER;
 	if (unlikely(aggfrag_is_full(s, m->pkt_len) || pool_is_short(w))) {
 		cell_add(&s->counts[AGGFRAG_TX_QUEUE_DROPS], 1);
 		return DROP_AGGFRAG_QUEUE;

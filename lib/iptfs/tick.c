@@ -1,3 +1,4 @@
+#include "aggfrag/cc.h"
 #include "base/clock.h"
 #include "esp/lane.h"
 #include "iptfs/iptfs_stage.h"
@@ -109,14 +110,39 @@ is_simulated(const struct worker *w)
 	return w->clock->kind == CLOCK_STAMPS;
 }
 
+/* What the path allows (RFC 9347 section 2.4.2). False: the circuit breaker is open. */
+static bool
+control(struct turn *t, uint32_t octets)
+{
+	struct aggfrag_out *s = t->s;
+	uint64_t interval;
+
+	aggfrag_cc_tune(s->cc, s->params, s->configured, octets, t->now);
+	aggfrag_cc_look(s->cc, s->params, aggfrag_link_get(&s->link), t->now);
+	interval = aggfrag_cc_interval(s->cc);
+	if (unlikely(interval == UINT64_MAX)) {
+		aggfrag_drop_all(s, t->w, DROP_AGGFRAG_BREAKER);
+		return false;
+	}
+	if (s->params->congestion_control && (interval != s->interval || s->next == 0))
+		aggfrag_interval_change(s, interval, t->now);
+	return true;
+}
+
 static void
 turn_paced(struct turn *t)
 {
 	struct aggfrag_out *s = t->s;
+	bool controlled = aggfrag_cc_is_on(s->params) && s->cc != NULL;
+	uint32_t octets = wire_octets(t);
 	uint32_t catchup = is_simulated(t->w) ? AGGFRAG_CATCHUP_STAMPS : AGGFRAG_CATCHUP;
 
 	out_pace(t->w, s, true);
-	aggfrag_interval_set(s, wire_octets(t), s->params->rate_bps);
+	aggfrag_interval_set(s, octets, s->params->rate_bps);
+	if (unlikely(controlled) && !control(t, octets)) {
+		out_wake(t->w, s, t->now + AGGFRAG_CC_LOOK);
+		return;
+	}
 	while (t->n < t->max && aggfrag_tick(s, t->now, catchup)) {
 		enum drop_reason why = is_allowed(t);
 
@@ -126,7 +152,7 @@ turn_paced(struct turn *t)
 		else
 			refuse(t, why);
 	}
-	out_wake(t->w, s, s->next);
+	out_wake(t->w, s, controlled ? RTE_MIN(s->next, t->now + AGGFRAG_CC_LOOK) : s->next);
 }
 
 /* What sends has little room: what waits here is lost to nobody. */
