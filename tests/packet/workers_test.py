@@ -17,7 +17,7 @@ COUNT = 10_000
 TUNNELS = 8
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Programs whose cases look at packets and names alone, not at which worker did what.
-AGAIN = ["mirror", "modes", "replay", "icmp", "spd"]
+AGAIN = ["mirror", "modes", "replay", "icmp", "spd", "iptfs_in", "iptfs_stream", "iptfs_out"]
 
 
 def tunnels():
