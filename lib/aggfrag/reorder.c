@@ -7,6 +7,7 @@
 #include <rte_mempool.h>
 
 #include "aggfrag/inner.h"
+#include "wire/subspace.h"
 #include "worker/worker.h"
 
 #define POOL_PART 4 /* of a worker's packet buffers: what its streams may hold */
@@ -240,13 +241,30 @@ slot_put(struct aggfrag_receiver *r, struct aggfrag_in *in, struct rte_mbuf *m, 
 	streams_bound(r);
 }
 
+static uint32_t
+window_of(const struct aggfrag_in *in)
+{
+	return in->ended ? 0 : RTE_MIN(in->params->reorder_window, in->mask);
+}
+
+/* A sender's first number is 1, of each lane: of a fresh SA what comes first may have overtaken it.
+ */
+static __rte_noinline void
+stream_begin(struct aggfrag_receiver *r, struct aggfrag_in *in, uint64_t seq)
+{
+	uint64_t before = (seq & WIRE_SUBSPACE_NUMBER) - 1;
+
+	if (r->room == 0)
+		bounds_set(r);
+	in->begun = true;
+	in->want = in->next = before <= window_of(in) ? seq - before : seq;
+}
+
 static __rte_noinline bool
 put_ahead(struct aggfrag_receiver *r, struct aggfrag_in *in, struct rte_mbuf *m, uint64_t seq)
 {
-	uint32_t window = in->ended ? 0 : RTE_MIN(in->params->reorder_window, in->mask);
+	uint32_t window = window_of(in);
 
-	if (unlikely(r->room == 0))
-		bounds_set(r);
 	if (seq - in->want > window)
 		give_up(r, in, seq - window);
 	if (seq == in->want) {
@@ -267,12 +285,8 @@ aggfrag_in_put(struct aggfrag_receiver *r, struct aggfrag_in *in, struct rte_mbu
 {
 	uint64_t seq = pkt_of(m)->seq;
 
-	if (unlikely(!in->begun)) {
-		if (r->room == 0)
-			bounds_set(r);
-		in->begun = true;
-		in->want = seq;
-	}
+	if (unlikely(!in->begun))
+		stream_begin(r, in, seq);
 	if (unlikely(seq != in->want))
 		return seq > in->want && put_ahead(r, in, m, seq);
 	in->want++;

@@ -477,10 +477,9 @@ aggfrag_in_unreadable(struct aggfrag_receiver *r, struct aggfrag_in *in)
 void
 aggfrag_in_step(struct aggfrag_receiver *r, struct aggfrag_in *in, uint64_t seq)
 {
-	if (likely(in->opened) && unlikely(seq != in->next)) {
+	if (unlikely(seq != in->next)) {
 		aggfrag_in_count(in, AGGFRAG_RX_MISSED_PKTS, seq - in->next);
 		partial_end(r, in, DROP_AGGFRAG_GAP);
 	}
-	in->opened = true;
 	in->next = seq + 1;
 }

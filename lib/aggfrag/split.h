@@ -55,9 +55,11 @@ struct aggfrag_in {
 	uint32_t sa, generation; /* it is of: by these it is looked up after a wait */
 	uint16_t lane;
 	struct aggfrag_link *link; /* published by control: see link.h; NULL: nobody is told */
-	bool begun;  /* the first payload has come: its number is where the stream begins */
-	bool opened; /* and has been taken apart */
-	bool ended;  /* its SA is: nothing waits for what is missing */
+	/* A first payload has come. Its number is where the stream begins, unless 1 is so near that
+	 * it may be on its way still.
+	 */
+	bool begun;
+	bool ended; /* its SA is: nothing waits for what is missing */
 	/* What comes now is the rest of a packet that has been counted as incomplete. */
 	bool skipping;
 	/* The window: the payload of number n is in slots[n & mask]. */

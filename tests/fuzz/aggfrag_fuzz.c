@@ -137,7 +137,7 @@ layout_run(const uint8_t *octets, size_t size, uint16_t segment, bool shared, st
 	static struct in_rig rig;
 	static struct rte_mbuf *others[PAYLOADS_MAX * PAYLOAD_MAX];
 	struct aggfrag_params params = { .on = true, .reorder_window = 3, .drop_time = MS };
-	uint64_t number = 1;
+	uint64_t number = 0;
 	uint32_t n_others = 0;
 
 	params.dont_frag = size > 0 && (octets[0] & HOW_WHOLE) != 0;

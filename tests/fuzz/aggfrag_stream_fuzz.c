@@ -235,7 +235,7 @@ forget(void)
 		struct aggfrag_in *in = stream(i);
 
 		sa_ends(i);
-		in->begun = in->opened = in->ended = in->skipping = false;
+		in->begun = in->ended = in->skipping = false;
 		numbers[i] = holes[i] = 0;
 	}
 }

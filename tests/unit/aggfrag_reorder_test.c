@@ -96,6 +96,8 @@ static const struct {
 	{ "a window of 1", 1, 5, 4, { 5, 7, 8, 6, 9 }, { 5, 7, 8, 9 }, 1, 1, 1 },
 	{ "no window", 0, 5, 4, { 5, 7, 6, 8, 9 }, { 5, 7, 8, 9 }, 1, 0, 1 },
 	{ "before the first", 3, 3, 2, { 5, 4, 6 }, { 5, 6 }, 1, 0, 0 },
+	{ "the first of all is overtaken", 3, 3, 3, { 3, 2, 1 }, { 1, 2, 3 }, 0, 2, 0 },
+	{ "the first of all is lost", 3, 4, 4, { 2, 3, 4, 5 }, { 2, 3, 4, 5 }, 0, 3, 1 },
 	{ "a number twice, and nobody else says so",
 	  3,
 	  5,
@@ -179,7 +181,7 @@ any_order(void **state)
 
 			random = random * 1664525 + 1013904223;
 			numbers[i] = numbers[j];
-			numbers[j] = 100 + i * (1 + round % 2) + (i > 30) * 150 * (round % 3);
+			numbers[j] = 300 + i * (1 + round % 2) + (i > 30) * 150 * (round % 3);
 		}
 		for (unsigned int i = 0; i < RTE_DIM(numbers); i++) {
 			assert_int_equal(give(numbers[i]), naive_give(numbers[i], window));

@@ -392,17 +392,17 @@ lanes_have_streams_of_their_own(void **state)
 					   .drop_time = DROP_TIME },
 		4, false);
 	for (uint16_t lane = 0; lane < 4; lane++) {
+		number = 0;
 		begin(0);
 		inner(1000, IPPROTO_UDP);
 		made.n -= 400;
 		arrive_at(lane);
 	}
-	number = 1;
 	for (uint16_t lane = 0; lane < 4; lane++) {
+		number = 1;
 		begin(400);
 		made.n += 400;
-		give(WIRE_AGGFRAG_NEXT_HEADER, made.octets, made.n, lane,
-		     (uint64_t)lane << LANE_ID_SHIFT | (lane + 2u));
+		arrive_at(lane);
 	}
 	deliver();
 	assert_int_equal(n_left, 4);
