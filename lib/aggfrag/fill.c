@@ -118,7 +118,7 @@ note_piece(struct aggfrag_out *s, uint32_t n)
 		count(s, AGGFRAG_TX_FRAG_PKTS, 1);
 	count(s, AGGFRAG_TX_INNER_OCTETS, n);
 	s->begun = true;
-	s->octets -= n;
+	cell_add(&s->octets, -(uint64_t)n);
 }
 
 static void

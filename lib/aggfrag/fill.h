@@ -43,9 +43,8 @@ struct aggfrag_out {
 	bool pacing;  /* a constant rate goes on */
 	struct aggfrag_link *link; /* published by control: see link.h; NULL: no reports */
 	struct aggfrag_cc *cc;	   /* NULL: one of several lanes */
-	/* What waits. */
-	uint32_t packets;
-	uint64_t octets; /* of these, that are still to be sent */
+	/* What waits: cells, packets and their octets that are still to be sent. */
+	uint64_t packets, octets;
 	struct rte_mbuf *first, *last;
 	/* Of a constant rate; times are ns with 32 bits behind the point in `_part`. */
 	uint64_t start;	     /* when its SA was made: all lanes count from there */

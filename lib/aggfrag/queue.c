@@ -40,8 +40,8 @@ aggfrag_push(struct aggfrag_out *s, struct rte_mbuf *m, uint64_t now)
 	else
 		pkt_of(s->last)->behind = m;
 	s->last = m;
-	s->packets++;
-	s->octets += m->pkt_len;
+	cell_add(&s->packets, 1);
+	cell_add(&s->octets, m->pkt_len);
 }
 
 struct rte_mbuf *
@@ -52,8 +52,8 @@ aggfrag_pop(struct aggfrag_out *s)
 	if (m == NULL)
 		return NULL;
 	s->first = pkt_of(m)->behind;
-	s->packets--;
-	s->octets -= m->pkt_len;
+	cell_add(&s->packets, -UINT64_C(1));
+	cell_add(&s->octets, -(uint64_t)m->pkt_len);
 	s->begun = false;
 	return m;
 }

@@ -92,7 +92,7 @@ iptfs_out_close(struct worker *w, void *arg)
 static void
 end_stream(struct worker *w, struct aggfrag_out *s, enum drop_reason why)
 {
-	uint32_t before = s->packets;
+	uint64_t before = s->packets;
 
 	out_pace(w, s, false);
 	wheel_cancel(&w->iptfs->out, &s->timer);

@@ -39,9 +39,9 @@ out_wake(struct worker *w, struct aggfrag_out *s, uint64_t at)
 
 /* What waits in it was `before`. */
 static inline void
-out_note_held(struct worker *w, const struct aggfrag_out *s, uint32_t before)
+out_note_held(struct worker *w, const struct aggfrag_out *s, uint64_t before)
 {
-	cell_add(&w->iptfs->held_out, (uint64_t)s->packets - before);
+	cell_add(&w->iptfs->held_out, s->packets - before);
 }
 
 /* A constant rate is kept from now on, or no longer: then other sources come in small bursts. */

@@ -247,7 +247,7 @@ turn_ending(struct turn *t)
 static void
 turn(struct turn *t)
 {
-	uint32_t before = t->s->packets;
+	uint64_t before = t->s->packets;
 
 	if (unlikely(!turn_begin(t)))
 		turn_gone(t);
