@@ -121,6 +121,8 @@ static __rte_noinline uint32_t
 poll_paced(struct worker *w)
 {
 	struct source pacer = { .poll = NULL };
+	/* A mail may also end the rate. */
+	uint16_t burst = RTE_MIN(w->pace_burst, w->burst);
 	uint32_t total = 0;
 
 	/* By value: a mail may move them. */
@@ -132,7 +134,7 @@ poll_paced(struct worker *w)
 		uint32_t due;
 
 		if (!source->paces)
-			total += poll_source(w, source, RTE_MIN(w->pace_burst, w->burst));
+			total += poll_source(w, source, burst);
 		due = pacer.poll != NULL ? poll_source(w, &pacer, w->burst) : 0;
 		if (due > 0)
 			port_flush(w);
