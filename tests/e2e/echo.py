@@ -92,18 +92,18 @@ def udp_socket(ns, src, dst):
     return s
 
 
-def path_mtu(s, v6):
-    """Sends 1500 octets until the gateway's answer changes the socket's MTU, and gives the new one.
+def path_mtu(s, v6, link=1500):
+    """Sends the most that the link takes until the gateway's answer changes the socket's MTU, and gives the new one.
 
     More than once where many ask at a time: a gateway limits the rate of such answers.
     """
     level, option = (socket.IPPROTO_IPV6, IPV6_MTU) if v6 else (socket.IPPROTO_IP, IP_MTU)
     end = time.monotonic() + 5 * SLOWER
-    while s.getsockopt(level, option) == 1500:
-        check(time.monotonic() < end, "no answer that 1500 octets are too large")
-        unless_too_long(lambda: s.send(bytes(1500 - (48 if v6 else 28))))
+    while s.getsockopt(level, option) == link:
+        check(time.monotonic() < end, f"no answer that {link} octets are too large")
+        unless_too_long(lambda: s.send(bytes(link - (48 if v6 else 28))))
         for _ in range(100):
-            if s.getsockopt(level, option) == 1500:
+            if s.getsockopt(level, option) == link:
                 time.sleep(0.002)
     return s.getsockopt(level, option)
 
@@ -114,10 +114,10 @@ def udp(ns, src, dst, sizes):
         exchange(s, sizes)
 
 
-def udp_to_the_mtu(ns, src, dst, sizes):
+def udp_to_the_mtu(ns, src, dst, sizes, link=1500):
     """Datagrams of these sizes, and the largest that fits; gives the MTU."""
     with udp_socket(ns, src, dst) as s:
-        mtu = path_mtu(s, is_v6(src))
+        mtu = path_mtu(s, is_v6(src), link)
         largest = mtu - (48 if is_v6(src) else 28)
         exchange(s, (*sizes, largest - 1, largest))
         return mtu

@@ -116,10 +116,10 @@ class Guest:
         """Writes a file into the guest."""
         self.sh(f"cat >{path} <<'END OF FILE'\n{text}\nEND OF FILE")
 
-    def batch(self, lines):
-        """Runs ip(8) once for many of its commands."""
+    def batch(self, lines, program="ip -batch"):
+        """Runs ip(8), or another program, once for many of its commands."""
         self.put("/run/batch", "\n".join(lines))
-        self.sh("ip -batch /run/batch", 60)
+        self.sh(f"{program} /run/batch", 60)
 
     def inject(self, octets):
         """A frame as if the guest had sent it."""

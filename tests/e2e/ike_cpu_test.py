@@ -1,28 +1,17 @@
 #!/usr/bin/python3
 """charon with an SA per CPU (RFC 9611): traffic on both workers, and each has charon negotiate an SA of its own."""
 import contextlib
-import os
 import re
 import socket
 import struct
 import time
 
-from ike_lab import HOST4, TOP, Charon, connection, mirrored
+from ike_lab import HOST4, LaterCharon, connection, later_charon, mirrored
 from ike_pump import pinged, sites
 from lab import SLOWER, entered, wait_for
-from tap import Skip, add_case, check, main, same
+from tap import add_case, check, main, same
 
-STRONGSWAN = os.path.join(TOP, "build-peers/strongswan6")
 PORT, FLOWS, WINDOW = 4303, 32, 128
-
-
-class NewCharon(Charon):
-    """A later charon than the machine's, with its C library, laid over /usr and /etc where it runs."""
-
-    def mounts(self):
-        own, etc = f"lowerdir={self.folder}/etc:", "/etc"
-        return [*(m.replace(own + etc, f"{own}{STRONGSWAN}/etc:{etc}") for m in super().mounts()),
-                f"mount -t overlay overlay -o lowerdir={STRONGSWAN}/usr:/usr /usr"]
 
 
 class Flows:
@@ -99,13 +88,12 @@ def pump(flows, until, what, seconds=20):
 
 
 def bundle(option, shown, conn):
-    if not os.access(f"{STRONGSWAN}/usr/sbin/charon-systemd", os.X_OK):
-        raise Skip("there is no strongSwan with an SA per CPU in build-peers/strongswan6 (scripts/setup)")
+    later_charon()
     text = connection(child=f"per_cpu_sas = {option}\n start_action = trap", conn=conn)
     with sites(change=spread) as lab:
         charons = []
         for side in (0, 1):
-            charons.append(NewCharon(lab, side, mirrored(text, side)))
+            charons.append(LaterCharon(lab, side, mirrored(text, side)))
             lab.daemons.append(charons[-1])
             charons[-1].start()
         pinged(lab)

@@ -17,12 +17,13 @@ import yaml
 from lab import Lab, sh, wait_for
 from gw import TOP
 from sites import af_packet
-from tap import Failure, check
+from tap import Failure, Skip, check
 
 BUILD = os.path.abspath(os.environ.get("BUILD") or os.path.join(TOP, "build"))
 PRELOAD = os.path.join(BUILD, "app/xfrm_preload/libespgw_xfrm.so")
 ESPCTL = os.path.join(BUILD, "app/espctl/espctl")
 LIBRESWAN = os.path.join(TOP, "build-peers/libreswan")
+STRONGSWAN6 = os.path.join(TOP, "build-peers/strongswan6")
 
 # Site a, site b: what the guides call them.
 BLACK4, BLACK6 = ("192.0.2.1", "198.51.100.1"), ("2001:db8::1", "2001:db8:0:1::1")
@@ -206,6 +207,21 @@ class Charon(Daemon):
     def packets(self):
         """What the installed children have carried, by charon's account: (way, packets)."""
         return [(way, int(n)) for way, n in re.findall(r"^    (in|out) .* (\d+) packets", self.sas(), re.M)]
+
+
+class LaterCharon(Charon):
+    """A later charon than the machine's, with its C library, laid over /usr and /etc where it runs."""
+
+    def mounts(self):
+        own, etc = f"lowerdir={self.folder}/etc:", "/etc"
+        return [*(m.replace(own + etc, f"{own}{STRONGSWAN6}/etc:{etc}") for m in super().mounts()),
+                f"mount -t overlay overlay -o lowerdir={STRONGSWAN6}/usr:/usr /usr"]
+
+
+def later_charon():
+    """Skip where it is not there."""
+    if not os.access(f"{STRONGSWAN6}/usr/sbin/charon-systemd", os.X_OK):
+        raise Skip("there is no later strongSwan in build-peers/strongswan6 (scripts/setup)")
 
 
 class Pluto(Daemon):

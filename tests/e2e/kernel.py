@@ -15,6 +15,7 @@ from sites import af_packet
 AEADS = {"gcm": "rfc4106(gcm(aes))", "ccm": "rfc4309(ccm(aes))", "gmac": "rfc4543(gcm(aes))",
          "chacha": "rfc7539esp(chacha20,poly1305)"}
 ENCS = {"cbc": "cbc(aes)", "ctr": "rfc3686(ctr(aes))", "null": "ecb(cipher_null)"}
+INNER = ("tunnel", "iptfs")  # modes that carry packets of any host
 MACS = {"sha1": "hmac(sha1)", "sha256": "hmac(sha256)", "sha384": "hmac(sha384)", "sha512": "hmac(sha512)",
         "xcbc": "xcbc(aes)", "cmac": "cmac(aes)"}
 
@@ -47,7 +48,7 @@ class Pair(Tunnel):
     def state(self, way):
         """The kernel's SA; its outbound one is the gateway's inbound one."""
         src, dst = (self.local, self.remote) if way == "out" else (self.remote, self.local)
-        flags = (["af-unspec"] if self.mode == "tunnel" else []) + (["esn"] if self.choices["esn"] else [])
+        flags = (["af-unspec"] if self.mode in INNER else []) + (["esn"] if self.choices["esn"] else [])
         line = (f"xfrm state add src {src} dst {dst} proto esp spi {self.spi[way]:#x} reqid {self.n} mode {self.mode}"
                 f" replay-window {128 if self.choices['esn'] else 32}")
         if self.start:
@@ -61,13 +62,13 @@ class Pair(Tunnel):
         return f"{line} {self.kernel} {self.algorithms(way)}"
 
     def policies(self):
-        for near, far in zip(*(self.nets(side) if self.mode == "tunnel" else self.options[name]
+        for near, far in zip(*(self.nets(side) if self.mode in INNER else self.options[name]
                                for side, name in ((1, "local_nets"), (2, "remote_nets")))):
             ends = {"in": (self.local, self.remote), "out": (self.remote, self.local)}
             for way, (src, dst) in (("out", (far, near)), ("in", (near, far))):
                 template = "tmpl proto esp reqid {} mode {}".format(self.n, self.mode)
-                if self.mode == "tunnel":
-                    template = "tmpl src {} dst {} proto esp reqid {} mode tunnel".format(*ends[way], self.n)
+                if self.mode in INNER:
+                    template = "tmpl src {} dst {} proto esp reqid {} mode {}".format(*ends[way], self.n, self.mode)
                 yield f"xfrm policy add src {src} dst {dst} dir {way} {template}"
 
 
@@ -78,15 +79,20 @@ def guest_setup(guest, ports=(4500,)):
         lines += [f"addr add {PEER[version]}/{bits} dev eth0 {'nodad' if version == 6 else ''}",
                   f"neigh add {BLACK[version]} lladdr {WAN_MAC} dev eth0 nud permanent",
                   f"route add {'::/0' if version == 6 else '0.0.0.0/0'} via {BLACK[version]} dev eth0 onlink"]
+    # One queue: of the three there are by default, packets of one SA would overtake each other.
+    guest.sh("echo pfifo >/proc/sys/net/core/default_qdisc")
     guest.batch(lines)
     guest.sh(f"/sbin/answer {' '.join(map(str, ports))}")
 
 
-def guest_add(guest, pairs):
-    """The kernel's half of these pairs."""
+def guest_add(guest, pairs, program="ip -batch"):
+    """The kernel's half of these pairs; `program` is told of SAs and policies."""
     lines = []
     for pair in pairs:
         lines += [pair.state(way) for way in ("out", "in")] + list(pair.policies())
+    guest.batch(lines, program)
+    lines = []
+    for pair in pairs:
         lines += [f"addr add {host(v, 2, pair.n)}/{'32 dev lo' if v == 4 else '128 dev lo nodad'}" for v in pair.inner]
     guest.batch(lines)
 
@@ -119,22 +125,24 @@ def host_setup(lab, pairs):
 
 
 @contextlib.contextmanager
-def bed(name):
-    """The namespaces, the veth and a booted guest; a gateway comes with run_gateway()."""
+def bed(name, image=None):
+    """The namespaces, the veth and a booted guest, of this image; a gateway comes with run_gateway()."""
     with tempfile.TemporaryDirectory(prefix=f"espgw-{name}-") as folder, Lab(f"espgw-{name}", folder) as lab:
         lab.namespace("host", True)
         lab.namespace("gw", False)
         sh("sysctl", "-qw", "net.ipv6.conf.default.router_solicitations=0", ns=lab.ns("host"))
         lab.veth((lab.ns("host"), "eth0", LAN_NEXT), (lab.ns("gw"), "red", LAN_MAC))
         lab.host("host", "eth0", ["10.254.0.2/24", "fd00::2/64"], [(RED[4], LAN_MAC), (RED[6], LAN_MAC)])
-        with Guest(folder, lab.ns("gw"), "black", WAN_MAC, WAN_NEXT) as lab.guest:
+        with Guest(folder, lab.ns("gw"), "black", WAN_MAC, WAN_NEXT, more=image) as lab.guest:
             guest_setup(lab.guest)
             yield lab
 
 
-def run_gateway(lab, pairs, **parts):
+def run_gateway(lab, pairs, change=lambda config: None, **more):
     """A gateway with these pairs, up when this returns."""
-    gateway = lab.gateway("gw", gateway_config(pairs, **parts), ns=lab.ns("gw"))
+    config = gateway_config(pairs)
+    change(config)
+    gateway = lab.gateway("gw", config, ns=lab.ns("gw"), **more)
     first = pairs[0]
     version = first.inner[0]
     wait_for("the first ping", lambda: gateway.alive() or "1 received" in sh(

@@ -188,11 +188,14 @@ class Lab:
     def pids(self):
         return [p.pid for p in [*self.children, *(g.process for g in self.gateways.values())] if p.poll() is None]
 
+    def close_gateways(self):
+        for gateway in self.gateways.values():
+            gateway.kill()
+
     def close(self):
         for child in self.children:
             self.finish(child, signal.SIGTERM)
-        for gateway in self.gateways.values():
-            gateway.kill()
+        self.close_gateways()
         for ns in reversed(self.names):
             sh("ip", "netns", "del", ns, quiet=True)
         self.names = []

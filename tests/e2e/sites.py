@@ -69,5 +69,11 @@ def af_packet(number, interface):
     return f"net_af_packet{number},iface={interface},blocksz=65536,framesz=2048,framecnt=4096"
 
 
+def large(number, interface, mtu):
+    """Likewise, for packets of such a size."""
+    slot = (mtu + 80 + 255) // 256 * 256
+    return f"net_af_packet{number},iface={interface},framesz={slot},blocksz={16 * slot},framecnt=1024"
+
+
 def af_xdp(number, interface):
     return f"net_af_xdp{number},iface={interface}"

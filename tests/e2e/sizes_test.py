@@ -6,15 +6,10 @@ import re
 import tempfile
 
 from lab import Lab, sh, wait_for
-from sites import BLACK_MAC, HOST4, HOST6, black_veth, hosts, namespaces, red_veths, site, tunnel
+from sites import BLACK_MAC, HOST4, HOST6, black_veth, hosts, large, namespaces, red_veths, site, tunnel
 from tap import add_case, check, main, same
 
 JUMBO = 9600
-
-
-def large(number, interface, mtu):
-    slot = (mtu + 80 + 255) // 256 * 256
-    return f"net_af_packet{number},iface={interface},framesz={slot},blocksz={16 * slot},framecnt=1024"
 
 
 def mtu_set(lab, mtu, interfaces):

@@ -210,6 +210,16 @@ def charon_responder():
     replay("charon-responder", ["192.0.2.2"], 150)
 
 
+@case("charon 6.1 with mode = iptfs, initiator: likewise, the options of both directions too")
+def charon6_iptfs_initiator():
+    replay("charon6-iptfs-initiator", ["192.0.2.1"], 30)
+
+
+@case("charon 6.1 with mode = iptfs, responder: likewise")
+def charon6_iptfs_responder():
+    replay("charon6-iptfs-responder", ["198.51.100.1"], 30)
+
+
 @case("pluto, initiator: likewise")
 def pluto_initiator():
     replay("pluto-initiator", ["192.0.2.1"], 100)

@@ -169,6 +169,8 @@ every_request_is_understood(void **state)
 	} files[] = {
 		{ "charon-initiator", 100, 20, 20 },
 		{ "charon-responder", 100, 20, 20 },
+		{ "charon6-iptfs-initiator", 30, 4, 9 },
+		{ "charon6-iptfs-responder", 30, 4, 9 },
 		{ "pluto-initiator", 50, 10, 10 },
 		{ "pluto-responder", 50, 10, 10 },
 		{ "ip", 31, 7, 5 },

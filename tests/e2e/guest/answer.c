@@ -1,6 +1,6 @@
-/* What the guest's kernel has no program for: an echo on port 7, TCP and UDP, IPv4 and IPv6, and
- * sockets that take ESP out of UDP, which the kernel does only for a socket that asked for it (RFC
- * 3948).
+/* What the guest's kernel has no program for: an echo on port 7, TCP and UDP, IPv4 and IPv6; long
+ * answers without DF from port 19, where a datagram begins with their length; and sockets that take
+ * ESP out of UDP, which the kernel does only for a socket that asked for it (RFC 3948).
  *
  *   answer PORT...      the ports of the latter
  */
@@ -19,6 +19,7 @@
 #include <linux/xfrm.h> /* behind netinet/in.h, or that leaves things out */
 
 #define ECHO_PORT 7
+#define LONG_PORT 19
 
 static int
 die(const char *what)
@@ -88,9 +89,24 @@ open_encap(unsigned short port)
 	}
 }
 
+/* Makes as many octets as the first four say, by the whole again and again. */
+static size_t
+stretch(char *octets, size_t n, size_t room)
+{
+	uint32_t want;
+
+	memcpy(&want, octets, sizeof(want));
+	want = ntohl(want);
+	if (n < sizeof(want) || want > room)
+		return n;
+	for (size_t i = n; i < want; i++)
+		octets[i] = octets[i - n];
+	return want;
+}
+
 /* Sends a datagram back from the address it came to: the guest has many. */
 static void
-echo_datagram(int fd)
+echo_datagram(int fd, bool longer)
 {
 	static char octets[65536];
 	char control[256];
@@ -109,7 +125,7 @@ echo_datagram(int fd)
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c))
 		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
 			((struct in6_pktinfo *)CMSG_DATA(c))->ipi6_ifindex = 0;
-	part.iov_len = (size_t)n;
+	part.iov_len = longer ? stretch(octets, (size_t)n, sizeof(octets)) : (size_t)n;
 	/* Once more, since the first may only tell the path's MTU, or meet an SA that a rekey takes
 	 * away; one that does not go then is one the other end misses.
 	 */
@@ -144,10 +160,21 @@ echo_stream(int listener)
 	}
 }
 
+static void
+open_long(struct pollfd *p)
+{
+	int fd = open_port(AF_INET6, SOCK_DGRAM, LONG_PORT, true), value = IP_PMTUDISC_DONT;
+
+	if (setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &value, sizeof(value)) < 0)
+		die("IP_MTU_DISCOVER");
+	turn_on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
+	*p = (struct pollfd) { fd, POLLIN, 0 };
+}
+
 int
 main(int argc, char **argv)
 {
-	struct pollfd fds[2];
+	struct pollfd fds[3];
 
 	signal(SIGCHLD, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
@@ -155,16 +182,19 @@ main(int argc, char **argv)
 		open_encap((unsigned short)atoi(argv[i]));
 	fds[0] = (struct pollfd) { open_port(AF_INET6, SOCK_DGRAM, ECHO_PORT, true), POLLIN, 0 };
 	fds[1] = (struct pollfd) { open_port(AF_INET6, SOCK_STREAM, ECHO_PORT, true), POLLIN, 0 };
+	open_long(&fds[2]);
 	turn_on(fds[0].fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
 	if (listen(fds[1].fd, 16) < 0)
 		die("listen");
 	if (daemon(0, 0) < 0)
 		die("daemon");
 	for (;;) {
-		if (poll(fds, 2, -1) < 0)
+		if (poll(fds, 3, -1) < 0)
 			continue;
 		if (fds[0].revents & POLLIN)
-			echo_datagram(fds[0].fd);
+			echo_datagram(fds[0].fd, false);
+		if (fds[2].revents & POLLIN)
+			echo_datagram(fds[2].fd, true);
 		if (fds[1].revents & POLLIN)
 			echo_stream(fds[1].fd);
 	}

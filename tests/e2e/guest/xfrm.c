@@ -1,12 +1,11 @@
 /* What ip(8) of the guest cannot say: SAs and policies of mode iptfs (RFC 9347). Understands the
- * part of ip-xfrm's language that the tests speak, and a few words of its own, one command a line:
+ * part of ip-xfrm's language that the tests speak, one command a line:
  *
  *   xfrm FILE
- *     xfrm state add src A dst B proto esp spi N reqid N mode M dir in|out [replay-window N] [flag
- * af-unspec esn] [encap espinudp SPORT DPORT ANY] aead NAME KEY BITS | enc NAME KEY auth-trunc NAME
- * KEY BITS [iptfs-dont-frag] [iptfs-init-delay US] [iptfs-max-queue N] [iptfs-pkt-size N]
- * [iptfs-drop-time US] [iptfs-reorder N] xfrm policy add src NET dst NET dir in|out|fwd tmpl src A
- * dst B proto esp reqid N mode M
+ *
+ * An SA further takes `dir in` or `dir out`, which the kernel wants with that mode, and its
+ * options, `iptfs-dont-frag`, and with a number `iptfs-init-delay`, `iptfs-drop-time` (us),
+ * `iptfs-max-queue`, `iptfs-pkt-size` (octets) and `iptfs-reorder` (packets).
  *
  * The kernel tells by a message of its own what it does not like; the first such ends the program.
  */
@@ -269,9 +268,11 @@ encap(void)
 	(void)word("encap");
 }
 
-/* The window of an SA that receives; one that sends has none, but must say so where it has ESN. */
+/* The window of an SA that receives, and the numbers that were used; one that sends has none, but
+ * must say so where it has ESN.
+ */
 static void
-window(bool esn, uint8_t dir, uint32_t packets)
+window(bool esn, uint8_t dir, uint32_t packets, const struct xfrm_replay_state_esn *numbers)
 {
 	struct xfrm_replay_state_esn *r;
 	uint32_t words = dir == DIR_OUT ? 0 : (packets + 31) / 32;
@@ -281,8 +282,25 @@ window(bool esn, uint8_t dir, uint32_t packets)
 	if (!esn && dir == DIR_OUT)
 		return;
 	r = attribute(XFRMA_REPLAY_ESN_VAL, sizeof(*r) + words * 4);
+	*r = *numbers;
 	r->bmp_len = words;
 	r->replay_window = dir == DIR_OUT ? 0 : packets;
+}
+
+static bool
+number_word(const char *w, struct xfrm_replay_state_esn *r)
+{
+	if (strcmp(w, "replay-seq") == 0)
+		r->seq = number(w);
+	else if (strcmp(w, "replay-seq-hi") == 0)
+		r->seq_hi = number(w);
+	else if (strcmp(w, "replay-oseq") == 0)
+		r->oseq = number(w);
+	else if (strcmp(w, "replay-oseq-hi") == 0)
+		r->oseq_hi = number(w);
+	else
+		return false;
+	return true;
 }
 
 static uint8_t
@@ -300,6 +318,7 @@ state_add(void)
 {
 	struct xfrm_usersa_info sa = { .id.proto = IPPROTO_ESP, .family = AF_INET };
 	struct xfrm_usersa_info *info = NLMSG_DATA(&msg.head);
+	struct xfrm_replay_state_esn numbers = { 0 };
 	uint8_t dir = 0;
 	uint32_t packets = 32;
 
@@ -331,10 +350,10 @@ state_add(void)
 			info->flags |= state_flag(w);
 		else if (strcmp(w, "proto") == 0)
 			(void)word(w);
-		else if (strcmp(w, "flag") != 0 && !iptfs_word(w))
+		else if (strcmp(w, "flag") != 0 && !iptfs_word(w) && !number_word(w, &numbers))
 			die("no word this program knows:", w);
 	}
-	window((info->flags & XFRM_STATE_ESN) != 0, dir, packets);
+	window((info->flags & XFRM_STATE_ESN) != 0, dir, packets, &numbers);
 	send_it();
 }
 
