@@ -210,6 +210,8 @@ apply(struct gw *gw, struct next *n, struct err *err)
 			       gw->defer.backlog);
 	rc = sets_check(gw, n->conf, err);
 	if (rc == 0)
+		rc = streams_idle_check(gw, n->conf, err);
+	if (rc == 0)
 		rc = next_alloc(n, err);
 	if (rc < 0)
 		return rc;

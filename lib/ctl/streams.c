@@ -225,6 +225,28 @@ streams_totals_read(const struct gw *gw, struct streams_totals *t)
 }
 
 int
+streams_idle_check(const struct gw *gw, const struct conf *conf, struct err *err)
+{
+	const struct sa_more *more;
+	char name[SA_NAME_MAX];
+
+	if (conf->gateway.idle != CONF_IDLE_SLEEP)
+		return 0;
+	LIST_FOREACH(more, &gw->streams.sas, with_streams)
+	{
+		const struct sa_cold *cold = sa_cold(&gw->sas, more->index);
+
+		if (more->iptfs.rate_bps != 0 && cold->origin.from == SA_FROM_DAEMON &&
+		    !cold->ended)
+			return err_set(err, -EINVAL,
+				       "gateway.idle: sleep: a daemon's SA %s has a constant rate, "
+				       "which needs workers that do not sleep",
+				       sa_name(cold, name));
+	}
+	return 0;
+}
+
+int
 streams_rate_set(struct gw *gw, uint32_t index, uint64_t rate_bps, struct err *err)
 {
 	const struct sa *sa = sa_at(&gw->sas, index);

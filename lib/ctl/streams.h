@@ -14,6 +14,7 @@
 #include "aggfrag/aggfrag.h"
 #include "base/err.h"
 
+struct conf;
 struct conf_sa;
 struct gw;
 struct sa;
@@ -63,6 +64,10 @@ bool streams_own(const struct gw *gw, uint32_t sa);
 /* An SA was made, is about to be destroyed: nothing for one of another mode. */
 void streams_sa_add(struct gw *gw, uint32_t sa);
 void streams_sa_del(struct gw *gw, uint32_t sa);
+
+/* Whether workers may do as a configuration says (idle) beside the daemons' SAs that run; the
+ * file's own were judged with it. -EINVAL. */
+int streams_idle_check(const struct gw *gw, const struct conf *conf, struct err *err);
 
 /* Another rate for an outbound SA that has one, until it is made anew. -EINVAL. */
 int streams_rate_set(struct gw *gw, uint32_t sa, uint64_t rate_bps, struct err *err);

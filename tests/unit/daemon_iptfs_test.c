@@ -188,7 +188,15 @@ a_rate_changes_alone(void **state)
 	assert_int_equal(streams_rate_set(&rig.gw, index, 0, &err), -EINVAL);
 	assert_int_equal(streams_rate_set(&rig.gw, index, 1, &err), -EINVAL);
 	assert_int_equal(streams_breaker_close(&rig.gw, index, &err), -EINVAL);
+	/* No reload puts its worker to sleep. */
+	assert_int_equal(streams_idle_check(&rig.gw, rig.gw.conf, &err), 0);
+	rig.gw.conf->gateway.idle = CONF_IDLE_SLEEP;
+	assert_int_equal(streams_idle_check(&rig.gw, rig.gw.conf, &err), -EINVAL);
 	assert_int_equal(rig_by_id(&c, XFRM_DELSA, &out.id, NULL), 0);
+	assert_int_equal(streams_idle_check(&rig.gw, rig.gw.conf, &err), 0);
+	/* And none that sleeps is given a rate. */
+	assert_int_equal(rig_put(&c, XFRM_NEWSA, &out), -EINVAL);
+	rig.gw.conf->gateway.idle = CONF_IDLE_POLL;
 	rig_wait(2);
 	assert_int_equal(rig_put(&c, XFRM_NEWSA, &plain), 0);
 	index = sa_next_of_daemons(&rig.gw, 0);
