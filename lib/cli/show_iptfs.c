@@ -156,6 +156,12 @@ lane_show(struct form *f, const struct shown *s, uint16_t lane, const uint64_t *
 	if (f->as_json)
 		form_u64(f, "lane", lane);
 	form_u64(f, "worker", sa_lane_owner(s->sa, lane, s->gw->n_workers));
+	if (!s->inbound) {
+		const struct aggfrag_out *fill = &s->more->fill[lane];
+
+		form_u64(f, "queue_packets", __atomic_load_n(&fill->packets, __ATOMIC_RELAXED));
+		form_u64(f, "queue_octets", __atomic_load_n(&fill->octets, __ATOMIC_RELAXED));
+	}
 	for (uint16_t i = 0; i < n; i++)
 		form_u64(f, names[i].name, counts[i]);
 	form_end(f);

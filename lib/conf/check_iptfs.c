@@ -129,6 +129,9 @@ check_others(struct load *l, const struct conf_sa *sa, const struct origin *o)
 	if (sa->tfc.pad_to != 0 || sa->tfc.dummy_rate != 0)
 		item_error(l, &sa->mark, o, "tfc", "iptfs: {rate: 100M}, which pads",
 			   "not with mode: iptfs, which hides more");
+	if (sa->mss_clamp && !sa->iptfs.dont_frag)
+		item_warning(l, &sa->mark, o, "mss_clamp", "leave it out, or dont_frag: true",
+			     "does nothing with mode: iptfs, which cuts what is larger");
 	if (sa->iptfs.rate_bps != 0 && sa->esp_ping && !out)
 		item_error(l, &sa->mark, o, "esp_ping", "leave it out, or no rate",
 			   "answers would be seen beside a constant rate");

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggfrag/fill.h"
 #include "base/clock.h"
 
 #define MSS_PERIOD (NS_PER_SECOND / 10)
@@ -85,6 +86,15 @@ ins_fill(struct mss *mss, const struct gw *gw)
 	}
 }
 
+/* The largest packet that a tunnel takes in one: of IP-TFS, which cuts larger ones, any. */
+static uint16_t
+takes(const struct sa *sa)
+{
+	uint16_t mtu = __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED);
+
+	return (sa->flags & SA_IPTFS) != 0 ? aggfrag_takes(&sa_more(sa)->iptfs, mtu) : mtu;
+}
+
 /* Without an outbound SA there is nothing to lower to: 0. */
 static void
 in_set(struct gw *gw, const struct mss *mss, const struct mss_in *in)
@@ -94,7 +104,7 @@ in_set(struct gw *gw, const struct mss *mss, const struct mss_in *in)
 	for (uint32_t i = 0; i < in->n; i++) {
 		const struct sa *out = sa_at(&gw->sas, mss->outs[in->first + i].sa);
 
-		least = least == 0 ? out->mtu : RTE_MIN(least, out->mtu);
+		least = least == 0 ? takes(out) : RTE_MIN(least, takes(out));
 	}
 	__atomic_store_n(&sa_at(&gw->sas, in->sa)->mtu, least, __ATOMIC_RELAXED);
 }

@@ -46,6 +46,7 @@ def show():
         for sa, first, last in ((out, "tx_inner_pkts", "tx_late_ticks"), (into, "rx_inner_pkts", "rx_ce_pkts")):
             same([lane["lane"] for lane in sa["lanes"]], [0], "lanes")
             check(first in sa["lanes"][0] and last in sa["lanes"][0], f"{sa['lanes'][0]}")
+        same((out["lanes"][0]["queue_packets"], out["lanes"][0]["queue_octets"]), (0, 0), "what waits in t1.out")
         same((sas["t2.out"]["layer"], sas["t2.out"]["interval_ns"]), ("l2", (600 + 38) * 8 * 1000), "the pace of t2.out")
         same({k: sas["t2.out"]["breaker"][k] for k in ("loss", "time_us", "open", "trips")},
              {"loss": 7, "time_us": 3000000, "open": False, "trips": 0}, "the breaker of t2.out")

@@ -368,6 +368,8 @@ what_iptfs_does_not_look_at_is_warned_of(void **state)
 		{ SA("mode: iptfs, iptfs: {drop_time: 2s}"),
 		  "6:38: warning: sas[0].iptfs.drop_time",
 		  "does nothing with direction: out: leave it out" },
+		{ SA("mode: iptfs, mss_clamp: true"), "6:30: warning: sas[0].mss_clamp",
+		  "which cuts what is larger: leave it out, or dont_frag: true" },
 		{ SA("mode: iptfs, iptfs: {layer: l2}"), "6:34: warning: sas[0].iptfs.layer",
 		  "does nothing without a rate" },
 		{ SA("mode: iptfs, iptfs: {rate: 1M, init_delay: 0}"),
