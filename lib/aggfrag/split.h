@@ -126,6 +126,8 @@ struct aggfrag_receiver {
 	/* Packets that were taken out, in order: from `from` to `to`. */
 	uint16_t from, to;
 	struct rte_mbuf *given[BURST_MAX + AGGFRAG_BLOCKS_MAX + 2];
+	uint64_t round; /* the worker's, in which their SA was looked up: it may be gone in the next
+			 */
 	uint16_t n_early;
 	struct aggfrag_early early[AGGFRAG_EARLY_MAX];
 };

@@ -49,6 +49,7 @@ place(struct wheel *w, struct wheel_timer *t)
 	struct wheel_link *slot, *behind;
 	unsigned int level, i;
 
+	tick = tick > WHEEL_LAST ? WHEEL_LAST : tick;
 	tick = tick < w->base ? w->base : tick;
 	differs = tick ^ w->base;
 	level = differs == 0 ? 0 : (63 - (unsigned int)__builtin_clzll(differs)) / WHEEL_BITS;

@@ -1,8 +1,9 @@
 /* What is due when: of one worker, in slots of 1 µs, so that pacing costs what is due and no more.
  *
  * A hierarchy of 64 slots each: the first level's are 1 µs, each next one's 64 times as long, and
- * nine of them hold any time there is. A timer moves to a finer level when the time of its slot has
- * come, eight times at most, however far the clock jumps; empty slots cost nothing.
+ * nine of them hold any time there is, and what is never due. A timer moves to a finer level when
+ * the time of its slot has come, eight times at most, however far the clock jumps; empty slots cost
+ * nothing.
  *
  * A timer is in its owner's structure and in one wheel at most. All calls are the worker's.
  */
@@ -16,7 +17,9 @@
 #define WHEEL_SLOT_NS 1000
 #define WHEEL_BITS    6
 #define WHEEL_SLOTS   (1 << WHEEL_BITS)
-#define WHEEL_LEVELS  9 /* of 54 bits: all that 64 bits of ns have in µs */
+#define WHEEL_LEVELS  9 /* of 54 bits of µs, 570 years */
+/* What is later waits there. */
+#define WHEEL_LAST ((UINT64_C(1) << WHEEL_LEVELS * WHEEL_BITS) - 1)
 
 struct wheel_link {
 	struct wheel_link *next, *prev;

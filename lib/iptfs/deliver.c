@@ -156,6 +156,38 @@ early_take(struct worker *w, struct aggfrag_receiver *r, const struct aggfrag_ea
 	describe_all(w, r, in, from);
 }
 
+/* The SA of a payload that is taken apart in several turns, which other rounds may lie between. */
+static bool
+open_again(struct worker *w, struct aggfrag_receiver *r)
+{
+	const struct aggfrag_in *in = r->open.in;
+	struct sa *sa = sa_again(w->view->sas, in->sa, in->generation);
+
+	r->like.sa = in->sa;
+	r->like.generation = in->generation;
+	r->like.hot = sa;
+	return sa != NULL;
+}
+
+/* Likewise those of packets that are still to be given. */
+static void
+given_again(struct worker *w, struct aggfrag_receiver *r)
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < r->to; i++) {
+		struct rte_mbuf *m = r->given[i];
+		struct pkt *p = pkt_of(m);
+
+		p->hot = sa_again(w->view->sas, p->sa, p->generation);
+		if (likely(p->hot != NULL))
+			r->given[kept++] = m;
+		else
+			drop(w, m, DROP_AGGFRAG_ENDED);
+	}
+	r->to = kept;
+}
+
 /* A step of the work that is to be done; false: there is none. */
 static bool
 step(struct worker *w, struct aggfrag_receiver *r)
@@ -168,6 +200,11 @@ step(struct worker *w, struct aggfrag_receiver *r)
 		uint16_t from = r->to;
 
 		in = r->open.in;
+		if (unlikely(!open_again(w, r))) {
+			drop(w, r->open.m, DROP_AGGFRAG_ENDED);
+			r->open.m = NULL;
+			return true;
+		}
 		aggfrag_in_more(r);
 		describe_all(w, r, in, from);
 		return true;
@@ -220,6 +257,10 @@ iptfs_deliver(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
 	r->to -= r->from;
 	memmove(r->given, r->given + r->from, r->to * sizeof(r->given[0]));
 	r->from = 0;
+	if (unlikely(r->round != w->loops)) {
+		r->round = w->loops;
+		given_again(w, r);
+	}
 	while (r->to < max && step(w, r))
 		;
 	n = RTE_MIN(r->to, max);

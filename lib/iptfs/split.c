@@ -80,6 +80,10 @@ iptfs_in_close(struct worker *w, void *arg)
 static void
 in_forget(struct aggfrag_receiver *r, struct aggfrag_in *in)
 {
+	if (r->open.m != NULL && r->open.in == in) {
+		drop(r->w, r->open.m, DROP_AGGFRAG_ENDED);
+		r->open.m = NULL;
+	}
 	aggfrag_in_drop(r, in, DROP_AGGFRAG_ENDED);
 }
 

@@ -5,8 +5,11 @@
 
 #include <rte_cycles.h>
 
+#include "base/clock.h"
 #include "port/port_stage.h"
 #include "worker/worker.h"
+
+#define ROUND_NS (NS_PER_SECOND / 1000) /* after which no source is asked again in a round */
 
 _Static_assert(STAGE_MAX <= 64, "worker.pushed is a mask of 64 stages");
 
@@ -96,6 +99,15 @@ pipe_run(struct worker *w, enum stage_id first, struct rte_mbuf **pkts, uint16_t
 		run(w, first, pkts, n, false);
 }
 
+/* What is due may be more than can be made, as at rates beyond the worker's: the round ends all the
+ * same, for there are ports, mail and control that waits for it.
+ */
+static bool
+lasts_long(const struct worker *w)
+{
+	return w->clock->kind == CLOCK_REAL && clock_now(w->clock) - w->now > ROUND_NS;
+}
+
 /* Asks a source, and runs what it gives. */
 static inline uint32_t
 poll_source(struct worker *w, const struct source *source, uint16_t burst)
@@ -110,7 +122,7 @@ poll_source(struct worker *w, const struct source *source, uint16_t burst)
 		/* A source that pushed its packets to stages of their own gives none here. */
 		if (n > 0 || w->pushed != 0)
 			pipe_run(w, source->first, pkts, n);
-	} while (unlikely(source->all) && n == burst);
+	} while (unlikely(source->all) && n == burst && !lasts_long(w));
 	return total;
 }
 

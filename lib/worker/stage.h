@@ -87,7 +87,7 @@ struct source {
 	source_fn *poll;
 	void *arg;
 	enum stage_id first;
-	bool all;   /* asked again in the same round until it gives less than it may */
+	bool all;   /* asked again in the same round until it gives less than it may; for 1 ms */
 	bool paces; /* keeps time: asked between bursts of others, while w->pace_burst says so */
 };
 

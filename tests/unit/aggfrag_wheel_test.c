@@ -161,14 +161,31 @@ test_jump(void **state)
 	assert_int_equal(compare(101 * year), 1);
 }
 
+/* What is never due stays until it is cancelled, or all ends. */
+static void
+test_never(void **state)
+{
+	begin();
+	set(0, UINT64_MAX);
+	set(1, UINT64_MAX - 1);
+	set(2, 5);
+	set(3, UINT64_C(1000) << 54);
+	assert_int_equal(compare(10), 1);
+	assert_int_equal(compare(UINT64_C(1000) << 53), 0);
+	wheel_cancel(&wheel, &timers[1]);
+	list.set[1] = false;
+	assert_int_equal(compare(UINT64_MAX - 1), 1);
+	assert_true(wheel_is_set(&timers[0]));
+	assert_ptr_equal(wheel_take(&wheel, UINT64_MAX), &timers[0]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_model),
-		cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_within_a_slot),
-		cmocka_unit_test(test_jump),
+		cmocka_unit_test(test_model),	      cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_within_a_slot), cmocka_unit_test(test_jump),
+		cmocka_unit_test(test_never),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

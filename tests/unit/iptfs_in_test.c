@@ -18,6 +18,7 @@
 #define MBUFS	  700
 #define MS	  UINT64_C(1000000)
 #define DROP_TIME (10 * MS)
+#define SEGMENT	  1800
 
 static struct rte_mempool *pool;
 static struct path_rig rig;
@@ -84,20 +85,29 @@ sa(void)
 	return sa_at(&rig.sas, rig.sa[0].in);
 }
 
-/* What an SA's packet is when esp_strip has it: text behind the outer headers, which stay. */
+/* What an SA's packet is when esp_strip has it: text behind the outer headers, which stay. What is
+ * long comes in two segments.
+ */
 static void
 give(uint8_t next_header, const void *text, uint16_t n, uint16_t lane, uint64_t seq)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool), *more;
 	struct rte_ipv4_hdr *ip;
-	uint16_t head = 20 + sa()->esp_size;
+	uint16_t head = 20 + sa()->esp_size, first = RTE_MIN(n, SEGMENT);
 
 	assert_non_null(m);
-	ip = (struct rte_ipv4_hdr *)rte_pktmbuf_append(m, head + n);
+	ip = (struct rte_ipv4_hdr *)rte_pktmbuf_append(m, head + first);
 	memset(ip, 0, head);
 	ip->version_ihl = RTE_IPV4_VHL_DEF;
-	memcpy((uint8_t *)ip + head, text, n);
+	memcpy((uint8_t *)ip + head, text, first);
 	rte_pktmbuf_adj(m, head);
+	if (n > first) {
+		more = rte_pktmbuf_alloc(pool);
+		assert_non_null(more);
+		memcpy(rte_pktmbuf_append(more, n - first), (const uint8_t *)text + first,
+		       n - first);
+		assert_int_equal(rte_pktmbuf_chain(m, more), 0);
+	}
 	*pkt_of(m) = (struct pkt) {
 		.seq = seq,
 		.sa = rig.sa[0].in,
@@ -144,7 +154,7 @@ later(uint64_t ns)
 /* ---- Payloads. ---- */
 
 static struct {
-	uint8_t octets[2000];
+	uint8_t octets[4000];
 	uint16_t n;
 } made;
 
@@ -479,6 +489,53 @@ an_sa_ends(void **state)
 	sad_del(rig.sad, rig.sa[0].in);
 }
 
+/* What was taken out, and what is left of the payload, when there is no room further on: one burst
+ * has gone, and the SA does before the next one.
+ */
+static void
+ends_while_nothing_goes_on(bool streams_too)
+{
+	struct rte_mbuf *pkts[BURST_MAX];
+	uint16_t n;
+
+	begin(0);
+	for (int i = 0; i < AGGFRAG_BLOCKS_MAX + 20; i++)
+		inner(20, 253);
+	arrive_at(0);
+	n = iptfs_deliver(rig.w, NULL, pkts, burst);
+	pipe_run(rig.w, STAGE_ECN_DECAP, pkts, n);
+	assert_int_equal(n_left, burst);
+	assert_non_null(rig.w->iptfs->in->open.m);
+	sa_retire(&rig.sas, rig.sa[0].in);
+	cell_add(&rig.w->loops, 1);
+	if (streams_too) {
+		iptfs_in_forget(rig.w, sa());
+		assert_null(rig.w->iptfs->in->open.m);
+		/* As they are when they are freed. */
+		memset(sa_more(sa())->split, 0xa5, offsetof(struct aggfrag_in, slots));
+	}
+	deliver();
+	assert_int_equal(n_left, burst);
+	assert_int_equal(rig.w->drops[DROP_AGGFRAG_ENDED], AGGFRAG_BLOCKS_MAX - burst + 1);
+	assert_int_equal(rig.w->iptfs->in->segments, 0);
+	if (streams_too)
+		memset(sa_more(sa())->split, 0, offsetof(struct aggfrag_in, slots));
+	sad_del(rig.sad, rig.sa[0].in);
+}
+
+static void
+an_sa_ends_before_its_packets(void **state)
+{
+	ends_while_nothing_goes_on(true);
+}
+
+/* As one that another takes the place of: the stream stays. */
+static void
+an_sa_passes_its_stream_on(void **state)
+{
+	ends_while_nothing_goes_on(false);
+}
+
 static void
 the_worker_stops(void **state)
 {
@@ -513,6 +570,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(lanes_have_streams_of_their_own, up, down),
 		cmocka_unit_test_setup_teardown(holes_end, up, down),
 		cmocka_unit_test_setup_teardown(an_sa_ends, up, down),
+		cmocka_unit_test_setup_teardown(an_sa_ends_before_its_packets, up, down),
+		cmocka_unit_test_setup_teardown(an_sa_passes_its_stream_on, up, down),
 		cmocka_unit_test_setup_teardown(the_worker_stops, up, down),
 	};
 

@@ -241,6 +241,42 @@ the_first_waits_for_others(void **state)
 	end();
 }
 
+static uint16_t
+give_one(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
+{
+	pkts[0] = rte_pktmbuf_alloc(pool);
+	assert_non_null(pkts[0]);
+	cell_add(&w->rx_packets, 1);
+	return 1;
+}
+
+static uint16_t
+end_one(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	consume(w, pkts[0], CONSUMED_DUMMY);
+	return 0;
+}
+
+/* Rates beyond what the worker can make: there is always another burst due. */
+static void
+a_round_ends(void **state)
+{
+	struct clock real;
+
+	begin(&as_they_come);
+	clock_init(&real, CLOCK_REAL);
+	rig.rows[STAGE_LIFE_COUNT_OUT].run = end_one;
+	pipe_build(&rig.pipe, rig.rows, 0);
+	rig.w->sources[0].poll = give_one;
+	rig.w->burst = 1;
+	rig.w->clock = &real;
+	rig.w->now = clock_now(&real);
+	assert_true(pipe_poll(rig.w) > 1);
+	assert_true(clock_now(&real) > rig.w->now);
+	rig.w->clock = &rig.clock;
+	end();
+}
+
 /* Its train ends on the old SA, all else goes by the new one. */
 static void
 end_of_an_sa_loses_nothing(void **state)
@@ -460,6 +496,7 @@ main(void)
 		cmocka_unit_test(load_does_not_show),
 		cmocka_unit_test(what_comes_alone_leaves_at_once),
 		cmocka_unit_test(the_first_waits_for_others),
+		cmocka_unit_test(a_round_ends),
 		cmocka_unit_test(end_of_an_sa_loses_nothing),
 		cmocka_unit_test(numbers_that_are_not_there_yet),
 		cmocka_unit_test(full_queue_marks_and_drops),
