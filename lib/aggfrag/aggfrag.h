@@ -18,8 +18,10 @@
  * it, if it has so many octets; else all is copied into a new one. In: the largest piece of a
  * payload keeps the payload's buffer if it has so many. tests/perf/iptfs_bench sweeps both.
  */
+#ifndef AGGFRAG_ADOPT_MIN
 #define AGGFRAG_ADOPT_MIN 64
 #define AGGFRAG_KEEP_MIN  256
+#endif
 
 #define AGGFRAG_INNER_MAX 65535 /* octets of an inner packet: the offset has 16 bits */
 
