@@ -24,11 +24,9 @@ pool_is_short(const struct worker *w)
 	return w->iptfs->held_out * 4 * w->n_workers >= w->pool->size;
 }
 
-static enum drop_reason
-refuse(struct worker *w, struct aggfrag_out *s, const struct sa *sa, const struct rte_mbuf *m)
+static __rte_always_inline enum drop_reason
+refuse(const struct worker *w, struct aggfrag_out *s, const struct sa *sa, const struct rte_mbuf *m)
 {
-	const struct aggfrag_room room = out_room(sa);
-
 	if (unlikely(s->params->breaker_percent != 0 && s->cc != NULL &&
 		     aggfrag_breaker_is_open(&s->cc->breaker)))
 		return DROP_AGGFRAG_BREAKER;
@@ -36,7 +34,11 @@ refuse(struct worker *w, struct aggfrag_out *s, const struct sa *sa, const struc
 		cell_add(&s->counts[AGGFRAG_TX_QUEUE_DROPS], 1);
 		return DROP_AGGFRAG_QUEUE;
 	}
-	if (unlikely(aggfrag_is_too_late(s, &room))) {
+	if (unlikely(s->params->max_wait != 0)) {
+		const struct aggfrag_room room = out_room(sa);
+
+		if (!aggfrag_is_too_late(s, &room))
+			return DROP_NONE;
 		cell_add(&s->counts[AGGFRAG_TX_AGED_DROPS], 1);
 		return DROP_AGGFRAG_AGED;
 	}
@@ -59,35 +61,58 @@ wake(struct worker *w, struct aggfrag_out *s, const struct sa *sa)
 		out_wake(w, s, due);
 }
 
+/* Packets of one stream. */
 static void
-take(struct worker *w, const struct sa *sa, struct rte_mbuf *m)
+take(struct worker *w, const struct sa *sa, struct aggfrag_out *s, struct rte_mbuf **pkts,
+     uint16_t n)
 {
-	struct aggfrag_out *s = out_stream(sa, pkt_of(m)->lane);
-	enum drop_reason why = refuse(w, s, sa, m);
+	uint32_t before = s->packets;
 
-	if (unlikely(why != DROP_NONE)) {
-		drop(w, m, why);
-		return;
+	for (uint16_t i = 0; i < n; i++) {
+		enum drop_reason why = refuse(w, s, sa, pkts[i]);
+
+		if (unlikely(why != DROP_NONE)) {
+			drop(w, pkts[i], why);
+			continue;
+		}
+		aggfrag_push(s, pkts[i], w->now);
+		if (unlikely(aggfrag_is_nearly_full(s)))
+			ce_mark(s, pkts[i]);
 	}
-	aggfrag_push(s, m, w->now);
-	cell_add(&w->iptfs->held_out, 1);
-	if (unlikely(aggfrag_is_nearly_full(s)))
-		ce_mark(s, m);
+	if (s->packets == before)
+		return;
+	out_note_held(w, s, before);
 	wake(w, s, sa);
+}
+
+/* How many packets from the first on are of its lane. */
+static uint16_t
+run_of(struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct pkt *first = pkt_of(pkts[0]);
+	uint16_t run = 1;
+
+	while (run < n && pkt_of(pkts[run])->hot == first->hot &&
+	       pkt_of(pkts[run])->lane == first->lane)
+		run++;
+	return run;
 }
 
 uint16_t
 iptfs_fill(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
-	uint16_t kept = 0;
+	uint16_t kept = 0, run;
 
-	for (uint16_t i = 0; i < n; i++) {
-		const struct sa *sa = pkt_of(pkts[i])->hot;
+	for (uint16_t i = 0; i < n; i += run) {
+		const struct pkt *p = pkt_of(pkts[i]);
 
-		if ((sa->flags & SA_IPTFS) != 0)
-			take(w, sa, pkts[i]);
-		else
+		run = 1;
+		if ((p->hot->flags & SA_IPTFS) == 0) {
 			pkts[kept++] = pkts[i];
+			continue;
+		}
+		run = run_of(&pkts[i], n - i);
+		take(w, p->hot, out_stream(p->hot, p->lane), &pkts[i], run);
 	}
 	return kept;
 }
