@@ -66,7 +66,8 @@ main(void)
 
 	if (w == NULL)
 		return 1;
-	*w = (struct worker) { .n_sources = 1, .sources = { { "memory", from_memory, NULL, 0 } } };
+	*w = (struct worker) { .n_sources = 1,
+			       .sources = { { .name = "memory", .poll = from_memory } } };
 	printf("null to null, cycles per packet\n");
 	printf("%6s %10s %10s %10s %12s\n", "burst", "0 stages", "8", "16", "per stage");
 	for (size_t i = 0; i < RTE_DIM(bursts); i++) {
