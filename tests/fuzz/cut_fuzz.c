@@ -4,6 +4,7 @@
  * lies in the first segment. The pieces are IP packets whose data are the packet's; lowering
  * changes two octets at most, and the checksum by as much.
  */
+#include <netinet/in.h>
 #include <stddef.h>
 
 #include <sanitizer/lsan_interface.h>
@@ -45,6 +46,22 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
+/* Extension headers of an IPv6 packet that wire_ip_parse() took. */
+static uint32_t
+headers_of(const uint8_t *ip, uint16_t l4_off)
+{
+	uint32_t n = 0, off = WIRE_IP6_HEADER;
+	uint8_t here = ip[offsetof(struct rte_ipv6_hdr, proto)];
+
+	for (; off < l4_off; n++) {
+		uint32_t more = here == IPPROTO_FRAGMENT ? 0 : ip[off + 1];
+
+		here = ip[off];
+		off += (more + 1) * 8;
+	}
+	return n;
+}
+
 /* The headers lie in the first segment: classify sees to that. NULL: no packet. */
 static struct rte_mbuf *
 packet_make(const uint8_t *octets, uint32_t n, uint8_t first)
@@ -56,7 +73,9 @@ packet_make(const uint8_t *octets, uint32_t n, uint8_t first)
 	if (wire_ip_parse(octets, n, n, &info) != WIRE_OK)
 		return NULL;
 	/* The pieces have a fragment header more, and must be what we read. */
-	if (info.l4_off > WIRE_IP6_HEADER + WIRE_EXT_OCTETS_MAX - FRAGMENT_HEADER)
+	if (info.l4_off > WIRE_IP6_HEADER + WIRE_EXT_OCTETS_MAX - FRAGMENT_HEADER ||
+	    ((info.flags & IP_INFO_V6) != 0 &&
+	     headers_of(octets, info.l4_off) == WIRE_EXT_HEADERS_MAX))
 		return NULL;
 	n = info.total;
 	head = RTE_MIN(n, (uint32_t)info.l4_off + first);
