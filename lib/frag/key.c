@@ -30,5 +30,7 @@ datagram_key_of(const struct rte_mbuf *m, uint32_t id, const uint64_t secret[5],
 		key->rest |= (uint64_t)ip[offsetof(struct rte_ipv4_hdr, next_proto_id)] << 32;
 	hash = mix(key->src[0] ^ secret[0], key->src[1] ^ secret[1]);
 	hash = mix(hash ^ key->dst[0], key->dst[1] ^ secret[2]);
-	return mix(hash ^ secret[3], key->rest ^ secret[4]);
+	hash = mix(hash ^ secret[3], key->rest ^ secret[4]);
+	/* One product of numbers in a row leans to one side under some secrets. */
+	return mix(hash, UINT64_C(0x9e3779b97f4a7c15));
 }
