@@ -7,6 +7,7 @@
 #include "cli/show_lanes.h"
 #include "cli/show_path.h"
 #include "cli/table.h"
+#include "crypto/crypto.h"
 #include "ctl/gw.h"
 #include "ctl/pin.h"
 #include "ctl/report.h"
@@ -286,7 +287,7 @@ whole_show(struct form *f, const struct shown *s)
 	form_u64(f, "icv_octets", s->sa->suite.icv_len);
 	form_bool(f, "implicit_iv", s->sa->suite.implicit_iv);
 	form_bool(f, "esn", s->sa->suite.esn);
-	form_text(f, "engine", s->gw->engines[s->sa->engine]->name);
+	form_text(f, "engine", s->gw->engines[crypto_chosen(s->sa->engine)]->name);
 	form_u64(f, "worker", sa_owner(s->sa));
 	pinned_show(f, s);
 	place_show(f, s);
@@ -313,7 +314,7 @@ row_print(FILE *out, const struct shown *s)
 		"%-28s %-3s %-9s 0x%08x %-9s %-27s %-9s %6u %16" PRIu64 " %14" PRIu64 " %16" PRIu64
 		" %10" PRIu64 "  %s > %s",
 		s->name, direction_of(s), state_of(s), s->cold->spi, shape_of(s->sa), suite,
-		s->gw->engines[s->sa->engine]->name, sa_owner(s->sa), number_of(s),
+		s->gw->engines[crypto_chosen(s->sa->engine)]->name, sa_owner(s->sa), number_of(s),
 		s->counts.packets, s->counts.bytes, drops, addr_text(&s->cold->src, src),
 		addr_text(&s->cold->dst, dst));
 	if (is_of_daemon(s)) {

@@ -8,8 +8,8 @@
 #include <rte_malloc.h>
 
 int
-crypto_worker_init(const struct engine *const *engines, uint16_t n, size_t key_cache, int socket,
-		   struct crypto_worker **out, struct err *err)
+crypto_worker_init(const struct engine *const *engines, uint16_t n, size_t key_cache,
+		   uint16_t index, int socket, struct crypto_worker **out, struct err *err)
 {
 	struct crypto_worker *cw;
 	int rc;
@@ -24,7 +24,10 @@ crypto_worker_init(const struct engine *const *engines, uint16_t n, size_t key_c
 		uint16_t i = cw->n_engines;
 
 		cw->engines[i] = engines[i];
-		rc = engines[i]->worker_init(key_cache, socket, &cw->workers[i], err);
+		rc = engines[i]->worker_init == NULL ?
+			     0 :
+			     engines[i]->worker_init(key_cache, index, socket, &cw->workers[i],
+						     err);
 		if (rc < 0) {
 			crypto_worker_fini(cw);
 			return rc;
@@ -41,14 +44,15 @@ crypto_worker_fini(struct crypto_worker *cw)
 		return;
 	while (cw->n_engines > 0) {
 		cw->n_engines--;
-		cw->engines[cw->n_engines]->worker_fini(cw->workers[cw->n_engines]);
+		if (cw->workers[cw->n_engines] != NULL)
+			cw->engines[cw->n_engines]->worker_fini(cw->workers[cw->n_engines]);
 	}
 	rte_free(cw);
 }
 
 int
 crypto_engine_pick(const struct engine *const *engines, uint16_t n, const struct suite *suite,
-		   uint8_t *index, struct err *err)
+		   uint8_t *pick, struct err *err)
 {
 	char name[64], all[ERR_TEXT_SIZE] = "";
 	size_t used = 0;
@@ -56,8 +60,10 @@ crypto_engine_pick(const struct engine *const *engines, uint16_t n, const struct
 	for (uint16_t i = 0; i < n; i++) {
 		struct err why = { "" };
 
+		if (engines[i]->kind != ENGINE_SYNC)
+			continue;
 		if (engines[i]->serves(suite, &why) == 0) {
-			*index = (uint8_t)i;
+			*pick = crypto_engines((uint8_t)i, (uint8_t)i);
 			return 0;
 		}
 		if (used < sizeof(all))
@@ -71,7 +77,7 @@ crypto_engine_pick(const struct engine *const *engines, uint16_t n, const struct
 static void
 run_one(struct crypto_worker *cw, struct crypto_op *ops, uint16_t n, bool encrypt)
 {
-	uint8_t i = ops[0].engine;
+	uint8_t i = crypto_software(ops[0].engine);
 
 	if (encrypt)
 		cw->engines[i]->encrypt(cw->workers[i], ops, n);
@@ -103,7 +109,8 @@ void
 crypto_forget(struct crypto_worker *cw, uint32_t session_id)
 {
 	for (uint16_t i = 0; i < cw->n_engines; i++)
-		cw->engines[i]->forget(cw->workers[i], session_id);
+		if (cw->engines[i]->forget != NULL)
+			cw->engines[i]->forget(cw->workers[i], session_id);
 }
 
 uint64_t
@@ -112,6 +119,7 @@ crypto_bounced(const struct crypto_worker *cw)
 	uint64_t sum = 0;
 
 	for (uint16_t i = 0; i < cw->n_engines; i++)
-		sum += cw->engines[i]->bounced(cw->workers[i]);
+		if (cw->engines[i]->bounced != NULL)
+			sum += cw->engines[i]->bounced(cw->workers[i]);
 	return sum;
 }

@@ -14,6 +14,29 @@
 #include "crypto/engine.h"
 
 #define CRYPTO_ENGINES_MAX 8
+#define CRYPTO_NO_ENGINE   15
+
+/* What sa->engine and crypto_op.engine say, half an octet each: the engine that the SA has, and the
+ * synchronous one that does what that one cannot, or will not at the moment. With a synchronous
+ * engine both are the same. CRYPTO_NO_ENGINE: no synchronous one serves it.
+ */
+static inline uint8_t
+crypto_engines(uint8_t chosen, uint8_t software)
+{
+	return (uint8_t)(chosen | software << 4);
+}
+
+static inline uint8_t
+crypto_chosen(uint8_t engines)
+{
+	return engines & 15;
+}
+
+static inline uint8_t
+crypto_software(uint8_t engines)
+{
+	return engines >> 4;
+}
 
 /* The slot `crypto` of struct worker. ops is filled by the stage before the ciphers (esp_encap,
  * replay_check) and read by the stage behind them; ops[i] belongs to packet i of the burst.
@@ -25,26 +48,26 @@ struct crypto_worker {
 	struct crypto_op ops[CRYPTO_BURST_MAX] __rte_cache_aligned;
 };
 
-/* Opens each of the n engines for one worker. key_cache (octets) is the bound for each engine by
- * itself.
+/* Opens each of the n engines for the worker of that index. key_cache (octets) is the bound for
+ * each engine by itself.
  *
  * Returns 0, -EINVAL for no or too many engines, -ENOMEM, or the error of an engine that does not
  * run here.
  */
 int crypto_worker_init(const struct engine *const *engines, uint16_t n, size_t key_cache,
-		       int socket, struct crypto_worker **out, struct err *err);
+		       uint16_t index, int socket, struct crypto_worker **out, struct err *err);
 /* Wipes all cached keys; NULL is fine. */
 void crypto_worker_fini(struct crypto_worker *cw);
 
-/* The first engine that serves the suite. Any thread.
+/* The first synchronous engine that serves the suite. Any thread.
  *
- * Returns 0 with its index in the list, or -ENOTSUP with what each of them said.
+ * Returns 0 with its index, as both halves of *pick, or -ENOTSUP with what each of them said.
  */
 int crypto_engine_pick(const struct engine *const *engines, uint16_t n, const struct suite *suite,
-		       uint8_t *index, struct err *err);
+		       uint8_t *pick, struct err *err);
 
-/* Does n operations (at most CRYPTO_BURST_MAX), each by the engine it names; all are done on
- * return. */
+/* Does n operations (at most CRYPTO_BURST_MAX), each by the synchronous engine it names; all are
+ * done on return. */
 void crypto_run(struct crypto_worker *cw, struct crypto_op *ops, uint16_t n, bool encrypt);
 
 /* Owner only: wipes what any engine cached for a session about to die. */

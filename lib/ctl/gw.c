@@ -110,7 +110,7 @@ worker_make(struct gw *gw, uint16_t index, uint16_t lcore, struct err *err)
 	if (rc == 0)
 		rc = iptfs_worker_init(w, err);
 	if (rc == 0)
-		rc = crypto_worker_init(gw->engines, gw->n_engines, c->key_cache, socket,
+		rc = crypto_worker_init(gw->engines, gw->n_engines, c->key_cache, index, socket,
 					&w->crypto, err);
 	if (rc == 0)
 		rc = esp_worker_init(socket, &w->esp, err);

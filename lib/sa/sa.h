@@ -93,7 +93,7 @@ struct sa {
 	uint8_t owner;	   /* index of the worker that numbers, checks and counts: of lane 0;
 			      with SA_MOVING the one that is about to. See sa_owner() */
 	uint8_t state;	   /* enum sa_state */
-	uint8_t engine;	   /* index in the crypto worker's list */
+	uint8_t engine;	   /* crypto_engines(): of the crypto worker's list */
 	uint8_t esp_size;  /* octets from the SPI to the text; out, of AH: all of its header */
 	/* Both begin with what nearly every packet needs, so that most do not touch the second
 	 * line: inbound ones, and outbound ones of IPv4.
@@ -187,8 +187,8 @@ struct sa_params {
 	struct aggfrag_params iptfs;
 	const struct sa_more *streams_of; /* whose streams it borrows; NULL: it has its own */
 	uint8_t owner;
-	bool fixed; /* stays with it */
-	uint8_t engine;
+	bool fixed;		 /* stays with it */
+	uint8_t engine;		 /* crypto_engines() */
 	struct numbers *numbers; /* taken over: one user more, ended by sa_destroy's caller */
 	bool subspaces, lane_by_class;
 	bool echo;	/* in: the peer's ESP echoes are answered */

@@ -499,7 +499,7 @@ engines_open(void **state)
 	if (pool == NULL)
 		return -1;
 	for (size_t e = 0; e < RTE_DIM(engines); e++)
-		if (engines[e]->worker_init(KEY_CACHE, SOCKET_ID_ANY, &workers[e], &err) < 0)
+		if (engines[e]->worker_init(KEY_CACHE, 0, SOCKET_ID_ANY, &workers[e], &err) < 0)
 			return -1;
 	return 0;
 }

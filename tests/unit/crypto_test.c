@@ -54,7 +54,7 @@ run(size_t engine, bool encrypt)
 	struct crypto_op op;
 
 	rig_op(&packet, &op);
-	op.engine = (uint8_t)engine;
+	op.engine = crypto_engines((uint8_t)engine, (uint8_t)engine);
 	crypto_run(cw, &op, 1, encrypt);
 	return op.ok;
 }
@@ -378,7 +378,7 @@ the_first_engine_that_serves_is_picked(void **state)
 				 0);
 		if (crypto_engine_pick(engines, RTE_DIM(engines), &suite, &engine, &err) !=
 			    picks[i].rc ||
-		    engine != picks[i].engine)
+		    crypto_chosen(engine) != picks[i].engine)
 			fail_msg("%s: %u %s", picks[i].what, engine, err.text);
 	}
 	suite_init(&suite, &algs[ALG_AES_CCM_192], NULL, 0, false, false, &err);
@@ -403,7 +403,7 @@ a_burst_is_split_by_engine(void **state)
 			if (way == 0)
 				rig_make(&rigs[i], &s[engine], 100);
 			rig_op(&rigs[i], &cw->ops[i]);
-			cw->ops[i].engine = engine;
+			cw->ops[i].engine = crypto_engines(engine, engine);
 		}
 		crypto_run(cw, cw->ops, CRYPTO_BURST_MAX, way == 0);
 		for (uint16_t i = 0; i < CRYPTO_BURST_MAX; i++)
@@ -427,7 +427,8 @@ static int
 open_all(void **state)
 {
 	struct err err;
-	int rc = crypto_worker_init(engines, RTE_DIM(engines), KEY_CACHE, SOCKET_ID_ANY, &cw, &err);
+	int rc = crypto_worker_init(engines, RTE_DIM(engines), KEY_CACHE, 0, SOCKET_ID_ANY, &cw,
+				    &err);
 
 	if (rc < 0)
 		print_message("# %s\n", err.text);

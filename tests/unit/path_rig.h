@@ -137,8 +137,8 @@ rig_worker_make(struct path_rig *r, const struct rig_params *p)
 	w->port = r->port;
 	rig_must(w->sparse != NULL && w->port != NULL, "no memory");
 	rig_must(mailbox_init(w, &err) == 0, err.text);
-	rig_must(crypto_worker_init(p->engines, p->n_engines, key_cache, w->socket, &w->crypto,
-				    &err) == 0,
+	rig_must(crypto_worker_init(p->engines, p->n_engines, key_cache, w->index, w->socket,
+				    &w->crypto, &err) == 0,
 		 err.text);
 	rig_must(esp_worker_init(w->socket, &w->esp, &err) == 0, err.text);
 	rig_must(ah_worker_init(w->socket, &w->ah, &err) == 0, err.text);

@@ -118,7 +118,8 @@ managers_init(struct engine_worker *ew, int socket, struct err *err)
 }
 
 static int
-ipsec_mb_worker_init(size_t key_cache, int socket, struct engine_worker **out, struct err *err)
+ipsec_mb_worker_init(size_t key_cache, uint16_t index, int socket, struct engine_worker **out,
+		     struct err *err)
 {
 	struct engine_worker *ew;
 	int rc = cpu_check(err);

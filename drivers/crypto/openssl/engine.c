@@ -75,7 +75,8 @@ fetch_all(struct engine_worker *ew, struct err *err)
 }
 
 static int
-openssl_worker_init(size_t key_cache, int socket, struct engine_worker **out, struct err *err)
+openssl_worker_init(size_t key_cache, uint16_t index, int socket, struct engine_worker **out,
+		    struct err *err)
 {
 	struct engine_worker *ew =
 		rte_zmalloc_socket("openssl", sizeof(*ew), RTE_CACHE_LINE_SIZE, socket);

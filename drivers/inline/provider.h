@@ -1,0 +1,45 @@
+/* Who stands behind drivers/inline: hardware, or something that takes its place. The driver speaks
+ * rte_security and rte_flow alone, by way of these; so what it asks of hardware is what it asks of
+ * all of them.
+ */
+#ifndef INLINE_PROVIDER_H
+#define INLINE_PROVIDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_flow.h>
+#include <rte_security.h>
+
+#include "base/err.h"
+
+struct rte_mbuf;
+
+struct inline_provider {
+	const char *name;
+	/* Of a port: its security context, or NULL with the reason in err: it has none. Called
+	 * once, between the device's setup and its start. options: what stands behind the
+	 * provider's name in the file, "" for nothing. */
+	struct rte_security_ctx *(*open)(uint16_t dpdk_id, const char *options, uint16_t n_workers,
+					 int socket, struct err *err);
+	void (*close)(uint16_t dpdk_id);
+	/* The device has lost all sessions and rules. NULL: nothing to do. */
+	void (*reset)(uint16_t dpdk_id);
+	/* As rte_flow_create and rte_flow_destroy. */
+	struct rte_flow *(*flow_create)(uint16_t dpdk_id, const struct rte_flow_attr *attr,
+					const struct rte_flow_item pattern[],
+					const struct rte_flow_action actions[],
+					struct rte_flow_error *error);
+	int (*flow_destroy)(uint16_t dpdk_id, struct rte_flow *flow, struct rte_flow_error *error);
+	/* What rte_security of 22.11 has no word for. NULL: the device cannot. The number of a
+	 * packet that is marked for OFFLOAD_PROTOCOL; that of one that came so, and the TOS of the
+	 * header that was taken off. */
+	void (*tx_number_set)(struct rte_mbuf *m, uint64_t number);
+	bool (*rx_number_get)(const struct rte_mbuf *m, uint64_t *number, uint8_t *outer_tos);
+	uint32_t sessions_max; /* UINT32_MAX: not known */
+};
+
+extern const struct inline_provider inline_rte_security;
+extern const struct inline_provider inline_emulated;
+
+#endif
