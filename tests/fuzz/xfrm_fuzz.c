@@ -4,6 +4,7 @@
  */
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,11 +12,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size);
 
+/* Says which rule was broken. */
+#define must(held) must_hold(held, #held)
 static void
-must(bool held)
+must_hold(bool held, const char *rule)
 {
-	if (!held)
-		abort();
+	if (held)
+		return;
+	fprintf(stderr, "broken: %s\n", rule);
+	abort();
 }
 
 /* A refusal says something that may go into a log. */
@@ -47,6 +52,19 @@ again(const struct xfrm_out *out, int rc)
 	return msg;
 }
 
+/* An AEAD, or a cipher and an auth; AH's cipher is none that has a key. */
+static void
+suite_holds(const struct xfrm_sa *sa)
+{
+	const struct suite *s = &sa->suite;
+
+	must(s->cipher < ALG_MAX && s->auth < ALG_MAX);
+	must(xfrm_cipher_name(s)[0] != 0 && s->aead == (xfrm_auth_name(s)[0] == 0));
+	must(sa->key.len == algs[s->cipher].key_len + algs[s->cipher].salt_len);
+	must(s->aead ? sa->auth_key.len == 0 : sa->auth_key.len == algs[s->auth].key_len);
+	must(sa->id.proto != XFRM_PROTO_AH || s->cipher == ALG_NULL);
+}
+
 static void
 sa_holds(const struct xfrm_sa *sa)
 {
@@ -55,8 +73,7 @@ sa_holds(const struct xfrm_sa *sa)
 	must(sa->replay.words <= XFRM_REPLAY_WORDS && sa->replay.window <= sa->replay.words * 32);
 	must(sa->sel.src.len <= 128 || sa->sel.family == 0);
 	if (sa->has & XFRM_HAS_SUITE)
-		must(sa->suite.cipher < ALG_MAX && sa->suite.auth < ALG_MAX &&
-		     xfrm_cipher_name(&sa->suite)[0] != 0);
+		suite_holds(sa);
 }
 
 static int
@@ -77,8 +94,11 @@ try_sa(const struct xfrm_msg *m, struct err *err)
 		return rc;
 	}
 	sa_holds(&sa);
-	must(sa.id.proto == XFRM_PROTO_COMP || (sa.id.proto == XFRM_PROTO_ESP && sa.id.spi >= 256));
-	must((sa.has & (XFRM_HAS_SUITE | XFRM_HAS_COMP)) != 0);
+	if (sa.id.proto == XFRM_PROTO_COMP)
+		must((sa.has & XFRM_HAS_COMP) != 0);
+	else
+		must((sa.id.proto == XFRM_PROTO_ESP || sa.id.proto == XFRM_PROTO_AH) &&
+		     sa.id.spi >= 256 && (sa.has & XFRM_HAS_SUITE) != 0);
 	msg = again(&out, xfrm_put_sa(&out, &h, &sa, true));
 	memset(&back, 0, sizeof(back));
 	must(xfrm_parse_sa(&msg, &back, NULL) == 0 && memcmp(&sa, &back, sizeof(sa)) == 0);

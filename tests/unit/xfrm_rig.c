@@ -80,20 +80,34 @@ random_key(struct xfrm_key *key, uint8_t len)
 		key->octets[i] = (uint8_t)(1 + below(255));
 }
 
+static const struct alg *
+random_auth(void)
+{
+	return &algs[ALG_HMAC_SHA1_96 + below(ALG_MAX - ALG_HMAC_SHA1_96)];
+}
+
 static void
 random_suite(struct xfrm_sa *sa)
 {
 	const struct alg *cipher = &algs[1 + below(ALG_NULL)], *auth = NULL;
 	uint8_t icv = 0;
 
+	sa->has |= XFRM_HAS_SUITE;
+	if (sa->id.proto == XFRM_PROTO_AH) {
+		auth = random_auth();
+		assert_int_equal(suite_init_ah(&sa->suite, auth, (sa->flags & XFRM_SA_ESN) != 0,
+					       NULL),
+				 0);
+		random_key(&sa->auth_key, auth->key_len);
+		return;
+	}
 	if (cipher->kind == ALG_CIPHER)
-		auth = &algs[ALG_HMAC_SHA1_96 + below(ALG_MAX - ALG_HMAC_SHA1_96)];
+		auth = random_auth();
 	else if (cipher->short_icv && often())
 		icv = often() ? 8 : 12;
 	assert_int_equal(suite_init(&sa->suite, cipher, auth, icv, false,
 				    (sa->flags & XFRM_SA_ESN) != 0, NULL),
 			 0);
-	sa->has |= XFRM_HAS_SUITE;
 	random_key(&sa->key, cipher->key_len + cipher->salt_len);
 	if (auth != NULL)
 		random_key(&sa->auth_key, auth->key_len);
@@ -209,11 +223,41 @@ random_iptfs(struct xfrm_sa *sa)
 	sa->iptfs_rate.congestion_control = often();
 }
 
+static void
+random_ours(struct xfrm_sa *sa)
+{
+	if (sa->id.proto != XFRM_PROTO_AH && often()) {
+		sa->has |= XFRM_HAS_SUBSPACES;
+		sa->subspaces.count = (uint16_t)below(64);
+		sa->subspaces.bits = (uint8_t)below(16);
+	}
+	if (often()) {
+		sa->has |= XFRM_HAS_OUTER;
+		sa->outer.df = (uint8_t)below(3);
+		sa->outer.frag = (uint8_t)below(3);
+	}
+	if (often() && sa->dir != XFRM_SA_DIR_IN) {
+		sa->classes.dscp = UINT64_C(1) << below(64) | below(64);
+		sa->classes.rank = (uint8_t)below(256);
+	}
+	sa->esp_ping = often();
+}
+
+static uint8_t
+random_proto(void)
+{
+	uint32_t which = below(8);
+
+	return which == 0 ? XFRM_PROTO_COMP : which == 1 ? XFRM_PROTO_AH : XFRM_PROTO_ESP;
+}
+
 void
 rig_sa(struct xfrm_sa *sa)
 {
+	/* AH has the first two of these, IPComp the first three. */
 	static const uint8_t modes[] = { XFRM_TRANSPORT, XFRM_TUNNEL, XFRM_BEET, XFRM_IPTFS };
-	bool comp = below(8) == 0;
+	uint8_t proto = random_proto();
+	bool comp = proto == XFRM_PROTO_COMP, ah = proto == XFRM_PROTO_AH;
 
 	memset(sa, 0, sizeof(*sa));
 	xfrm_sa_init(sa);
@@ -221,7 +265,7 @@ rig_sa(struct xfrm_sa *sa)
 	rig_sel(&sa->sel, often() ? 4 : 6);
 	sa->src = rig_addr(sa->family);
 	sa->id.dst = rig_addr(sa->family);
-	sa->id.proto = comp ? XFRM_PROTO_COMP : XFRM_PROTO_ESP;
+	sa->id.proto = proto;
 	sa->id.spi = comp ? 1 + below(0xffff) : 256 + below(UINT32_MAX - 256);
 	random_life(&sa->life, &sa->used);
 	sa->stats.replay_window = (uint32_t)rig_random();
@@ -229,7 +273,7 @@ rig_sa(struct xfrm_sa *sa)
 	sa->stats.integrity_failed = (uint32_t)rig_random();
 	sa->seq = (uint32_t)rig_random();
 	sa->reqid = (uint32_t)rig_random();
-	sa->mode = modes[below(comp ? 3 : 4)];
+	sa->mode = modes[below(comp ? 3 : ah ? 2 : 4)];
 	if (sa->mode == XFRM_IPTFS || often()) {
 		sa->has |= XFRM_HAS_DIR;
 		sa->dir = often() ? XFRM_SA_DIR_IN : XFRM_SA_DIR_OUT;
@@ -242,21 +286,11 @@ rig_sa(struct xfrm_sa *sa)
 		random_suite(sa);
 	random_replay(sa);
 	random_words(sa);
-	random_encap(sa);
-	if (!comp)
+	if (!ah)
+		random_encap(sa);
+	if (!comp && !ah)
 		random_iptfs(sa);
-	if (often()) {
-		sa->has |= XFRM_HAS_SUBSPACES | XFRM_HAS_OUTER;
-		sa->subspaces.count = (uint16_t)below(64);
-		sa->subspaces.bits = (uint8_t)below(16);
-		sa->outer.df = (uint8_t)below(3);
-		sa->outer.frag = (uint8_t)below(3);
-	}
-	if (often() && sa->dir != XFRM_SA_DIR_IN) {
-		sa->classes.dscp = UINT64_C(1) << below(64) | below(64);
-		sa->classes.rank = (uint8_t)below(256);
-	}
-	sa->esp_ping = often();
+	random_ours(sa);
 }
 
 static void

@@ -29,6 +29,76 @@ sa_comes_back(void **state)
 	}
 }
 
+/* What daemons send AH's SA with, and how long its key is. */
+static const struct {
+	const char *what, *name;
+	uint32_t key_bits, icv_bits; /* icv_bits 0: by XFRMA_ALG_AUTH */
+	uint8_t alg;
+} ahs[] = {
+	{ "charon's SHA-256, with its length", "hmac(sha256)", 256, 128, ALG_HMAC_SHA256_128 },
+	{ "SHA-512 without one", "hmac(sha512)", 512, 0, ALG_HMAC_SHA512_256 },
+	{ "SHA-1 without one", "hmac(sha1)", 160, 0, ALG_HMAC_SHA1_96 },
+	{ "AES-CMAC", "cmac(aes)", 128, 96, ALG_AES_CMAC_96 },
+};
+
+static void
+ah_message(struct raw *r, size_t i)
+{
+	struct xw_sa body = raw_sa;
+	struct {
+		struct xw_alg_icv head;
+		uint8_t key[XFRM_KEY_MAX];
+	} trunc = { { .key_bits = ahs[i].key_bits, .icv_bits = ahs[i].icv_bits }, { 1, 2, 3 } };
+	struct {
+		struct xw_alg head;
+		uint8_t key[XFRM_KEY_MAX];
+	} auth = { { .key_bits = ahs[i].key_bits }, { 1, 2, 3 } };
+
+	strcpy(trunc.head.name, ahs[i].name);
+	strcpy(auth.head.name, ahs[i].name);
+	body.id.proto = XFRM_PROTO_AH;
+	raw_begin(r, XFRM_NEWSA, &body, sizeof(body));
+	if (ahs[i].icv_bits != 0)
+		raw_attr(r, XFRM_A_ALG_AUTH_TRUNC, &trunc,
+			 sizeof(trunc.head) + ahs[i].key_bits / 8);
+	else
+		raw_attr(r, XFRM_A_ALG_AUTH, &auth, sizeof(auth.head) + ahs[i].key_bits / 8);
+}
+
+/* It has an auth and no cipher, and the same when it is written and read again. */
+static void
+ah_comes_back(void **state)
+{
+	static struct xfrm_sa sa, back;
+	static struct rig_msg m;
+	static struct raw r;
+	struct xfrm_head h = { XFRM_NEWSA, XFRM_F_REQUEST, 1, 2 };
+
+	for (size_t i = 0; i < RTE_DIM(ahs); i++) {
+		struct err err = { "" };
+		struct xfrm_msg msg;
+		uint8_t *copy;
+
+		ah_message(&r, i);
+		copy = raw_message(&r, r.len, &msg);
+		memset(&sa, 0, sizeof(sa));
+		if (xfrm_parse_sa(&msg, &sa, &err) != 0)
+			fail_msg("%s: %s", ahs[i].what, err.text);
+		free(copy);
+		assert_int_equal(sa.id.proto, XFRM_PROTO_AH);
+		assert_int_equal(sa.suite.auth, ahs[i].alg);
+		assert_int_equal(sa.suite.cipher, ALG_NULL);
+		assert_int_equal(sa.key.len, 0);
+		assert_int_equal(sa.auth_key.len, ahs[i].key_bits / 8);
+
+		assert_int_equal(xfrm_put_sa(rig_begin(&m), &h, &sa, true), 0);
+		memset(&back, 0, sizeof(back));
+		if (xfrm_parse_sa(rig_end(&m), &back, &err) != 0)
+			fail_msg("%s, written: %s", ahs[i].what, err.text);
+		assert_memory_equal(&sa, &back, sizeof(sa));
+	}
+}
+
 static void
 policy_comes_back(void **state)
 {
@@ -451,6 +521,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sa_comes_back),
+		cmocka_unit_test(ah_comes_back),
 		cmocka_unit_test(policy_comes_back),
 		cmocka_unit_test(others_come_back),
 		cmocka_unit_test(writers_write_all_or_nothing),
