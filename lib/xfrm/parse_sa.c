@@ -134,7 +134,8 @@ ours_load(const struct attrs *list, struct xfrm_sa *sa, struct err *err)
 	}
 	if (attr_copy(list, XFRM_A_CLASSES, &c, sizeof(c))) {
 		sa->classes.dscp = c.dscp;
-		sa->classes.rank = c.rank;
+		/* The rank is the list's. */
+		sa->classes.rank = c.dscp != 0 ? c.rank : 0;
 	}
 	sa->esp_ping = attr_copy(list, XFRM_A_ESP_PING, &ping, sizeof(ping)) && ping != 0;
 	return 0;

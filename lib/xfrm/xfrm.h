@@ -216,7 +216,7 @@ struct xfrm_sa {
 	} outer;
 	struct {
 		uint64_t dscp; /* bit n: class n; 0: it has no list */
-		uint8_t rank;
+		uint8_t rank;  /* 0 without a list */
 	} classes;
 	bool esp_ping;		   /* ESP echoes are answered */
 	struct xfrm_replay replay; /* last: it is long, and seldom all used */

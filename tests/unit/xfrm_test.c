@@ -99,6 +99,32 @@ ah_comes_back(void **state)
 	}
 }
 
+/* The rank of a list of classes is nothing without the list. */
+static void
+rank_goes_with_its_list(void **state)
+{
+	static const struct xw_classes without = { .dscp = 0, .rank = 7 };
+	static const struct xw_classes with = { .dscp = 1, .rank = 7 };
+	static struct xfrm_sa sa;
+	static struct raw r;
+
+	for (int i = 0; i < 2; i++) {
+		struct err err = { "" };
+		struct xfrm_msg msg;
+		uint8_t *copy;
+
+		raw_begin(&r, XFRM_NEWSA, &raw_sa, sizeof(raw_sa));
+		raw_attr(&r, XFRM_A_ALG_AEAD, &raw_gcm, 92);
+		raw_attr(&r, XFRM_A_CLASSES, i == 0 ? &without : &with, sizeof(with));
+		copy = raw_message(&r, r.len, &msg);
+		if (xfrm_parse_sa(&msg, &sa, &err) != 0)
+			fail_msg("%s", err.text);
+		free(copy);
+		assert_int_equal(sa.classes.dscp, i);
+		assert_int_equal(sa.classes.rank, i == 0 ? 0 : 7);
+	}
+}
+
 static void
 policy_comes_back(void **state)
 {
@@ -522,6 +548,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sa_comes_back),
 		cmocka_unit_test(ah_comes_back),
+		cmocka_unit_test(rank_goes_with_its_list),
 		cmocka_unit_test(policy_comes_back),
 		cmocka_unit_test(others_come_back),
 		cmocka_unit_test(writers_write_all_or_nothing),
