@@ -10,6 +10,7 @@
 #include <rte_devargs.h>
 #include <rte_errno.h>
 
+/* clang-format off */
 /* Seen with the drivers of 22.11; nothing here depends on it but where it says so:
  *
  *	net_pcap	As many queues as files are named. Without tx_pcap it swallows what is sent.
@@ -18,11 +19,13 @@
  *	net_af_xdp	As many RX as TX queues. Does not give its buffers back when it is closed.
  *	net_tap		As many RX as TX queues. Says that it takes 1522 octets, and takes what the
  *			kernel's interface sends.
- *	net_memif	Says that it takes 1518 octets, and takes frames in any number of pieces.
- *				A client connects when it is started, then or never (calls_of).
- *Takes frames once the peer has read for the first time. Both ends want the same number of queues:
- *what goes into a queue nobody reads is lost there. net_ring	Its MAC is 00:00:00:00:00:00.
+ *	net_memif	Says that it takes 1518 octets, and takes frames in any number of pieces. A
+ *			client connects when it is started, then or never (calls_of). Takes frames
+ *			once the peer has read for the first time. Both ends want the same number of
+ *			queues: what goes into a queue nobody reads is lost there.
+ *	net_ring	Its MAC is 00:00:00:00:00:00.
  */
+/* clang-format on */
 #define DESC_DEFAULT 1024
 /* With the SPI, SAs of one peer spread; with UDP's ports, encapsulated ones of one NAT. */
 #define RSS_FIELDS (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_ESP | RTE_ETH_RSS_AH)
@@ -170,6 +173,9 @@ kernel_mtu_set(const struct port *port, unsigned int index, struct err *err)
 	struct ifreq r = { .ifr_mtu = port->link.mtu };
 	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc = 0;
 
+	if (s < 0)
+		return err_set(err, -errno, "port %s: no socket to set mtu %u by: %s",
+			       port->link.name, port->link.mtu, strerror(errno));
 	if (if_indextoname(index, r.ifr_name) == NULL || ioctl(s, SIOCSIFMTU, &r) < 0)
 		rc = err_set(err, -errno, "port %s: interface %s does not take mtu %u: %s",
 			     port->link.name, r.ifr_name, port->link.mtu, strerror(errno));
