@@ -1,18 +1,12 @@
 #include "ctl/links.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 #include "aggfrag/cc.h"
 #include "aggfrag/fill.h"
 #include "aggfrag/split.h"
 #include "ctl/log.h"
-
-static bool
-is_live(const struct gw *gw, uint32_t sa)
-{
-	return sa_at(&gw->sas, sa)->state == SA_LIVE && !sa_cold(&gw->sas, sa)->ended;
-}
+#include "ctl/sas.h"
 
 /* Whether it has to be told what comes back. */
 static bool
@@ -22,7 +16,7 @@ has_to_know(const struct gw *gw, uint32_t index)
 
 	return (sa->flags & (SA_IPTFS | SA_INBOUND)) == SA_IPTFS && sa->lanes == 1 &&
 	       aggfrag_cc_is_on(&sa_more(sa)->iptfs) && !sa_more(sa)->borrowed &&
-	       is_live(gw, index);
+	       sa_is_live(gw, index);
 }
 
 static bool
@@ -31,13 +25,7 @@ is_single_inbound(const struct gw *gw, uint32_t index)
 	const struct sa *sa = sa_at(&gw->sas, index);
 
 	return (sa->flags & (SA_IPTFS | SA_INBOUND)) == (SA_IPTFS | SA_INBOUND) && sa->lanes == 1 &&
-	       !sa_more(sa)->borrowed && is_live(gw, index);
-}
-
-static bool
-same_addr(const struct addr *a, const struct addr *b)
-{
-	return a->family == b->family && memcmp(a->octets, b->octets, sizeof(a->octets)) == 0;
+	       !sa_more(sa)->borrowed && sa_is_live(gw, index);
 }
 
 /* How well one SA of the file goes back to another; 0: it does not. */
@@ -50,7 +38,7 @@ fit(const struct conf_sa *a, const struct conf_sa *b)
 	    tunnel != (b->mark.list != CONF_LIST_SAS))
 		return 0;
 	of_one = tunnel ? a->mark.index == b->mark.index :
-			  same_addr(&a->src, &b->dst) && same_addr(&a->dst, &b->src);
+			  addr_equal(&a->src, &b->dst) && addr_equal(&a->dst, &b->src);
 	return of_one ? 1 + (a->mark.part == b->mark.part) : 0;
 }
 

@@ -449,6 +449,12 @@ sa_end(struct gw *gw, uint32_t index)
 	      (void *)(uintptr_t)index);
 }
 
+bool
+sa_is_live(const struct gw *gw, uint32_t index)
+{
+	return sa_at(&gw->sas, index)->state == SA_LIVE && !sa_cold(&gw->sas, index)->ended;
+}
+
 void
 sa_remeasure(struct gw *gw, uint32_t index)
 {

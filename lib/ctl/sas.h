@@ -27,6 +27,9 @@ void sa_unpublish(struct gw *gw, uint32_t index);
  */
 void sa_end(struct gw *gw, uint32_t index);
 
+/* Whether it is in use: found by packets, or sent by, and not about to be retired. */
+bool sa_is_live(const struct gw *gw, uint32_t index);
+
 /* What an outbound SA's path or link carries has changed. */
 void sa_remeasure(struct gw *gw, uint32_t index);
 

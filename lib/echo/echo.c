@@ -7,6 +7,7 @@
 #include <rte_mbuf.h>
 #include <rte_random.h>
 
+#include "ctl/sas.h"
 #include "echo/state.h"
 #include "numbers/numbers.h"
 #include "route/route.h"
@@ -228,7 +229,7 @@ sa_check(struct gw *gw, uint32_t sa, const struct echo_request *r, struct err *e
 {
 	if ((sa_at(&gw->sas, sa)->flags & SA_AH) != 0)
 		return err_set(err, -EINVAL, "AH carries no echo");
-	if ((sa_at(&gw->sas, sa)->flags & SA_INBOUND) != 0 || !echo_is_live(gw, sa))
+	if ((sa_at(&gw->sas, sa)->flags & SA_INBOUND) != 0 || !sa_is_live(gw, sa))
 		return err_set(err, -EINVAL, "no outbound SA that takes packets");
 	if (echo_is_paced(gw, sa))
 		return err_set(err, -EINVAL,

@@ -1,19 +1,16 @@
 #include <stdlib.h>
-#include <string.h>
 
 #include <rte_byteorder.h>
 #include <rte_hash_crc.h>
 
+#include "ctl/sas.h"
 #include "echo/state.h"
 
 bool
 echo_same_peer(const struct echo_peer *a, const struct echo_peer *b)
 {
-	if (a->addr.family != b->addr.family ||
-	    memcmp(a->addr.octets, b->addr.octets, sizeof(a->addr.octets)) != 0)
-		return false;
 	/* Behind one address of a NAT there may be many, whom their ports tell apart. */
-	return a->udp == b->udp && a->port == b->port;
+	return addr_equal(&a->addr, &b->addr) && a->udp == b->udp && a->port == b->port;
 }
 
 void
@@ -30,12 +27,6 @@ echo_peer_of(const struct gw *gw, uint32_t sa, struct echo_peer *peer)
 		return;
 	sa_udp_ports(s, &src, &dst);
 	peer->port = inbound ? src : dst;
-}
-
-bool
-echo_is_live(const struct gw *gw, uint32_t sa)
-{
-	return sa_at(&gw->sas, sa)->state == SA_LIVE && !sa_cold(&gw->sas, sa)->ended;
 }
 
 bool
@@ -167,12 +158,6 @@ pair_of_tunnel(const struct conf *c, uint32_t i)
 	return best.sa;
 }
 
-static bool
-same_addr(const struct addr *a, const struct addr *b)
-{
-	return a->family == b->family && memcmp(a->octets, b->octets, sizeof(a->octets)) == 0;
-}
-
 static uint32_t
 pair_of_ends(struct gw *gw, uint32_t i)
 {
@@ -185,8 +170,8 @@ pair_of_ends(struct gw *gw, uint32_t i)
 	     k++) {
 		uint32_t other = x->ends[k].sa;
 
-		if (same_addr(&sas[i].src, &sas[other].dst) &&
-		    same_addr(&sas[i].dst, &sas[other].src))
+		if (addr_equal(&sas[i].src, &sas[other].dst) &&
+		    addr_equal(&sas[i].dst, &sas[other].src))
 			better(&best, gw->conf, &sas[i], other);
 	}
 	return best.sa;
@@ -215,7 +200,7 @@ echo_pair(struct gw *gw, uint32_t sa)
 		pair = gw->hooks.pair != NULL ? gw->hooks.pair(gw->hooks.ctx, sa) : SA_NONE;
 	else if (!cold->ended)
 		pair = pair_of_file(gw, cold->origin.record);
-	return pair != SA_NONE && echo_is_live(gw, pair) ? pair : SA_NONE;
+	return pair != SA_NONE && sa_is_live(gw, pair) ? pair : SA_NONE;
 }
 
 static bool
@@ -223,7 +208,7 @@ is_of_peer(const struct gw *gw, uint32_t sa, const struct echo_peer *peer)
 {
 	struct echo_peer its;
 
-	if (sa == SA_NONE || !echo_is_live(gw, sa))
+	if (sa == SA_NONE || !sa_is_live(gw, sa))
 		return false;
 	echo_peer_of(gw, sa, &its);
 	return echo_same_peer(&its, peer);

@@ -157,8 +157,7 @@ echo_plain_take(struct echo *e, const struct esp_echo_seen *seen)
 		return;
 	memcpy(from.octets, wire_ip_src(ip, from.family == 6), from.family == 6 ? 16 : 4);
 	while (w != NULL && (w->id != seen->echo.id || w->seq != seen->echo.seq || w->ended ||
-			     !w->plain || w->peer.addr.family != from.family ||
-			     memcmp(w->peer.addr.octets, from.octets, sizeof(from.octets)) != 0))
+			     !w->plain || !addr_equal(&w->peer.addr, &from)))
 		w = w->next;
 	if (w != NULL && !seen->nh59)
 		echo_answered(e, w, seen);

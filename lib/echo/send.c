@@ -5,6 +5,7 @@
 #include <rte_ip.h>
 #include <rte_udp.h>
 
+#include "ctl/sas.h"
 #include "echo/state.h"
 #include "pipe/pipe.h"
 #include "worker/mailbox.h"
@@ -106,7 +107,7 @@ post(struct echo *e, struct echo_send *s)
 	if (s->job.sa != SA_NONE) {
 		sa = sa_again(&gw->sas, s->job.sa, s->generation);
 		/* An SA is destroyed only when all mail posted before is run. */
-		if (sa == NULL || !echo_is_live(gw, s->job.sa))
+		if (sa == NULL || !sa_is_live(gw, s->job.sa))
 			return -1;
 		/* It has none that may write its lane: the next look finds the new one. */
 		if (sa_is_moving(sa))

@@ -82,8 +82,6 @@ void echo_peer_of(const struct gw *gw, uint32_t sa, struct echo_peer *peer);
 /* The outbound SA of that peer with that SPI; SA_NONE: there is none, or it is another's. */
 uint32_t echo_outbound(struct gw *gw, const struct echo_peer *peer, uint32_t spi);
 void echo_index_free(struct echo_index *index);
-/* Whether it may be sent by. */
-bool echo_is_live(const struct gw *gw, uint32_t sa);
 /* Whether it is IP-TFS at a constant rate, beside which an echo would be seen. */
 bool echo_is_paced(const struct gw *gw, uint32_t sa);
 
