@@ -34,7 +34,7 @@ totals_read(const struct gw *gw, struct gw_totals *t)
 		t->tx += cell_get(&w->tx_packets);
 		t->split += cell_get(&w->split);
 		t->merged += cell_get(&w->merged);
-		t->waiting += hold_held(w) + frag_held(w) + iptfs_waiting(w);
+		t->waiting += hold_held(w) + frag_held(w) + iptfs_held(w);
 		t->held += port_held(w) + hold_held(w) + punt_held(w->punt) + frag_held(w) +
 			   iptfs_held(w);
 		t->audits_lost += mailbox_lost(w);

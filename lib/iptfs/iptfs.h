@@ -41,10 +41,9 @@ void iptfs_in_close(struct worker *w, void *arg);
 /* By mail, when it is retired: its streams hold nothing afterwards. */
 void iptfs_in_forget(struct worker *w, void *arg);
 
-/* Any thread: inner packets in streams, payloads that wait. */
+/* Any thread: inner packets in streams, payloads that wait. Any of them may wait for time to go by.
+ */
 uint32_t iptfs_held(const struct worker *w);
-/* Of these, what may wait for time to go by. */
-uint32_t iptfs_waiting(const struct worker *w);
 
 /* Mails to every worker about an outbound SA with IP-TFS; arg: its struct sa. Each does what its
  * lanes ask for, and may come twice.

@@ -66,12 +66,6 @@ iptfs_held(const struct worker *w)
 		       (uint32_t)(cell_get(&w->iptfs->held_out) + cell_get(&w->iptfs->held_in));
 }
 
-uint32_t
-iptfs_waiting(const struct worker *w)
-{
-	return iptfs_held(w);
-}
-
 void
 iptfs_drop(struct worker *w, enum drop_reason why)
 {

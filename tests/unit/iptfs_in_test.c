@@ -440,7 +440,6 @@ holes_end(void **state)
 	behind_a_hole();
 	assert_int_equal(n_left, 1);
 	assert_int_equal(iptfs_held(rig.w), 1);
-	assert_int_equal(iptfs_waiting(rig.w), 1);
 	later(DROP_TIME - 1);
 	assert_int_equal(n_left, 1);
 	later(1);
