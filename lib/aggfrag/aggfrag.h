@@ -32,8 +32,9 @@ struct aggfrag_params {
 	bool congestion_control; /* payloads of sub-type 1 */
 	/* Out. */
 	bool rate_l2; /* the rate counts Ethernet's octets, too */
-	uint64_t
-		rate_bps; /* constant rate; with congestion control the most; 0 = as packets come */
+	/* Constant rate; with congestion control the most; 0 = as packets come. Control may set
+	 * another while workers send: by aggfrag_rate_set(). */
+	uint64_t rate_bps;
 	uint16_t packet_size; /* octets of an outer packet, at most; 0 = as its path takes */
 	uint64_t init_delay;  /* that the first of a payload waits for others, without a rate */
 	uint64_t max_queue;   /* octets of inner packets that may wait */
@@ -100,6 +101,20 @@ struct aggfrag_name {
 };
 extern const struct aggfrag_name aggfrag_out_names[AGGFRAG_TX_MAX];
 extern const struct aggfrag_name aggfrag_in_names[AGGFRAG_RX_MAX];
+
+/* Any thread. */
+static inline uint64_t
+aggfrag_rate(const struct aggfrag_params *p)
+{
+	return __atomic_load_n(&p->rate_bps, __ATOMIC_RELAXED);
+}
+
+/* The one thread that changes it. */
+static inline void
+aggfrag_rate_set(struct aggfrag_params *p, uint64_t rate_bps)
+{
+	__atomic_store_n(&p->rate_bps, rate_bps, __ATOMIC_RELAXED);
+}
 
 static inline uint16_t
 aggfrag_header_size(const struct aggfrag_params *p)

@@ -170,8 +170,8 @@ blocks_copy(struct payload *p, struct aggfrag_out *s, struct worker *w)
 	p->seg->data_len += octets;
 	p->left -= octets;
 	s->first = m;
-	s->packets -= n;
-	s->octets -= octets;
+	cell_add(&s->packets, -(uint64_t)n);
+	cell_add(&s->octets, -(uint64_t)octets);
 	count(s, AGGFRAG_TX_INNER_PKTS, n);
 	count(s, AGGFRAG_TX_INNER_OCTETS, octets);
 	cell_add(&w->merged, n);

@@ -89,7 +89,7 @@ aggfrag_takes(const struct aggfrag_params *p, uint16_t size)
 static inline bool
 aggfrag_is_paced(const struct aggfrag_out *s)
 {
-	return s->params->rate_bps != 0;
+	return aggfrag_rate(s->params) != 0;
 }
 
 /* Queue. An inner packet's struct pkt keeps in `seq` when it came. */

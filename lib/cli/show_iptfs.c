@@ -45,7 +45,7 @@ layer_of(const struct aggfrag_params *p)
 static uint64_t
 interval_of(const struct shown *s)
 {
-	uint64_t rate = __atomic_load_n(&s->more->iptfs.rate_bps, __ATOMIC_RELAXED);
+	uint64_t rate = aggfrag_rate(&s->more->iptfs);
 	uint64_t octets = __atomic_load_n(&s->sa->out.path_mtu, __ATOMIC_RELAXED) +
 			  (s->more->iptfs.rate_l2 ? ETHERNET_OCTETS : 0);
 
@@ -102,7 +102,7 @@ static void
 out_show(struct form *f, const struct shown *s)
 {
 	const struct aggfrag_params *p = &s->more->iptfs;
-	uint64_t rate = __atomic_load_n(&p->rate_bps, __ATOMIC_RELAXED);
+	uint64_t rate = aggfrag_rate(p);
 
 	form_u64(f, "rate", rate);
 	if (rate != 0) {
@@ -213,7 +213,7 @@ row_print(FILE *out, const struct shown *s)
 	fprintf(out,
 		"%-28s out %14" PRIu64 " %6u %14" PRIu64 " %14" PRIu64 " %14" PRIu64
 		" %12s %12" PRIu64 "%s\n",
-		s->name, __atomic_load_n(&s->more->iptfs.rate_bps, __ATOMIC_RELAXED),
+		s->name, aggfrag_rate(&s->more->iptfs),
 		__atomic_load_n(&s->sa->out.path_mtu, __ATOMIC_RELAXED), tx[AGGFRAG_TX_INNER_PKTS],
 		tx[AGGFRAG_TX_PKTS], tx[AGGFRAG_TX_ALL_PAD_PKTS], "",
 		tx[AGGFRAG_TX_QUEUE_DROPS] + tx[AGGFRAG_TX_AGED_DROPS],

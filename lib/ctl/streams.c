@@ -259,7 +259,7 @@ streams_rate_set(struct gw *gw, uint32_t index, uint64_t rate_bps, struct err *e
 	p = &sa_more(sa)->iptfs;
 	if (conf_iptfs_interval(p->packet_size, p->rate_l2, rate_bps, err) < 0)
 		return -EINVAL;
-	__atomic_store_n(&p->rate_bps, rate_bps, __ATOMIC_RELAXED);
+	aggfrag_rate_set(p, rate_bps);
 	retune_all(gw, sa_at(&gw->sas, index));
 	return 0;
 }

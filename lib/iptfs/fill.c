@@ -66,7 +66,7 @@ static void
 take(struct worker *w, const struct sa *sa, struct aggfrag_out *s, struct rte_mbuf **pkts,
      uint16_t n)
 {
-	uint32_t before = s->packets;
+	uint64_t before = s->packets;
 
 	for (uint16_t i = 0; i < n; i++) {
 		enum drop_reason why = refuse(w, s, sa, pkts[i]);

@@ -138,7 +138,7 @@ turn_paced(struct turn *t)
 	uint32_t catchup = is_simulated(t->w) ? AGGFRAG_CATCHUP_STAMPS : AGGFRAG_CATCHUP;
 
 	out_pace(t->w, s, true);
-	aggfrag_interval_set(s, octets, s->params->rate_bps);
+	aggfrag_interval_set(s, octets, aggfrag_rate(s->params));
 	if (unlikely(controlled) && !control(t, octets)) {
 		out_wake(t->w, s, t->now + AGGFRAG_CC_LOOK);
 		return;
