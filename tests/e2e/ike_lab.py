@@ -221,13 +221,15 @@ class LaterCharon(Charon):
 def later_charon():
     """Skip where it is not there."""
     if not os.access(f"{STRONGSWAN6}/usr/sbin/charon-systemd", os.X_OK):
-        raise Skip("there is no later strongSwan in build-peers/strongswan6 (scripts/setup)")
+        raise Skip("there is no later strongSwan in build-peers/strongswan6 (scripts/setup --peers)")
 
 
 class Pluto(Daemon):
     """libreswan, unpacked beside the build and laid over /usr."""
 
     def __init__(self, lab, side, conf, secrets):
+        if not os.access(f"{LIBRESWAN}/usr/libexec/ipsec/pluto", os.X_OK):
+            raise Skip("there is no libreswan in build-peers/libreswan (scripts/setup --peers)")
         super().__init__(lab, side, "pluto", {"ipsec.conf": conf, "ipsec.secrets": secrets})
 
     def mounts(self):
