@@ -468,6 +468,7 @@ room_look(struct worker *w)
 uint16_t
 handoff_rx(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
 {
+	cell_add(&w->handoff->rounds, 1);
 	if (unlikely((w->paused & PAUSED_HANDOFF) != 0))
 		room_look(w);
 	if (unlikely(w->handoff->move != NULL))

@@ -61,6 +61,7 @@ struct handoff {
 	/* The SA that changes its owner, where this worker is the old or the new one: move.h. */
 	struct move *move;
 	uint64_t steps;	   /* of moves, made here */
+	uint64_t rounds;   /* looks at the rings: one a loop */
 	uint32_t n_parked; /* read by control */
 	struct rte_mbuf *parked[PARK_MAX];
 	struct handoff_line way[HANDOFF_WAYS];

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "port/port_stage.h"
+
 void
 move_join(struct worker *w, void *arg)
 {
@@ -92,18 +94,49 @@ parked_take(struct worker *w, const struct move *move, struct rte_mbuf **pkts, u
 	}
 }
 
+static void
+rounds_mark(const struct worker *w, struct move *move)
+{
+	for (uint16_t i = 0; i < w->n_workers; i++)
+		move->rounds[i] = cell_get(&w->handoff->peer[i]->rounds);
+}
+
+static bool
+rounds_passed(const struct worker *w, const struct move *move)
+{
+	for (uint16_t i = 0; i < w->n_workers; i++)
+		if (i != w->index && cell_get(&w->handoff->peer[i]->rounds) < move->rounds[i] + 2)
+			return false;
+	return true;
+}
+
+/* The old owner, at the beginning of a loop: what the one before took is through, its buffers given
+ * to the devices, or to who sends for it. A step at most.
+ */
+static void
+leave(struct worker *w, struct move *move)
+{
+	if (move->waits == MOVE_COMES && all_came(w, move) && port_sent_mark(w, move->sent))
+		move->waits = MOVE_SENDS;
+	else if (move->waits == MOVE_SENDS && port_sent_passed(w, move->sent)) {
+		rounds_mark(w, move);
+		move->waits = MOVE_SENT;
+	} else if (move->waits == MOVE_SENT && rounds_passed(w, move)) {
+		__atomic_store_n(&move->left, true, __ATOMIC_RELEASE);
+	} else {
+		return;
+	}
+	cell_add(&w->handoff->steps, 1);
+}
+
 void
 move_step(struct worker *w, struct rte_mbuf **pkts, uint16_t max)
 {
 	struct handoff *h = w->handoff;
 	struct move *move = h->move;
 
-	/* What this loop took before is through: a loop ends with nothing in hand, and its buffers
-	 * given to the devices. */
-	if (move->from == w->index && !move->left && all_came(w, move)) {
-		__atomic_store_n(&move->left, true, __ATOMIC_RELEASE);
-		cell_add(&h->steps, 1);
-	}
+	if (move->from == w->index && !move->left)
+		leave(w, move);
 	if (move->to != w->index || move->taken || !__atomic_load_n(&move->left, __ATOMIC_ACQUIRE))
 		return;
 	parked_take(w, move, pkts, max);

@@ -8,8 +8,9 @@
  *	   new owner, who parks them.
  *	3. move_tell, by mail of every worker: how many it gave the old owner till now. That mail
  *	   runs between two bursts, behind the store of 2: it gives none more.
- *	4. The old owner goes on with what is in its rings; once it has taken all that was told, and
- *	   ended the loop in which it took the last, it says so (`left`): it never writes again.
+ *	4. The old owner goes on with what is in its rings; once it has taken all that was told,
+ *ended the loop in which it took the last, and all that it sent through another worker's queue is
+ *	   sent, it says so (`left`): it never writes again.
  *	5. The new owner sees that, takes what it parked, in order, then says so (`taken`).
  *	6. sa->owner = the new one. move_part, by mail of both.
  *
@@ -19,8 +20,8 @@
  * rings have room, of which the new owner stops none while it is an inbound SA that moves. So a
  * move ends as long as all workers run, with every ring full.
  *
- * What the old owner sent lies in the device by then, or in its buffers where a device is full, or
- * has too few queues: there a few packets of a flow may change places.
+ * What the old owner sent lies in the device by then, or in its buffers where a device is full:
+ *there a few packets of a flow may change places.
  */
 #ifndef PIPE_MOVE_H
 #define PIPE_MOVE_H
@@ -44,6 +45,14 @@ struct move {
 		uint64_t given;
 		bool told;
 	} workers[WORKERS_MAX];
+	/* The old owner's: what it waits for, and where. */
+	enum {
+		MOVE_COMES, /* what the others gave it */
+		MOVE_SENDS, /* that others take what it sends through them */
+		MOVE_SENT,  /* and send it: each begins another loop, and one more */
+	} waits;
+	uint32_t sent[PORTS_MAX];
+	uint64_t rounds[WORKERS_MAX];
 	bool left;  /* by the old owner */
 	bool taken; /* by the new one */
 };

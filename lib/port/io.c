@@ -240,3 +240,35 @@ port_drop_held(struct worker *w)
 		while (rte_ring_sc_dequeue(pw->rings[i], (void **)&m) == 0)
 			drop(w, m, DROP_STOPPED);
 }
+
+bool
+port_sent_mark(const struct worker *w, uint32_t marks[PORTS_MAX])
+{
+	const struct port_worker *pw = w->port;
+
+	for (uint8_t i = 0; i < pw->n_ports; i++) {
+		const struct port_tx *tx = &pw->tx[i];
+
+		if (tx->ring == NULL)
+			continue;
+		if (tx->n > 0)
+			return false;
+		marks[i] = tx->ring->prod.tail;
+	}
+	return true;
+}
+
+bool
+port_sent_passed(const struct worker *w, const uint32_t marks[PORTS_MAX])
+{
+	const struct port_worker *pw = w->port;
+
+	for (uint8_t i = 0; i < pw->n_ports; i++) {
+		const struct rte_ring *ring = pw->tx[i].ring;
+
+		if (ring != NULL &&
+		    (int32_t)(__atomic_load_n(&ring->cons.tail, __ATOMIC_ACQUIRE) - marks[i]) < 0)
+			return false;
+	}
+	return true;
+}

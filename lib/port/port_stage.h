@@ -90,4 +90,11 @@ stage_fn port_tx;
  * next time. */
 void port_flush(struct worker *w);
 
+/* Between two loops: where what this worker has sent through other workers' queues ends, by
+ * port; false: some of it is still in a buffer. Then, whether those workers have taken all of that
+ * out of their rings; each sends it before its loop ends.
+ */
+bool port_sent_mark(const struct worker *w, uint32_t marks[PORTS_MAX]);
+bool port_sent_passed(const struct worker *w, const uint32_t marks[PORTS_MAX]);
+
 #endif

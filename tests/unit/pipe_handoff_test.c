@@ -2,12 +2,14 @@
 #include "unit.h"
 
 #include <rte_mbuf.h>
+#include <rte_ring.h>
 
 #include "eal.h"
 #include "hold/hold.h"
 #include "pipe/handoff.h"
 #include "pipe/move.h"
 #include "pipe/pipe.h"
+#include "port/port_stage.h"
 #include "sa/sa.h"
 #include "worker.h"
 
@@ -73,7 +75,9 @@ workers_make(struct bed *b)
 		w->pipe = &b->pipe;
 		w->view = &b->view;
 		w->sparse = rte_zmalloc("drops", sizeof(*w->sparse), RTE_CACHE_LINE_SIZE);
+		w->port = rte_zmalloc("port", sizeof(*w->port), RTE_CACHE_LINE_SIZE);
 		assert_non_null(w->sparse);
+		assert_non_null(w->port);
 		w->sources[w->n_sources++] = (struct source) { .name = "handoff_rx",
 							       .poll = handoff_rx,
 							       .first = STAGE_PORT_TX };
@@ -120,6 +124,7 @@ teardown(void **state)
 	assert_int_equal(rte_mempool_in_use_count(b->pool), 0);
 	for (uint16_t i = 0; i < N_WORKERS; i++) {
 		rte_free(b->workers[i]->sparse);
+		rte_free(b->workers[i]->port);
 		rte_free(b->workers[i]);
 	}
 	sa_table_fini(&b->sas);
@@ -428,6 +433,44 @@ an_inbound_sa_moves_with_every_ring_full(void **state)
 	moved_with_full_rings(*state, STAGE_HANDOFF_IN, HANDOFF_WAY_IN);
 }
 
+/* Else what the new owner sends by its own queue would overtake it. */
+static void
+what_the_old_owner_sent_through_another_worker_is_sent_first(void **state)
+{
+	struct bed *b = *state;
+	struct move move = { .sa = b->sa.index, .from = 0, .to = 3, .way = HANDOFF_WAY_IN };
+	struct port_tx *tx = &b->workers[0]->port->tx[0];
+	struct rte_ring *ring =
+		rte_ring_create("sends", 8, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	void *frame = b;
+
+	assert_non_null(ring);
+	b->workers[0]->port->n_ports = 1;
+	tx->ring = ring;
+	assert_int_equal(rte_ring_sp_enqueue(ring, frame), 0);
+	tx->n = 1; /* one more did not fit */
+	move.generation = b->sa.generation;
+	move_join(b->workers[0], &move);
+	move_join(b->workers[3], &move);
+	all_tell(b, &move);
+	loops(b, 8);
+	assert_int_equal(move.waits, MOVE_COMES);
+	tx->n = 0;
+	loops(b, 8);
+	assert_int_equal(move.waits, MOVE_SENDS);
+	assert_false(move.left);
+	assert_int_equal(rte_ring_sc_dequeue(ring, &frame), 0);
+	/* Who took it sends it before the loop after the next one begins. */
+	pipe_poll(b->workers[0]);
+	assert_int_equal(move.waits, MOVE_SENT);
+	loops(b, 1);
+	assert_false(move.left);
+	loops(b, 2);
+	assert_true(move.left && move_is_taken(&move));
+	tx->ring = NULL;
+	rte_ring_free(ring);
+}
+
 static void
 an_sa_that_ends_on_its_way_ends_what_was_parked(void **state)
 {
@@ -442,7 +485,7 @@ an_sa_that_ends_on_its_way_ends_what_was_parked(void **state)
 	assert_int_equal(b->workers[3]->handoff->n_parked, 5);
 	sa_retire(&b->sas, b->sa.index);
 	all_tell(b, &move);
-	loops(b, 2);
+	loops(b, 8);
 	assert_true(move_is_taken(&move));
 	assert_int_equal(b->workers[3]->drops[DROP_NO_SA], 5);
 	assert_int_equal(handoff_held(b->workers, N_WORKERS), 0);
@@ -477,6 +520,9 @@ main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(an_inbound_sa_moves_with_every_ring_full, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(
+			what_the_old_owner_sent_through_another_worker_is_sent_first, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(an_sa_that_ends_on_its_way_ends_what_was_parked,
 						setup, teardown),
 	};
