@@ -130,6 +130,24 @@ check_mirrors(struct load *l, struct index *devices)
 	index_fini(&taps);
 }
 
+/* What the words behind `emulated` mean the driver knows, and says at the start. */
+static void
+check_inline(struct load *l, uint32_t i)
+{
+	const struct conf_port *p = &l->conf->ports[i];
+	size_t len = strcspn(p->ipsec, ",");
+	bool emulated = len == strlen("emulated") && strncmp(p->ipsec, "emulated", len) == 0;
+
+	if (strcmp(p->ipsec, "auto") == 0 || strcmp(p->ipsec, "off") == 0)
+		return;
+	if (!emulated)
+		item_error(l, &p->mark, &l->ports[i], "inline",
+			   "auto, off, or emulated[,option=value...]", "'%.60s' is not known",
+			   p->ipsec);
+	else if (p->side != CONF_BLACK)
+		item_error(l, &p->mark, &l->ports[i], "inline", "off", "ESP comes by black ports");
+}
+
 /* "net_pcap0,rx_pcap=…" is the device net_pcap0. */
 static void
 check_ports(struct load *l)
@@ -155,6 +173,7 @@ check_ports(struct load *l)
 		if (p->esp_echo && p->side != CONF_BLACK)
 			item_error(l, &p->mark, &l->ports[i], "esp_echo", "false",
 				   "ESP comes by black ports");
+		check_inline(l, i);
 		if (other != INDEX_NONE)
 			item_error(l, &p->mark, &l->ports[i], "device", "a device of its own",
 				   "%.*s is the device of %s", (int)len, p->device,

@@ -55,6 +55,12 @@ struct conf_ifaddrs {
 	uint32_t n;
 };
 
+/* DPDK device arguments, each text of its own. n 0: none are named. */
+struct conf_devices {
+	char (*list)[CONF_DEVICE_SIZE];
+	uint32_t n;
+};
+
 /* Names, at least one where there is any; most items say one, which lies here. */
 struct conf_names {
 	char first[CONF_NAME_SIZE];
@@ -153,7 +159,7 @@ extern const char *const conf_engine_names[CONF_ENGINES_MAX];
 /* Where a key stands, by its row in the schema's block; line 0: it was left out. For the items
  * whose keys may need a restart.
  */
-#define CONF_PLACES 16
+#define CONF_PLACES 24
 struct conf_place {
 	uint32_t line, col;
 };
@@ -165,6 +171,7 @@ struct conf_gateway {
 	char socket_group[CONF_NAME_SIZE];
 	uint8_t idle, numa;
 	struct conf_engines crypto;
+	struct conf_devices crypto_devices; /* none: all that DPDK has found */
 	uint32_t max_sas;
 	struct {
 		uint32_t v4, v6;
@@ -195,6 +202,7 @@ struct conf_port {
 	bool offloads; /* auto */
 	bool promiscuous;
 	bool esp_echo;
+	char ipsec[CONF_DEVICE_SIZE]; /* the key `inline`: auto, off, or the words of a driver */
 	struct {
 		bool on;
 		char tap[CONF_NAME_SIZE];

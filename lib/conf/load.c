@@ -298,6 +298,7 @@ conf_free(struct conf *c)
 	if (c->sas != NULL)
 		explicit_bzero(c->sas, c->n_sas * sizeof(*c->sas));
 	free(c->ports);
+	free(c->gateway.crypto_devices.list);
 	free(c->routes);
 	free(c->neighbours);
 	free(c->sas);

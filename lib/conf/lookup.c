@@ -216,6 +216,7 @@ schema_values(const struct conf_key *k, char *buf, size_t size)
 		[TYPE_IFADDRS] = "a list of addresses such as 192.0.2.1/24",
 		[TYPE_MAC] = "a MAC address such as \"02:00:00:00:00:fe\"",
 		[TYPE_SECRET] = "\"hex:...\", \"file:PATH\" or \"env:NAME\"",
+		[TYPE_DEVICES] = "a list of devices such as [crypto_aesni_gcm0]",
 		[TYPE_PORT_PAIR] = "two ports such as [4500, 4500]",
 		[TYPE_PORT_RANGE] = "any, a port, or a range such as 1000-2000",
 		[TYPE_DSCP_MAP] = "copy, 0 to 63, or a map such as {46: 46, 0: 8}",

@@ -210,6 +210,24 @@ engines_print(FILE *f, const struct conf_engines *e)
 }
 
 static void
+devices_print(FILE *f, const struct conf_devices *d)
+{
+	fputc('[', f);
+	for (uint32_t i = 0; i < d->n; i++) {
+		fputs(i == 0 ? "" : ", ", f);
+		quote(f, d->list[i]);
+	}
+	fputc(']', f);
+}
+
+static bool
+devices_same(const struct conf_devices *a, const struct conf_devices *b)
+{
+	return a->n == b->n &&
+	       (a->n == 0 || memcmp(a->list, b->list, a->n * sizeof(a->list[0])) == 0);
+}
+
+static void
 port_range_print(FILE *f, const struct conf_port_range *r)
 {
 	if (r->first == 0 && r->last == 65535)
@@ -273,6 +291,9 @@ value_print(FILE *f, const struct conf_key *k, const void *field)
 	case TYPE_ENGINES:
 		engines_print(f, field);
 		break;
+	case TYPE_DEVICES:
+		devices_print(f, field);
+		break;
 	case TYPE_PORT_PAIR:
 		memcpy(ports, field, sizeof(ports));
 		fprintf(f, "[%u, %u]", ports[0], ports[1]);
@@ -302,6 +323,8 @@ value_absent(const struct conf_key *k, const void *field)
 		return ((const struct addr *)field)->family == 0;
 	case TYPE_IFADDRS:
 		return ((const struct conf_ifaddrs *)field)->n == 0;
+	case TYPE_DEVICES:
+		return ((const struct conf_devices *)field)->n == 0;
 	case TYPE_ALG:
 		return *(const struct alg *const *)field == NULL;
 	case TYPE_SECRET:
@@ -321,6 +344,8 @@ value_same(const struct conf_key *k, const void *a, const void *b)
 
 	if (k->type == TYPE_NAMES)
 		return names_same(a, b);
+	if (k->type == TYPE_DEVICES)
+		return devices_same(a, b);
 	if (k->type == TYPE_NETS)
 		return na->n == nb->n &&
 		       (na->n == 0 || memcmp(na->list, nb->list, na->n * sizeof(*na->list)) == 0);

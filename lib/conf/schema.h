@@ -56,6 +56,7 @@ enum conf_type {
 	TYPE_ALG,     /* const struct alg *; min is its kind */
 	TYPE_SECRET,  /* struct conf_secret */
 	TYPE_ENGINES, /* struct conf_engines: a list of words */
+	TYPE_DEVICES, /* struct conf_devices: a list of texts */
 	TYPE_PORT_PAIR,	 /* uint16_t[2] */
 	TYPE_PORT_RANGE, /* struct conf_port_range */
 	TYPE_DSCP_MAP,	 /* struct conf_dscp_map */

@@ -315,8 +315,57 @@ engines_read(struct load *l, const struct conf_key *k, const struct node *n, voi
 	}
 	if ((seen >> CONF_ENGINE_IPSEC_MB & 1) == 0 && (seen >> CONF_ENGINE_OPENSSL & 1) == 0)
 		return load_error(l, n, "ipsec_mb or openssl behind them",
-				  "no engine of this version is among them");
+				  "none is among them that needs no device");
 	memcpy(field, &order, sizeof(order));
+	return true;
+}
+
+/* "a,b=c" is the device a. */
+static bool
+device_again(const struct conf_devices *d, const char *device)
+{
+	size_t len = strcspn(device, ",");
+
+	for (uint32_t i = 0; i < d->n; i++)
+		if (strcspn(d->list[i], ",") == len && strncmp(d->list[i], device, len) == 0)
+			return true;
+	return false;
+}
+
+static bool
+devices_fill(struct load *l, const struct conf_key *k, const struct node *n, struct conf_devices *d)
+{
+	const struct conf_key one = { .size = CONF_DEVICE_SIZE, .type = TYPE_TEXT };
+
+	for (const struct node *at = n->child; at != NULL; at = at->next) {
+		if (at->kind != NODE_SCALAR)
+			return value_error(l, k, at, "no device");
+		if (!text_read(l, &one, at, d->list[d->n]))
+			return false;
+		if (device_again(d, d->list[d->n]))
+			return load_error(l, at, "once", "%.*s is named twice",
+					  (int)strcspn(at->text, ","), at->text);
+		d->n++;
+	}
+	return true;
+}
+
+static bool
+devices_read(struct load *l, const struct conf_key *k, const struct node *n, void *field)
+{
+	struct conf_devices d = { NULL, 0 };
+
+	if (n->kind != NODE_LIST || n->child == NULL)
+		return value_error(l, k, n, "no list of devices");
+	d.list = calloc(n->n, sizeof(d.list[0]));
+	l->no_memory |= d.list == NULL;
+	if (d.list == NULL)
+		return false;
+	if (!devices_fill(l, k, n, &d)) {
+		free(d.list);
+		return false;
+	}
+	memcpy(field, &d, sizeof(d));
 	return true;
 }
 
@@ -421,6 +470,7 @@ static const struct {
 	[TYPE_ALG] = { alg_read, true },
 	[TYPE_SECRET] = { secret_read, true },
 	[TYPE_ENGINES] = { engines_read, false },
+	[TYPE_DEVICES] = { devices_read, false },
 	[TYPE_PORT_PAIR] = { port_pair_read, false },
 	[TYPE_PORT_RANGE] = { port_range_read, true },
 	[TYPE_DSCP_MAP] = { dscp_map_read, false },

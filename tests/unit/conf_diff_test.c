@@ -72,6 +72,10 @@ static const struct {
 	  "t:3:58: ports[0].workers: cannot change while running", false },
 	{ "a limit", "version: 1\n", "version: 1\ngateway:\n  max_routes: {v6: 1}\n", "~ gateway: max_routes.v6 16384 -> 1\n",
 	  "t:3:15: gateway.max_routes: cannot change while running", false },
+	{ "crypto devices", "version: 1\n", "version: 1\ngateway: {crypto_devices: [a, b]}\n",
+	  "~ gateway: crypto_devices none -> [\"a\", \"b\"]\n", "t:2:27: gateway.crypto_devices: cannot change while running", false },
+	{ "a port's own IPsec", "side: black", "side: black, inline: off", "~ port wan: inline \"auto\" -> \"off\"\n",
+	  "t:3:57: ports[0].inline: cannot change while running", false },
 	{ "a port comes", "sas:", "  - {name: lan, device: net_null1, side: red}\nsas:", "+ port lan\n",
 	  "t:4:5: ports: port lan cannot be added while running", false },
 };
@@ -187,7 +191,8 @@ what_is_shown_says_the_same(void **state)
 			      "\"2001:db8::/32\", 10.9.0.1-10.9.0.7], dst: any,\n"
 			      "     protocol: icmp, dscp: [46, 34], icmp: false, action: protect, "
 			      "sa: a}\n"
-			      "gateway: {crypto: [openssl, inline], max_sas: 1k, idle: sleep}\n";
+			      "gateway: {crypto: [openssl, inline], max_sas: 1k, idle: sleep, "
+			      "crypto_devices: [\"0000:3d:01.0\", \"crypto_null0,a=b\"]}\n";
 	struct conf *old = load_good(text), *new;
 	char *shown = NULL, *again, *lines;
 	size_t size;

@@ -17,11 +17,13 @@ defaults_hold(void **state)
 	assert_int_equal(c->gateway.key_cache, 16 << 20);
 	assert_int_equal(c->gateway.crypto.n, 4);
 	assert_int_equal(c->gateway.crypto.list[2], CONF_ENGINE_IPSEC_MB);
+	assert_int_equal(c->gateway.crypto_devices.n, 0);
 	assert_int_equal(c->gateway.mbufs, CONF_AUTO);
 	assert_int_equal(c->gateway.reassembly.timeout_us, 2000000);
 	assert_int_equal(c->ports[0].mtu, 1500);
 	assert_true(c->ports[0].workers == CONF_ALL);
 	assert_true(c->ports[0].offloads);
+	assert_string_equal(c->ports[0].ipsec, "auto");
 	assert_int_equal(sa->spi, 0x1001);
 	assert_int_equal(sa->mode, CONF_TUNNEL);
 	assert_int_equal(sa->replay_window, 1024);
