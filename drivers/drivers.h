@@ -9,6 +9,10 @@ extern const struct engine
 	engine_ipsec_mb; /* intel-ipsec-mb, x86 with AES-NI; all but CCM with 192-bit keys */
 extern const struct engine engine_openssl; /* libcrypto 3; every algorithm, any CPU */
 
+/* What the NIC that drivers/inline emulates enciphers with: the synchronous ones of the list, in
+ * its order; before a port is opened. -EINVAL: more than it takes. */
+int inline_emulated_use(const struct engine *const *engines, uint16_t n, struct err *err);
+
 #ifdef HAVE_ISAL
 extern const struct codec codec_isal; /* ISA-L's igzip, level 0: eight times as fast as zlib */
 #endif

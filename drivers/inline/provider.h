@@ -15,6 +15,11 @@
 
 struct rte_mbuf;
 
+enum inline_can {
+	INLINE_TX_NUMBER = 1 << 0,
+	INLINE_RX_NUMBER = 1 << 1,
+};
+
 struct inline_provider {
 	const char *name;
 	/* Of a port: its security context, or NULL with the reason in err: it has none. Called
@@ -31,6 +36,9 @@ struct inline_provider {
 					const struct rte_flow_action actions[],
 					struct rte_flow_error *error);
 	int (*flow_destroy)(uint16_t dpdk_id, struct rte_flow *flow, struct rte_flow_error *error);
+	/* Of an open port: which of the two calls below, as enum inline_can; NULL: those that are
+	 * there. */
+	uint32_t (*can)(uint16_t dpdk_id);
 	/* What rte_security of 22.11 has no word for. NULL: the device cannot. The number of a
 	 * packet that is marked for OFFLOAD_PROTOCOL; that of one that came so, and the TOS of the
 	 * header that was taken off. */
