@@ -229,13 +229,13 @@ void
 ends_put(struct numbers_live *l, uint16_t lane)
 {
 	struct lane *at = &l->lanes[lane];
-	const struct grant *g = &l->grants[lane];
+	const struct grant *g = l->grants != NULL ? &l->grants[lane] : NULL;
 	uint64_t end = l->laned ? lane_last(lane) : UINT64_MAX;
 	uint8_t why = LANE_END_SPACE;
 
 	if (!l->laned || lane == 0)
 		end = RTE_MIN(end, seq_last(l->esn));
-	if (l->grants != NULL) {
+	if (g != NULL) {
 		if (g->packets_end != UINT64_MAX && number_at(g, g->packets_end) < end) {
 			end = number_at(g, g->packets_end);
 			why = l->packets_why;
