@@ -59,7 +59,8 @@ serves(const struct suite *suite, struct err *err)
 }
 
 static int
-accepting_init(size_t key_cache, int socket, struct engine_worker **out, struct err *err)
+accepting_init(size_t key_cache, uint16_t index, int socket, struct engine_worker **out,
+	       struct err *err)
 {
 	*out = NULL;
 	return 0;
@@ -105,20 +106,13 @@ accepting_decrypt(struct engine_worker *ew, struct crypto_op *ops, uint16_t n)
 		touch(&ops[i], false);
 }
 
-static void
-accepting_forget(struct engine_worker *ew, uint32_t id)
-{
-}
-
-static uint64_t
-accepting_bounced(const struct engine_worker *ew)
-{
-	return 0;
-}
-
 static const struct engine accepting = {
-	"accepting",	   serves,	     accepting_init,	accepting_fini, accepting_encrypt,
-	accepting_decrypt, accepting_forget, accepting_bounced,
+	.name = "accepting",
+	.serves = serves,
+	.worker_init = accepting_init,
+	.worker_fini = accepting_fini,
+	.encrypt = accepting_encrypt,
+	.decrypt = accepting_decrypt,
 };
 
 static struct path_rig rig;

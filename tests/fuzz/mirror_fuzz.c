@@ -42,7 +42,7 @@ serves(const struct suite *suite, struct err *err)
 }
 
 static int
-idle_init(size_t key_cache, int socket, struct engine_worker **out, struct err *err)
+idle_init(size_t key_cache, uint16_t index, int socket, struct engine_worker **out, struct err *err)
 {
 	*out = NULL;
 	return 0;
@@ -59,19 +59,13 @@ idle_run(struct engine_worker *ew, struct crypto_op *ops, uint16_t n)
 	abort();
 }
 
-static void
-idle_forget(struct engine_worker *ew, uint32_t id)
-{
-}
-
-static uint64_t
-idle_bounced(const struct engine_worker *ew)
-{
-	return 0;
-}
-
 static const struct engine idle = {
-	"idle", serves, idle_init, idle_fini, idle_run, idle_run, idle_forget, idle_bounced,
+	.name = "idle",
+	.serves = serves,
+	.worker_init = idle_init,
+	.worker_fini = idle_fini,
+	.encrypt = idle_run,
+	.decrypt = idle_run,
 };
 
 static struct path_rig rig;
