@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """First inputs of daemon_fuzz, made anew: tests/fuzz/daemon_seeds.py [FOLDER]. Pieces of the recorded sessions, and the
-same with a second client in between. See session.h for the format."""
+same with a second client in between; and SAs of AH, of which no recording has one. See session.h for the format."""
 import json
 import os
 import struct
@@ -8,8 +8,10 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SESSIONS = os.path.join(HERE, "../packet/xfrm_sessions")
+CODEC = os.path.join(HERE, "corpus/xfrm")
 FRAME, SPI, GONE, TIME = 4, 8, 16, 3
 ALLOCSPI, UPDSA, NEWSA, DELSA, GETSA = 22, 26, 16, 17, 18
+REQUEST, ACK, REPLACE, DUMP = 1, 4, 0x100, 0x300
 PIECE = 20
 
 
@@ -34,6 +36,18 @@ def steps(name):
     return found
 
 
+def request(kind, flags, body=b""):
+    return struct.pack("=IHHII", 16 + len(body), kind, REQUEST | flags, 0, 0) + body
+
+
+def life_of(body):
+    """An SA, made from the body of its NEWSA: asked for by two clients, made anew, listed, and ended."""
+    of_it = body[56:76] + body[76 + 136:76 + 138] + body[76:77] + bytes(1)
+    return [step(0, request(NEWSA, ACK, body)), step(0, request(GETSA, 0, of_it)), step(2, request(GETSA, 0, of_it)),
+            step(0, request(NEWSA, ACK, body)), step(0, request(UPDSA, ACK | REPLACE, body)), step(1, request(GETSA, DUMP)),
+            step(TIME, bytes(12)), step(0, request(DELSA, ACK, of_it))]
+
+
 def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "corpus/daemon")
     os.makedirs(folder, exist_ok=True)
@@ -47,6 +61,9 @@ def main():
                 piece[len(piece) // 2:len(piece) // 2] = [bytes([s[0] | 1]) + s[1:] for s in piece[:3]]
             with open(f"{folder}/{name}-{number}", "wb") as f:
                 f.write(b"".join(piece))
+    for name in sorted(f for f in os.listdir(CODEC) if f.startswith("ah-")):
+        with open(f"{CODEC}/{name}", "rb") as message, open(f"{folder}/{name}", "wb") as f:
+            f.write(b"".join(life_of(message.read()[16:])))
 
 
 if __name__ == "__main__":
