@@ -181,10 +181,12 @@ def limits():
         for i in range(8):
             daemon.ask(NEWPOLICY, policy(OUT, selector(NET4[0], f"10.2.{i}.0/24"), template(OURS, f"203.0.113.{i}", i + 1)))
         daemon.events.clear()
+        began = time.monotonic()
         for i in range(8):
             send_all(host, range(2), f"10.2.{i}.1")
         events = [m for m in daemon.quiet(0.4 * SLOWER) if m.kind == ACQUIRE]
-        same(len(events), 2, "events at once")
+        most = 2 + int(2 * (time.monotonic() - began))
+        check(2 <= len(events) <= most, f"{len(events)} events at once, where the rate allows {most}")
         time.sleep(1.2 * SLOWER)
         same(drain(black), [], "what left")
         same(gateway.stop().report["drops"].get("no_outbound_sa"), 16, "packets dropped")
