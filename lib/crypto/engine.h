@@ -122,8 +122,9 @@ struct engine_async {
 	int (*open)(const struct engine_setup *setup, struct err *err);
 	void (*close)(void); /* after the workers; wipes all sessions, stops the devices */
 	/* Control: makes the session on a device that serves it, for every worker, before any
-	 * worker names it. -ENOSPC: no device has room for one more; -ENOTSUP: none serves it. */
-	int (*session_open)(const struct session *s, struct err *err);
+	 * worker names it; encrypt: for packets that go out. -ENOSPC: no device has room for one
+	 * more; -ENOTSUP: none serves it. */
+	int (*session_open)(const struct session *s, bool encrypt, struct err *err);
 	/* Control: no worker will name it any more. It goes, keys wiped, as soon as nothing of it
 	 * is in a device: the id may be opened again at once, with another generation. */
 	void (*session_close)(uint32_t id);
