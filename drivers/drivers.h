@@ -7,7 +7,8 @@
 
 extern const struct engine
 	engine_ipsec_mb; /* intel-ipsec-mb, x86 with AES-NI; all but CCM with 192-bit keys */
-extern const struct engine engine_openssl; /* libcrypto 3; every algorithm, any CPU */
+extern const struct engine engine_openssl;   /* libcrypto 3; every algorithm, any CPU */
+extern const struct engine engine_cryptodev; /* asynchronous: DPDK's crypto devices */
 
 /* What the NIC that drivers/inline emulates enciphers with: the synchronous ones of the list, in
  * its order; before a port is opened. -EINVAL: more than it takes. */
