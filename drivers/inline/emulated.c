@@ -320,4 +320,6 @@ const struct inline_provider inline_emulated = {
 	.tx_number_set = emulated_tx_number_set,
 	.rx_number_get = emulated_rx_number_get,
 	.sessions_max = UINT32_MAX,
+	.names = true,
+	.chains = true,
 };

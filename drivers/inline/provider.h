@@ -20,6 +20,10 @@ enum inline_can {
 	INLINE_RX_NUMBER = 1 << 1,
 };
 
+/* In rte_security_ipsec_sa_options.reserved_opts, where a provider has `subspaces`: the ESP header
+ * has the whole number, so that it is four octets longer. */
+#define INLINE_SUBSPACES 1
+
 struct inline_provider {
 	const char *name;
 	/* Of a port: its security context, or NULL with the reason in err: it has none. Called
@@ -40,11 +44,17 @@ struct inline_provider {
 	 * there. */
 	uint32_t (*can)(uint16_t dpdk_id);
 	/* What rte_security of 22.11 has no word for. NULL: the device cannot. The number of a
-	 * packet that is marked for OFFLOAD_PROTOCOL; that of one that came so, and the TOS of the
-	 * header that was taken off. */
+	 * packet that is marked for OFFLOAD_PROTOCOL; that of one that came deciphered, whatever
+	 * the kind, which may not be known (false), and with OFFLOAD_PROTOCOL in any case the TOS
+	 * of the header that was taken off. */
 	void (*tx_number_set)(struct rte_mbuf *m, uint64_t number);
 	bool (*rx_number_get)(const struct rte_mbuf *m, uint64_t *number, uint8_t *outer_tos);
 	uint32_t sessions_max; /* UINT32_MAX: not known */
+	/* rte_security says it of OFFLOAD_PROTOCOL only: what came deciphered has in
+	 * rte_security_dynfield() the userdata of its session's conf. 0: not known. */
+	bool names;
+	bool chains;	/* packets of several segments go out, too */
+	bool subspaces; /* INLINE_SUBSPACES is understood */
 };
 
 extern const struct inline_provider inline_rte_security;

@@ -185,17 +185,23 @@ kernel_mtu_set(const struct port *port, unsigned int index, struct err *err)
 
 /* Frames that do not fit one buffer come as chains only if the device is told so. */
 static void
-offloads_choose(struct port *port, bool checksums, const struct rte_eth_dev_info *info,
-		struct rte_mempool *pool, struct rte_eth_conf *conf)
+offloads_choose(struct port *port, const struct port_params *params,
+		const struct rte_eth_dev_info *info, struct rte_mempool *pool,
+		struct rte_eth_conf *conf)
 {
 	int room = rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM;
 	uint64_t rx = 0, tx = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 
 	if (port->link.mtu + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN + 2 * RTE_VLAN_HLEN > room)
 		rx |= RTE_ETH_RX_OFFLOAD_SCATTER;
-	if (checksums) {
+	if (params->offloads) {
 		rx |= RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
 		tx |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
+	}
+	/* Only now: a driver takes other, slower functions for its queues then. */
+	if (params->ipsec) {
+		rx |= RTE_ETH_RX_OFFLOAD_SECURITY;
+		tx |= RTE_ETH_TX_OFFLOAD_SECURITY;
 	}
 	conf->rxmode.offloads = rx & info->rx_offload_capa;
 	conf->txmode.offloads = tx & info->tx_offload_capa;
@@ -338,7 +344,7 @@ device_setup(struct port *port, const struct port_params *params, struct rte_eth
 	rc = queues_choose(port, params, info, n_workers, &n_rx, &n_tx, err);
 	if (rc < 0)
 		return rc;
-	offloads_choose(port, params->offloads, info, pools[0], &conf);
+	offloads_choose(port, params, info, pools[0], &conf);
 	rss_choose(port, info, n_rx, &conf);
 	rc = device_configure(port, &n_rx, &n_tx, &conf, err);
 	if (rc < 0)

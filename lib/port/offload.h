@@ -118,6 +118,9 @@ struct offload {
 	void (*session_free)(struct offload_port *op, struct offload_session *s);
 	int (*session_counts)(struct offload_port *op, const struct offload_session *s,
 			      struct offload_counts *counts);
+	/* Control, at ticks, of inbound SAs with ESN: the highest number accepted. Some devices
+	 * have to be told the half that is not on the wire; most calls do nothing. */
+	void (*session_number)(struct offload_port *op, struct offload_session *s, uint64_t number);
 	void (*caps)(const struct offload_port *op, struct offload_caps *caps);
 	/* Suites and modes, a line each; members of an open object. */
 	void (*print)(const struct offload_port *op, FILE *f);

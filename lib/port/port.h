@@ -55,6 +55,7 @@ struct port_params {
 	uint64_t workers;   /* mask of worker indices that read it; 0 = all */
 	bool promiscuous;
 	bool offloads; /* use what checksum offloads there are */
+	bool ipsec;    /* turn on the IPsec that the device has, if any (port/offload.h) */
 };
 
 struct port_map {
