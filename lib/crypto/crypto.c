@@ -7,6 +7,9 @@
 #include <rte_branch_prediction.h>
 #include <rte_malloc.h>
 
+#include "stats/cell.h"
+#include "worker/pkt.h"
+
 int
 crypto_worker_init(const struct engine *const *engines, uint16_t n, size_t key_cache,
 		   uint16_t index, int socket, struct crypto_worker **out, struct err *err)
@@ -24,6 +27,9 @@ crypto_worker_init(const struct engine *const *engines, uint16_t n, size_t key_c
 		uint16_t i = cw->n_engines;
 
 		cw->engines[i] = engines[i];
+		cw->mixed |= engines[i]->kind != ENGINE_SYNC;
+		if (engines[i]->kind == ENGINE_ASYNC)
+			cw->async |= (uint8_t)(1u << i);
 		rc = engines[i]->worker_init == NULL ?
 			     0 :
 			     engines[i]->worker_init(key_cache, index, socket, &cw->workers[i],
@@ -103,6 +109,68 @@ crypto_run(struct crypto_worker *cw, struct crypto_op *ops, uint16_t n, bool enc
 		first = i;
 	}
 	run_one(cw, &ops[first], n - first, encrypt);
+}
+
+/* Control reads it for the level of what is held. */
+static inline void
+inside_set(struct crypto_worker *cw, uint8_t turn, uint32_t n)
+{
+	__atomic_store_n(&cw->inside[turn], n, __ATOMIC_RELAXED);
+}
+
+uint16_t
+crypto_submit(struct crypto_worker *cw, uint8_t engine, struct rte_mbuf *const *pkts,
+	      const struct crypto_op *ops, uint16_t n, bool encrypt, uint64_t now,
+	      enum engine_refusal *why)
+{
+	uint8_t turn = cw->turn;
+	uint16_t taken;
+
+	for (uint16_t i = 0; i < n; i++)
+		pkt_of(pkts[i])->turn = turn;
+	taken = cw->engines[engine]->async->submit(cw->workers[engine], ops, pkts, n, encrypt, now,
+						   why);
+	inside_set(cw, turn, cw->inside[turn] + taken);
+	return taken;
+}
+
+uint16_t
+crypto_collect(struct crypto_worker *cw, uint8_t engine, struct rte_mbuf **pkts,
+	       enum engine_verdict *verdicts, uint16_t max, uint64_t now)
+{
+	uint16_t n =
+		cw->engines[engine]->async->collect(cw->workers[engine], pkts, verdicts, max, now);
+	uint32_t late = 0;
+
+	if (n == 0)
+		return 0;
+	for (uint16_t i = 0; i < n; i++)
+		late += pkt_of(pkts[i])->turn;
+	inside_set(cw, 0, cw->inside[0] - (n - late));
+	inside_set(cw, 1, cw->inside[1] - late);
+	cell_add(&cw->through, n);
+	return n;
+}
+
+bool
+crypto_is_short(const struct crypto_worker *cw)
+{
+	if (cw->inside[0] + cw->inside[1] == 0)
+		return false;
+	for (uint32_t left = cw->async; left != 0; left &= left - 1) {
+		int i = __builtin_ctz(left);
+
+		if (cw->engines[i]->async->room(cw->workers[i]) < CRYPTO_ROOM_MIN)
+			return true;
+	}
+	return false;
+}
+
+uint32_t
+crypto_held(const struct crypto_worker *cw)
+{
+	return __atomic_load_n(&cw->inside[0], __ATOMIC_RELAXED) +
+	       __atomic_load_n(&cw->inside[1], __ATOMIC_RELAXED);
 }
 
 void

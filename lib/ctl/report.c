@@ -10,6 +10,7 @@
 #include "iptfs/iptfs.h"
 #include "mirror/mirror.h"
 #include "numbers/numbers.h"
+#include "pipe/engines.h"
 #include "pipe/handoff.h"
 #include "port/port.h"
 #include "punt/punt.h"
@@ -36,7 +37,7 @@ totals_read(const struct gw *gw, struct gw_totals *t)
 		t->merged += cell_get(&w->merged);
 		t->waiting += hold_held(w) + frag_held(w) + iptfs_held(w);
 		t->held += port_held(w) + hold_held(w) + punt_held(w->punt) + frag_held(w) +
-			   iptfs_held(w);
+			   iptfs_held(w) + engines_held(w);
 		t->audits_lost += mailbox_lost(w);
 		sum(t->drops, w->drops, DROP_MAX);
 		sum(t->consumed, w->consumed, CONSUMED_MAX);

@@ -6,6 +6,7 @@
 #include <rte_esp.h>
 
 #include "crypto/crypto.h"
+#include "esp/engines.h"
 #include "esp/esp.h"
 #include "esp/lane.h"
 #include "esp/plain.h"
@@ -45,6 +46,10 @@ op_point_chain(struct worker *w, struct rte_mbuf *m, const struct pkt *p, const 
 	op->chain = m;
 	op->text_off = text_off;
 	op->tag = tag;
+	/* The copy is the next burst's as soon as this one is through: it is done before. */
+	if (tag == copy && crypto_software(op->engine) != CRYPTO_NO_ENGINE)
+		op->engine =
+			crypto_engines(crypto_software(op->engine), crypto_software(op->engine));
 }
 
 static __rte_noinline void
@@ -178,6 +183,8 @@ replay_check_stage(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 uint16_t
 crypto_decrypt(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
+	if (unlikely(w->crypto->mixed))
+		return engines_run(w, pkts, n, false);
 	crypto_run(w->crypto, w->crypto->ops, n, false);
 	return n;
 }

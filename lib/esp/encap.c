@@ -13,6 +13,7 @@
 #include "crypto/crypto.h"
 #include "esp/beet.h"
 #include "esp/comp.h"
+#include "esp/engines.h"
 #include "esp/esp.h"
 #include "esp/plain.h"
 #include "esp/transport.h"
@@ -414,6 +415,8 @@ esp_encap(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 uint16_t
 crypto_encrypt(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
+	if (unlikely(w->crypto->mixed))
+		return engines_run(w, pkts, n, true);
 	crypto_run(w->crypto, w->crypto->ops, n, true);
 	return n;
 }

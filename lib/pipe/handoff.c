@@ -419,9 +419,10 @@ handoff_may_take(const struct worker *w, enum handoff_way way)
 {
 	const struct handoff_line *ways = w->handoff->way;
 
-	if (likely((w->paused & (PAUSED_HANDOFF | PAUSED_SENDING)) == 0) || !worker_holds_back(w))
+	if (likely((w->paused & (PAUSED_HANDOFF | PAUSED_SENDING | PAUSED_ENGINE)) == 0) ||
+	    !worker_holds_back(w))
 		return true;
-	if ((w->paused & PAUSED_SENDING) != 0)
+	if ((w->paused & (PAUSED_SENDING | PAUSED_ENGINE)) != 0)
 		return false;
 	/* Each way waits for those before it. */
 	return (way == HANDOFF_WAY_OUT || ways[HANDOFF_WAY_OUT].full == 0) &&

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "iptfs/iptfs_stage.h"
+#include "pipe/engines.h"
 #include "pipe/handoff.h"
 #include "pipe/pipe.h"
 #include "port/port_stage.h"
@@ -32,6 +33,13 @@ look_around(struct worker *w)
 	w->view = __atomic_load_n(&w->next_view, __ATOMIC_ACQUIRE);
 }
 
+/* What another worker, or a device, gave: it is work, too, though no port gave it. */
+static uint64_t
+given(const struct worker *w)
+{
+	return w->handoff->taken + engines_through(w);
+}
+
 int
 worker_main(void *arg)
 {
@@ -43,10 +51,9 @@ worker_main(void *arg)
 	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
 		look_around(w);
 		cell_add(&w->loops, 1);
-		/* What was handed over is work, too, though no port gave it. */
-		if (pipe_poll(w) > 0 || w->handoff->taken != taken) {
+		if (pipe_poll(w) > 0 || given(w) != taken) {
 			cell_add(&w->busy_loops, 1);
-			taken = w->handoff->taken;
+			taken = given(w);
 			empty = 0;
 		} else {
 			empty++;
@@ -54,7 +61,7 @@ worker_main(void *arg)
 		port_flush(w);
 		/* Nothing of the view is in hand now. */
 		rte_rcu_qsbr_quiescent(w->qsbr, w->index);
-		if (unlikely(w->sleepy) && empty > EMPTY_LOOPS_MAX)
+		if (unlikely(w->sleepy) && empty > EMPTY_LOOPS_MAX && engines_held(w) == 0)
 			nap(w);
 	}
 	rte_rcu_qsbr_thread_offline(w->qsbr, w->index);
@@ -67,14 +74,14 @@ is_inside(const struct source *source)
 {
 	return source->poll == mailbox_poll || source->poll == handoff_rx ||
 	       source->poll == port_ring || source->poll == iptfs_deliver ||
-	       source->poll == iptfs_tick;
+	       source->poll == iptfs_tick || source->poll == engine_poll;
 }
 
 int
 worker_drain(struct worker *w)
 {
 	struct rte_mbuf *pkts[BURST_MAX];
-	uint64_t before = w->handoff->taken + w->handoff->steps;
+	uint64_t before = given(w) + w->handoff->steps;
 	uint32_t n = 0;
 
 	look_around(w);
@@ -86,5 +93,5 @@ worker_drain(struct worker *w)
 		pipe_run(w, source->first, pkts, got);
 	}
 	port_flush(w);
-	return n > 0 || w->handoff->taken + w->handoff->steps != before;
+	return n > 0 || given(w) + w->handoff->steps != before || engines_wait(w);
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "pipe/engines.h"
 #include "port/port_stage.h"
 
 void
@@ -116,7 +117,11 @@ rounds_passed(const struct worker *w, const struct move *move)
 static void
 leave(struct worker *w, struct move *move)
 {
-	if (move->waits == MOVE_COMES && all_came(w, move) && port_sent_mark(w, move->sent))
+	if (move->waits == MOVE_COMES && all_came(w, move)) {
+		engines_turn(w);
+		move->waits = MOVE_EMPTIES;
+	}
+	if (move->waits == MOVE_EMPTIES && engines_turned(w) && port_sent_mark(w, move->sent))
 		move->waits = MOVE_SENDS;
 	else if (move->waits == MOVE_SENDS && port_sent_passed(w, move->sent)) {
 		rounds_mark(w, move);

@@ -9,8 +9,8 @@
  *	3. move_tell, by mail of every worker: how many it gave the old owner till now. That mail
  *	   runs between two bursts, behind the store of 2: it gives none more.
  *	4. The old owner goes on with what is in its rings; once it has taken all that was told,
- *ended the loop in which it took the last, and all that it sent through another worker's queue is
- *	   sent, it says so (`left`): it never writes again.
+ *	   ended the loop in which it took the last, got back what crypto devices had then, and all
+ *	   that it sent through another worker's queue is sent, it says so (`left`): no more writes.
  *	5. The new owner sees that, takes what it parked, in order, then says so (`taken`).
  *	6. sa->owner = the new one. move_part, by mail of both.
  *
@@ -47,9 +47,10 @@ struct move {
 	} workers[WORKERS_MAX];
 	/* The old owner's: what it waits for, and where. */
 	enum {
-		MOVE_COMES, /* what the others gave it */
-		MOVE_SENDS, /* that others take what it sends through them */
-		MOVE_SENT,  /* and send it: each begins another loop, and one more */
+		MOVE_COMES,   /* what the others gave it */
+		MOVE_EMPTIES, /* what crypto devices have of it */
+		MOVE_SENDS,   /* that others take what it sends through them */
+		MOVE_SENT,    /* and send it: each begins another loop, and one more */
 	} waits;
 	uint32_t sent[PORTS_MAX];
 	uint64_t rounds[WORKERS_MAX];

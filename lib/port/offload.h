@@ -147,7 +147,7 @@ struct offload_entry {
 } __rte_aligned(32);
 _Static_assert(sizeof(struct offload_entry) == 32, "two to a line");
 
-/* By SA index, for all ports together; struct port_worker has a pointer to it. */
+/* By SA index, for all ports together; struct worker has a pointer to it. */
 struct offload_table {
 	const struct offload *offload;
 	uint32_t n;

@@ -165,7 +165,7 @@ flags_of(const struct sa_params *p)
 	       (is_plain(p) ? SA_PLAIN : 0) | (p->subspaces ? SA_SUBSPACES : 0) |
 	       (p->lane_by_class ? SA_LANE_BY_CLASS : 0) | (p->beet ? SA_BEET : 0) |
 	       (p->ah ? SA_AH : 0) | (p->ipcomp.on ? SA_IPCOMP : 0) | (p->echo ? SA_ECHO : 0) |
-	       (p->iptfs.on ? SA_IPTFS : 0);
+	       (p->iptfs.on ? SA_IPTFS : 0) | (p->offloaded ? SA_INLINE : 0);
 }
 
 /* RFC 4302 section 2.2: all of AH, its ICV padded to 4 octets, over IPv6 to 8. GMAC's ICV begins

@@ -52,6 +52,7 @@ enum sa_flag {
 	SA_IPCOMP = 1 << 12,	   /* sa_more() has the rest */
 	SA_ECHO = 1 << 13,	   /* in: the peer's ESP echoes are answered */
 	SA_IPTFS = 1 << 14,	   /* RFC 9347: its streams are in sa_more() */
+	SA_INLINE = 1 << 15,	   /* a port's device may do it: port/offload.h is asked */
 };
 
 /* In sa->owner: it goes to that worker, and another has it still (pipe/move.h). Only of SAs with
@@ -189,6 +190,7 @@ struct sa_params {
 	uint8_t owner;
 	bool fixed;		 /* stays with it */
 	uint8_t engine;		 /* crypto_engines() */
+	bool offloaded;		 /* SA_INLINE: the chosen engine is inline */
 	struct numbers *numbers; /* taken over: one user more, ended by sa_destroy's caller */
 	bool subspaces, lane_by_class;
 	bool echo;	/* in: the peer's ESP echoes are answered */

@@ -48,6 +48,15 @@
 	X(SUB_NOMEM, "sub_nomem", "no anti-replay window at hand for a new subspace")              \
 	X(ICV_FAIL, "icv_fail", "the integrity check failed")                                      \
 	X(CRYPTO_FAIL, "crypto_fail", "the engine could not encipher the packet")                  \
+	X(CRYPTO_FULL, "crypto_full",                                                              \
+	  "a crypto device without room, which is a fault: ports wait for it")                     \
+	X(CRYPTO_LOST, "crypto_lost", "inside a crypto device that answered no more")              \
+	X(OFFLOAD_LOST, "offload_lost",                                                            \
+	  "for a port's device that does not encipher its SA any more")                            \
+	X(OFFLOAD_STALE, "offload_stale",                                                          \
+	  "deciphered by a port's device as a packet of another SA")                               \
+	X(OFFLOAD_WINDOW, "offload_window",                                                        \
+	  "undeciphered, of an SA whose window a port's device keeps")                             \
 	X(ESP_PADDING, "esp_padding", "pad length beyond the packet, or padding not 1, 2, 3 …")    \
 	X(NEXT_HEADER, "next_header", "a next header the SA's mode does not carry")                \
 	X(PING_DISABLED, "ping_disabled", "an ESP echo on an SA that answers none")                \

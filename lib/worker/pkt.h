@@ -40,6 +40,7 @@ enum pkt_mark {
 	PKT_COMP = 1 << 4, /* begins with an IPComp header (tunnel; its IP header is kept before the
 			      data: esp/comp.h), or has one behind its own headers (transport) */
 	PKT_AGGFRAG = 1 << 5,	/* out: an AGGFRAG payload, of no inner header (lib/iptfs) */
+	PKT_STRIPPED = 1 << 6,	/* in: a port's device took ESP off, and vouches for what is left */
 	PKT_FROM_HOST = 1 << 7, /* sent by our own host through a mirror: the header of its frame
 				   lies before the data until it enters an SA */
 };
@@ -78,7 +79,7 @@ struct pkt {
 	uint16_t udp_dst_be;
 	uint16_t lane; /* of an SA with subspaces: the id; else 0 (out) or anything (in) */
 	uint8_t marks; /* enum pkt_mark */
-	uint8_t spare;
+	uint8_t turn;  /* while it is in a crypto device: see crypto/crypto.h */
 	union {
 		struct sa *hot; /* the SA, from the stage that looked it up to the end of the burst;
 				   never across a wait */

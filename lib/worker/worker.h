@@ -36,6 +36,7 @@ struct icmp_worker;
 struct ipcomp_worker;
 struct iptfs_worker;
 struct mailbox;
+struct offload_table;
 struct pipe;
 struct port_worker;
 struct punt_worker;
@@ -80,6 +81,7 @@ enum worker_pause {
 	PAUSED_BY_CONTROL = 1 << 0,
 	PAUSED_HANDOFF = 1 << 1, /* a ring to another worker has little room: pipe/handoff.h */
 	PAUSED_SENDING = 1 << 2, /* likewise one to the worker that sends for this one */
+	PAUSED_ENGINE = 1 << 3,	 /* likewise a crypto device: pipe/engines.h */
 };
 
 struct pending {
@@ -108,8 +110,9 @@ struct worker {
 	struct spd_worker *spd;
 	struct sparse *sparse;
 	struct mailbox *mailbox;
-	const struct window_stock *stock; /* windows for subspaces that begin; NULL: none */
-	struct rte_rcu_qsbr *qsbr;	  /* thread id = index */
+	const struct offload_table *offloads; /* of all ports together; NULL: there are none */
+	const struct window_stock *stock;     /* windows for subspaces that begin; NULL: none */
+	struct rte_rcu_qsbr *qsbr;	      /* thread id = index */
 	uint64_t patience; /* ns that it waits for other workers: see worker_holds_back() */
 	uint16_t burst;	   /* at most BURST_MAX; changed by control's mail */
 	bool sleepy;	   /* gateway.idle: sleep; likewise */

@@ -23,6 +23,7 @@
 #include "icmp/icmp.h"
 #include "iptfs/iptfs.h"
 #include "path_addr.h"
+#include "pipe/engines.h"
 #include "pipe/stages.h"
 #include "port/port_stage.h"
 #include "replay/stock.h"
@@ -534,8 +535,8 @@ rig_sum(const uint64_t *cells, unsigned int n)
 	return sum;
 }
 
-/* rx + generated + split == tx + consumed + dropped + merged + held; only IP-TFS holds packets
- * here. */
+/* rx + generated + split == tx + consumed + dropped + merged + held; only IP-TFS and engines hold
+ * packets here. */
 static inline bool
 path_rig_conserves(const struct path_rig *r)
 {
@@ -543,7 +544,7 @@ path_rig_conserves(const struct path_rig *r)
 
 	return w->rx_packets + rig_sum(w->generated, GENERATED_MAX) + w->split ==
 	       w->tx_packets + rig_sum(w->consumed, CONSUMED_MAX) + rig_sum(w->drops, DROP_MAX) +
-		       w->merged + iptfs_held(w);
+		       w->merged + iptfs_held(w) + engines_held(w);
 }
 
 /* Feeds frames, at most BURST_MAX, that came by a port. */

@@ -454,7 +454,7 @@ what_the_old_owner_sent_through_another_worker_is_sent_first(void **state)
 	move_join(b->workers[3], &move);
 	all_tell(b, &move);
 	loops(b, 8);
-	assert_int_equal(move.waits, MOVE_COMES);
+	assert_int_equal(move.waits, MOVE_EMPTIES);
 	tx->n = 0;
 	loops(b, 8);
 	assert_int_equal(move.waits, MOVE_SENDS);
