@@ -1,5 +1,6 @@
 /* Each engine against the other: what one seals, both seal alike, and each opens what the other
- * sealed. */
+ * sealed. With CRYPTO_DEVICE the first is that crypto device, by engine_cryptodev.
+ */
 #include "crypto_rig.h"
 
 #include <rte_malloc.h>
@@ -11,7 +12,17 @@
 #define KEY_CACHE (64 * 1024) /* fewer keys than sessions: entries come and go */
 #define ROUNDS	  8
 
+#ifdef CRYPTO_DEVICE
+#include "lookaside.h"
+
+#define COPY_OPS 1
+
+static const struct engine *const engines[] = { &lookaside_engine, &engine_openssl };
+#else
+#define SUITES_SERVED 67
+#define COPY_OPS      2 /* GCM, CCM */
 static const struct engine *const engines[] = { &engine_ipsec_mb, &engine_openssl };
+#endif
 static struct engine_worker *workers[RTE_DIM(engines)];
 static struct rte_mempool *pool;
 static struct session sessions[SESSIONS];
@@ -303,14 +314,20 @@ bursts(void)
 static void
 each_suite_by_itself(void **state)
 {
+	size_t n_served = 0;
+
 	for (size_t i = 0; i < RTE_DIM(rows); i++) {
 		for (uint32_t k = 0; k < SESSIONS; k++)
 			session_of(&sessions[k], k, (uint32_t)i, &rows[i], k % 2 == 0);
 		if (!served_by_all(&sessions[0]))
 			engine_of[0] = 1;
+		else
+			n_served++;
 		bursts();
 		engine_of[0] = 0;
 	}
+	/* Those with 192-bit keys of CCM are not ipsec_mb's. */
+	assert_int_equal(n_served, SUITES_SERVED);
 }
 
 static void
@@ -432,6 +449,8 @@ the_largest_packets_go_through(void **state)
 		bool cbc;
 
 		session_of(&sessions[0], 0, (uint32_t)(4000 + i), &large[i / 2], true);
+		if (!served_by_all(&sessions[0]))
+			continue;
 		head = 8 + (size_t)sessions[0].suite.iv_len;
 		cbc = sessions[0].suite.iv_len == ALG_IV_MAX;
 		for (uint8_t k = 0; k < LARGE; k++)
@@ -469,24 +488,26 @@ a_chain_that_ends_early_is_refused(void **state)
 	}
 }
 
+/* The device gets both in one piece; ipsec_mb does GCM as it lies. */
 static void
 copies_are_counted(void **state)
 {
-	uint64_t before = engine_ipsec_mb.bounced(workers[0]);
+	uint64_t before = engines[0]->bounced(workers[0]);
+	uint16_t n = COPY_OPS;
 
 	session_of(&sessions[0], 0, 6000, &(struct row) { ALG_AES_GCM_128, ALG_NONE, 16, false },
 		   false);
 	session_of(&sessions[1], 1, 6000, &(struct row) { ALG_AES_CCM_128, ALG_NONE, 16, false },
 		   false);
-	for (uint16_t i = 0; i < 2; i++) {
+	for (uint16_t i = 0; i < n; i++) {
 		rig_make(&packets[0][i], &sessions[i], 640);
 		rig_cut(&packets[0][i], pool);
 		rig_op(&packets[0][i], &ops[0][i]);
 	}
-	engine_ipsec_mb.encrypt(workers[0], ops[0], 2);
-	assert_int_equal(engine_ipsec_mb.bounced(workers[0]), before + 1);
-	rig_join(&packets[0][0]);
-	rig_join(&packets[0][1]);
+	engines[0]->encrypt(workers[0], ops[0], n);
+	assert_int_equal(engines[0]->bounced(workers[0]), before + 1);
+	for (uint16_t i = 0; i < n; i++)
+		rig_join(&packets[0][i]);
 }
 
 static int

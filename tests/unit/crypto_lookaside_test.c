@@ -415,26 +415,6 @@ copies_in_memory(const uint8_t *octets, size_t n)
 	return s.found;
 }
 
-/* AES's first round key is the key itself: what a device keeps of it is found so, too. */
-static void
-a_closed_session_leaves_no_key(void **state)
-{
-	struct rte_mbuf *pkts[4];
-	enum engine_refusal why;
-	struct session s;
-
-	session_of(&s, 3, 11, false);
-	assert_int_equal(copies_in_memory(s.key, 16), 0);
-	assert_int_equal(opened(&s, true), 0);
-	assert_true(copies_in_memory(s.key, 16) >= WORKERS);
-	assert_int_equal(packets_submit(0, &s, pkts, 4, &why), 4);
-	lookaside()->session_close(3);
-	assert_true(copies_in_memory(s.key, 16) >= WORKERS);
-	assert_int_equal(packets_collect(0, pkts, 4, ENGINE_DONE), 4);
-	lookaside()->tick(0, NULL);
-	assert_int_equal(copies_in_memory(s.key, 16), 0);
-}
-
 static int
 all_open(void **state)
 {
@@ -461,6 +441,97 @@ all_close(void **state)
 	return 0;
 }
 
+/* Reopened, with what is not to be opened before and after. */
+static void
+devices_are_looked_at_before_they_are_used(void **state)
+{
+	static const struct {
+		const char *what, *device, *says;
+		uint16_t n_workers;
+		int rc;
+	} rows[] = {
+		{ "no such driver", "crypto_nobody0", "crypto_nobody0", 1, -EINVAL },
+		{ "no crypto device", "net_null0", "is no crypto device", 1, -EINVAL },
+		{ "no name", ",x=1", "names no device", 1, -EINVAL },
+		{ "fewer queue pairs than workers", "crypto_null1,max_nb_queue_pairs=2",
+		  "has 2 queue pairs", 3, -EINVAL },
+		{ "no workers", DEVICE, "0 workers", 0, -EINVAL },
+		{ "a device without an algorithm of ours", "crypto_null0", "", 1, 0 },
+	};
+	struct session s;
+
+	session_of(&s, 1, 12, false);
+	all_close(NULL);
+	for (size_t i = 0; i < RTE_DIM(rows); i++) {
+		struct err err = { "" };
+		int rc = lookaside_open(&rows[i].device, 1, rows[i].n_workers, 16, &err);
+
+		if (rc != rows[i].rc || (rc < 0 && strstr(err.text, rows[i].says) == NULL))
+			fail_msg("%s: %d %s", rows[i].what, rc, err.text);
+		if (rc < 0)
+			continue;
+		assert_int_equal(engine_cryptodev.serves(&s.suite, &err), -ENOTSUP);
+		assert_non_null(strstr(err.text, "crypto_null0 has no aes-gcm"));
+		assert_int_equal(opened(&s, true), -ENOTSUP);
+		lookaside()->close();
+	}
+	assert_int_equal(all_open(NULL), 0);
+}
+
+/* The first device of the list that can; of two of one driver the emptier one; and when a device
+ * has no memory for more sessions, none is left half made.
+ */
+static void
+sessions_go_where_there_is_room(void **state)
+{
+	static const char *const three[] = { "crypto_aesni_gcm0", "crypto_aesni_mb0",
+					     "crypto_aesni_gcm1" };
+	struct err err = { "" };
+	struct session s;
+	uint32_t n = 0;
+	int rc = 0;
+
+	all_close(NULL);
+	assert_int_equal(lookaside_open(three, 3, WORKERS, SESSIONS, &err), 0);
+	session_of(&s, 0, 13, false);
+	for (; n < SESSIONS && rc == 0; n++) {
+		s.id = n;
+		rc = lookaside()->session_open(&s, true, &err);
+		if (n < 4)
+			assert_string_equal(lookaside()->device_of(n), three[n % 2 == 0 ? 0 : 2]);
+	}
+	assert_int_equal(rc, -ENOSPC);
+	assert_non_null(strstr(err.text, "no memory for more sessions"));
+	assert_true(n > 1000);
+	assert_null(lookaside()->device_of(n - 1));
+	lookaside()->session_close(n / 2);
+	assert_int_equal(opened(&s, true), 0);
+	lookaside()->session_close(s.id);
+	lookaside()->close();
+	assert_int_equal(copies_in_memory(s.key, 16), 0);
+	assert_int_equal(all_open(NULL), 0);
+}
+
+/* AES's first round key is the key itself: what a device keeps of it is found so, too. */
+static void
+a_closed_session_leaves_no_key(void **state)
+{
+	struct rte_mbuf *pkts[4];
+	enum engine_refusal why;
+	struct session s;
+
+	session_of(&s, 3, 11, false);
+	assert_int_equal(copies_in_memory(s.key, 16), 0);
+	assert_int_equal(opened(&s, true), 0);
+	assert_true(copies_in_memory(s.key, 16) >= WORKERS);
+	assert_int_equal(packets_submit(0, &s, pkts, 4, &why), 4);
+	lookaside()->session_close(3);
+	assert_true(copies_in_memory(s.key, 16) >= WORKERS);
+	assert_int_equal(packets_collect(0, pkts, 4, ENGINE_DONE), 4);
+	lookaside()->tick(0, NULL);
+	assert_int_equal(copies_in_memory(s.key, 16), 0);
+}
+
 int
 main(void)
 {
@@ -475,6 +546,8 @@ main(void)
 		cmocka_unit_test(a_device_that_takes_nothing_is_lost),
 		cmocka_unit_test(a_device_with_nothing_to_do_is_not_lost),
 		cmocka_unit_test(a_closed_session_leaves_no_key),
+		cmocka_unit_test(devices_are_looked_at_before_they_are_used),
+		cmocka_unit_test(sessions_go_where_there_is_room),
 	};
 
 	if (test_eal_init() < 0)

@@ -1,4 +1,5 @@
 /* Published vectors through every engine, CCM against its definition, and what the dispatcher does.
+ * With CRYPTO_DEVICE the first engine is that crypto device, by engine_cryptodev.
  */
 #include "crypto_rig.h"
 
@@ -13,7 +14,13 @@
 
 #define KEY_CACHE (64 * 1024)
 
+#ifdef CRYPTO_DEVICE
+#include "lookaside.h"
+
+static const struct engine *const engines[] = { &lookaside_engine, &engine_openssl };
+#else
 static const struct engine *const engines[] = { &engine_ipsec_mb, &engine_openssl };
+#endif
 static struct crypto_worker *cw;
 static struct rig packet;
 static uint32_t next_id;
@@ -46,6 +53,17 @@ session_make(struct session *s, enum alg_id cipher, enum alg_id auth, uint8_t ic
 	unhex(key, k);
 	unhex(auth_key, a);
 	assert_int_equal(session_init(s, next_id++, 1, &suite, k, a), 0);
+}
+
+/* All of the vectors' suites are served by the engines that are no device. */
+static bool
+served(size_t engine, const struct session *s)
+{
+#ifdef CRYPTO_DEVICE
+	return engines[engine]->serves(&s->suite, NULL) == 0;
+#else
+	return true;
+#endif
 }
 
 static bool
@@ -97,6 +115,8 @@ aead_vectors_hold(void **state)
 		struct session s;
 
 		session_make(&s, v->cipher, ALG_NONE, 0, strlen(v->aad) == 24, v->key, "");
+		if (!served(e, &s))
+			continue;
 		packet_set(&s, v->nonce, v->aad, v->plain);
 		if (!run(e, true))
 			fail_msg("%s: %s does not seal", v->source, engines[e]->name);
@@ -133,6 +153,8 @@ cipher_vectors_hold(void **state)
 		struct session s;
 
 		session_make(&s, v->cipher, ALG_HMAC_SHA256_128, 0, i % 3 == 0, v->key, "aabbcc");
+		if (!served(e, &s))
+			continue;
 		packet_set(&s, v->iv, NULL, v->plain);
 		if (s.suite.iv_len == ALG_IV_MAX)
 			cbc_nonce_for(&s, packet.nonce);
@@ -159,6 +181,8 @@ auth_vector_holds(const struct auth_vector *v, size_t e, bool esn)
 	struct session s;
 
 	session_make(&s, ALG_NULL, v->auth, 0, esn, "", v->key);
+	if (!served(e, &s))
+		return;
 	rig_make(&packet, &s, (uint16_t)(n - 8));
 	packet.tag_apart = false;
 	memcpy(packet.at, message, n);
@@ -307,6 +331,8 @@ every_bit_of_a_tag_counts(void **state)
 
 		session_make(&s, tagged[row].cipher, tagged[row].auth, tagged[row].icv, true, "01",
 			     "02");
+		if (!served(e, &s))
+			continue;
 		for (unsigned int bit = 0; bit < 8u * s.suite.icv_len; bit++) {
 			rig_make(&packet, &s, 64);
 			assert_true(run(e, true));
@@ -327,6 +353,8 @@ ivs_of_cbc_are_not_to_be_foreseen(void **state)
 	struct session s;
 
 	session_make(&s, ALG_AES_CBC_128, ALG_HMAC_SHA256_128, 0, false, "0102", "03");
+	if (!served(0, &s))
+		return;
 	rig_make(&packet, &s, 64);
 	memset(packet.nonce, 0, sizeof(packet.nonce));
 	assert_true(run(0, true));
@@ -346,12 +374,15 @@ texts_that_are_no_blocks_are_refused(void **state)
 
 	session_make(&s, ALG_AES_CBC_128, ALG_HMAC_SHA256_128, 0, false, "0102", "03");
 	for (size_t i = 0; i < RTE_DIM(lengths) * RTE_DIM(engines); i++) {
+		if (!served(i % RTE_DIM(engines), &s))
+			continue;
 		rig_make(&packet, &s, lengths[i / RTE_DIM(engines)]);
 		assert_false(run(i % RTE_DIM(engines), true));
 		assert_false(run(i % RTE_DIM(engines), false));
 	}
 }
 
+#ifndef CRYPTO_DEVICE
 static const struct {
 	const char *what;
 	enum alg_id cipher, auth;
@@ -412,6 +443,8 @@ a_burst_is_split_by_engine(void **state)
 	crypto_run(cw, cw->ops, 0, true);
 }
 
+#endif
+
 static void
 a_wiped_session_holds_nothing(void **state)
 {
@@ -453,8 +486,10 @@ main(void)
 		cmocka_unit_test(every_bit_of_a_tag_counts),
 		cmocka_unit_test(ivs_of_cbc_are_not_to_be_foreseen),
 		cmocka_unit_test(texts_that_are_no_blocks_are_refused),
+#ifndef CRYPTO_DEVICE
 		cmocka_unit_test(the_first_engine_that_serves_is_picked),
 		cmocka_unit_test(a_burst_is_split_by_engine),
+#endif
 		cmocka_unit_test(a_wiped_session_holds_nothing),
 	};
 

@@ -137,4 +137,72 @@ lookaside_decrypt(struct engine_worker *ew, struct crypto_op *ops, uint16_t n)
 	lookaside_run(ew, ops, n, false);
 }
 
+#ifdef CRYPTO_DEVICE
+/* CRYPTO_DEVICE: a list of devices, ';' between them. */
+static inline int
+lookaside_init(size_t key_cache, uint16_t index, int socket, struct engine_worker **out,
+	       struct err *err)
+{
+	static char text[] = CRYPTO_DEVICE;
+	const char *devices[4];
+	uint16_t n = 0;
+	char *rest;
+	int rc;
+
+	for (char *at = strtok_r(text, ";", &rest); at != NULL; at = strtok_r(NULL, ";", &rest))
+		devices[n++] = at;
+	rc = lookaside_open(devices, n, 1, LOOKASIDE_SESSIONS, err);
+	if (rc == 0)
+		rc = engine_cryptodev.worker_init(key_cache, index, socket, out, err);
+	if (rc < 0)
+		print_message("# %s\n", err->text);
+	return rc;
+}
+
+static inline void
+lookaside_fini(struct engine_worker *ew)
+{
+	engine_cryptodev.worker_fini(ew);
+	lookaside()->close();
+}
+
+static inline int
+lookaside_serves(const struct suite *suite, struct err *err)
+{
+	return engine_cryptodev.serves(suite, err);
+}
+
+static inline void
+lookaside_forget(struct engine_worker *ew, uint32_t id)
+{
+	for (uint32_t i = 0; i < LOOKASIDE_SESSIONS; i++) {
+		struct lookaside_session *l = &lookaside_sessions[i];
+
+		if (!l->open || l->id != id)
+			continue;
+		engine_cryptodev.forget(ew, l->s.id);
+		lookaside()->session_close(l->s.id);
+		l->open = false;
+	}
+}
+
+static inline uint64_t
+lookaside_bounced(const struct engine_worker *ew)
+{
+	return engine_cryptodev.bounced(ew);
+}
+
+static const struct engine lookaside_engine = {
+	.name = CRYPTO_DEVICE,
+	.kind = ENGINE_SYNC,
+	.serves = lookaside_serves,
+	.worker_init = lookaside_init,
+	.worker_fini = lookaside_fini,
+	.encrypt = lookaside_encrypt,
+	.decrypt = lookaside_decrypt,
+	.forget = lookaside_forget,
+	.bounced = lookaside_bounced,
+};
+#endif
+
 #endif

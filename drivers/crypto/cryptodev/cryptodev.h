@@ -27,7 +27,8 @@
 
 #define DEVICES_MAX  16
 #define QUEUES_MAX   128
-#define POOLS_MAX    12
+#define POOLS_MAX    20
+#define POOL_FIRST   256 /* objects */
 #define RING_SIZE    512 /* descriptors, too; a power of two, one of which stays free */
 #define RING_MASK    (RING_SIZE - 1)
 #define LOST_MS	     100 /* how long the oldest operation may take */
@@ -151,7 +152,8 @@ struct device {
 	uint32_t sessions_max; /* of all workers; 0: no bound */
 	uint32_t sessions;
 	uint32_t session_size;
-	uint32_t objects; /* a session takes of its pool, at most */
+	uint32_t objects;   /* a session takes of its pool, at most */
+	uint32_t pool_size; /* of the next pool; below POOL_FIRST: there is no memory for one */
 	uint16_t n_pools;
 	struct rte_mempool *pools[POOLS_MAX];
 	struct watch watch[QUEUES_MAX];

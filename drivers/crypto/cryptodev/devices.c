@@ -104,6 +104,7 @@ device_add(uint8_t id, struct err *err)
 	d->socket = rte_cryptodev_socket_id(id);
 	snprintf(d->name, sizeof(d->name), "%s", rte_cryptodev_name_get(id));
 	d->driver = info.driver_name;
+	d->pool_size = POOL_FIRST;
 	d->sessions_max = info.sym.max_nb_sessions;
 	/* A scheduler's session is one of each of its workers, too, out of the same pool. */
 	d->objects = strstr(info.driver_name, "scheduler") != NULL ? 9 : 1;
@@ -169,24 +170,29 @@ devices_find(struct err *err)
 	return 0;
 }
 
+/* All are plugged in before one is asked: a scheduler's workers stand in the list before it, and
+ * are its own.
+ */
 static int
 devices_take(const struct engine_setup *setup, struct err *err)
 {
-	uint8_t id = 0;
-	int rc;
+	uint8_t ids[DEVICES_MAX] = { 0 };
+	int rc = 0;
 
-	for (uint16_t i = 0; i < setup->n_devices; i++) {
-		rc = device_probe(setup->devices[i], &id, err);
-		for (uint16_t k = 0; rc == 0 && k < cd.n_devices; k++)
-			if (cd.devices[k].id == id)
+	if (setup->n_devices > DEVICES_MAX)
+		return err_set(err, -EINVAL, "cryptodev: %u devices, at most %u", setup->n_devices,
+			       DEVICES_MAX);
+	for (uint16_t i = 0; i < setup->n_devices && rc == 0; i++) {
+		rc = device_probe(setup->devices[i], &ids[i], err);
+		for (uint16_t k = 0; rc == 0 && k < i; k++)
+			if (ids[k] == ids[i])
 				rc = err_set(err, -EINVAL, "cryptodev: %s is named twice",
-					     cd.devices[k].name);
-		if (rc == 0)
-			rc = device_add(id, err);
-		if (rc < 0)
-			return rc == -ENOTSUP ? -EINVAL : rc;
+					     rte_cryptodev_name_get(ids[i]));
 	}
-	return 0;
+	for (uint16_t i = 0; i < setup->n_devices && rc == 0; i++)
+		if (!belongs_to_scheduler(ids[i]))
+			rc = device_add(ids[i], err);
+	return rc == -ENOTSUP ? -EINVAL : rc;
 }
 
 int

@@ -7,8 +7,6 @@
 #include <rte_malloc.h>
 #include <rte_mempool.h>
 
-#define POOL_FIRST 256 /* objects; each further pool has twice as many */
-
 static size_t
 chunks_of(uint32_t max_sessions)
 {
@@ -55,7 +53,8 @@ entries_make(uint32_t id, struct err *err)
 		chunk = rte_zmalloc_socket("cryptodev_entries", ENTRY_CHUNK * sizeof(*chunk),
 					   RTE_CACHE_LINE_SIZE, ew->socket);
 		if (chunk == NULL)
-			return err_set(err, -ENOMEM, "cryptodev: no memory on socket %d",
+			return err_set(err, -ENOSPC,
+				       "cryptodev: no memory for more sessions on socket %d",
 				       ew->socket);
 		__atomic_store_n(&ew->entries[id >> ENTRY_SHIFT], chunk, __ATOMIC_RELEASE);
 	}
@@ -129,22 +128,37 @@ session_free(struct device *d, void *session)
 	d->sessions--;
 }
 
+/* Each pool is twice as large as the last one, or as large as there is memory for. */
+static struct rte_mempool *
+pool_add(struct device *d)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+	struct rte_mempool *pool = NULL;
+
+	if (d->n_pools == POOLS_MAX || d->pool_size < POOL_FIRST)
+		return NULL;
+	snprintf(name, sizeof(name), "cd_%u_%u", d->id, d->n_pools);
+	while (pool == NULL && d->pool_size >= POOL_FIRST) {
+		pool = rte_cryptodev_sym_session_pool_create(name, d->pool_size - 1,
+							     d->session_size, 0, 0, d->socket);
+		if (pool == NULL)
+			d->pool_size /= 2;
+	}
+	if (pool == NULL)
+		return NULL;
+	d->pool_size *= 2;
+	d->pools[d->n_pools++] = pool;
+	return pool;
+}
+
 /* A pool with room for one more session, or NULL. */
 static struct rte_mempool *
 pool_with_room(struct device *d)
 {
-	char name[RTE_MEMPOOL_NAMESIZE];
-
 	for (uint16_t i = 0; i < d->n_pools; i++)
 		if (rte_mempool_avail_count(d->pools[i]) >= d->objects)
 			return d->pools[i];
-	if (d->n_pools == POOLS_MAX)
-		return NULL;
-	snprintf(name, sizeof(name), "cd_%u_%u", d->id, d->n_pools);
-	d->pools[d->n_pools] =
-		rte_cryptodev_sym_session_pool_create(name, (POOL_FIRST << d->n_pools) - 1,
-						      d->session_size, 0, 0, d->socket);
-	return d->pools[d->n_pools] != NULL ? d->pools[d->n_pools++] : NULL;
+	return pool_add(d);
 }
 
 static int
@@ -153,7 +167,8 @@ session_make(struct device *d, struct plan *plan, void **session, struct err *er
 	struct rte_mempool *pool = pool_with_room(d);
 
 	if (pool == NULL)
-		return err_set(err, -ENOSPC, "cryptodev: %s: no memory for more sessions", d->name);
+		return err_set(err, -ENOSPC, "cryptodev: no memory for more sessions of %s",
+			       d->name);
 	*session = rte_cryptodev_sym_session_create(d->id, plan->xforms, pool);
 	if (*session == NULL && (rte_errno == ENOMEM || rte_errno == ENOSPC))
 		return err_set(err, -ENOSPC, "cryptodev: %s has no room for one more session",
@@ -276,7 +291,7 @@ sessions_open(const struct session *s, bool encrypt, struct err *err)
 		return rc;
 	k = rte_zmalloc("cryptodev_session", sizeof(*k) + cd.n_workers * sizeof(k->of[0]), 0);
 	if (k == NULL)
-		return err_set(err, -ENOMEM, "cryptodev: no memory");
+		return err_set(err, -ENOSPC, "cryptodev: no memory for more sessions");
 	k->s = *s;
 	k->encrypt = encrypt;
 	rc = kept_place(k, &shape, err);
