@@ -34,6 +34,8 @@
 
 /* All that are built in; the file says which of them, and in which order. */
 static const struct engine *const engines[] = {
+	&engine_inline,
+	&engine_cryptodev,
 	&engine_ipsec_mb,
 	&engine_openssl,
 };
@@ -245,6 +247,7 @@ gateway_run(struct watch *w, const struct options *o, struct conf *conf)
 		.config = o->config,
 		.engines = engines,
 		.n_engines = RTE_DIM(engines),
+		.offload = &offload_inline,
 		.codecs = codecs,
 		.n_codecs = RTE_DIM(codecs),
 		.poller = &w->poller,
@@ -254,7 +257,9 @@ gateway_run(struct watch *w, const struct options *o, struct conf *conf)
 	struct gw gw;
 
 	w->gw = &gw;
-	rc = gw_start(&gw, &options, conf, &err);
+	rc = inline_emulated_use(engines, RTE_DIM(engines), &err);
+	if (rc == 0)
+		rc = gw_start(&gw, &options, conf, &err);
 	if (rc < 0) {
 		fprintf(stderr, "espgw: %s\n", err.text);
 		conf_free(conf);

@@ -13,15 +13,16 @@
 #include <rte_rcu_qsbr.h>
 
 #include "ah/ah.h"
-#include "crypto/crypto.h"
 #include "ctl/counts.h"
 #include "ctl/frags.h"
 #include "ctl/egress.h"
+#include "ctl/engines.h"
 #include "ctl/kernel.h"
 #include "ctl/links.h"
 #include "ctl/log.h"
 #include "ctl/mirrors.h"
 #include "ctl/mss.h"
+#include "ctl/offloads.h"
 #include "ctl/paths.h"
 #include "ctl/pin.h"
 #include "ctl/policies.h"
@@ -40,6 +41,7 @@
 #include "mirror/mirror.h"
 #include "numbers/numbers.h"
 #include "replay/stock.h"
+#include "pipe/engines.h"
 #include "pipe/handoff.h"
 #include "pipe/loop.h"
 #include "pipe/stages.h"
@@ -53,23 +55,6 @@
 #define START_WAIT_MS 30000 /* for the disk that the state file is on */
 
 RTE_LOG_REGISTER(gw_logtype, espgw, NOTICE);
-
-/* The engines that the file names, in its order; those that are not built in are passed over. */
-static int
-engines_init(struct gw *gw, struct err *err)
-{
-	const struct conf_engines *wanted = &gw->conf->gateway.crypto;
-
-	for (uint8_t i = 0; i < wanted->n; i++)
-		for (uint16_t k = 0; k < gw->options.n_engines; k++)
-			if (strcmp(gw->options.engines[k]->name,
-				   conf_engine_names[wanted->list[i]]) == 0)
-				gw->engines[gw->n_engines++] = gw->options.engines[k];
-	if (gw->n_engines == 0)
-		return err_set(err, -EINVAL,
-			       "gateway.crypto names no engine that is here: ipsec_mb, openssl");
-	return 0;
-}
 
 /* With very many SAs there are as many flows: one that its cache does not know costs a packet
  * several lines of far memory. 0: the standard.
@@ -110,9 +95,6 @@ worker_make(struct gw *gw, uint16_t index, uint16_t lcore, struct err *err)
 	if (rc == 0)
 		rc = iptfs_worker_init(w, err);
 	if (rc == 0)
-		rc = crypto_worker_init(gw->engines, gw->n_engines, c->key_cache, index, socket,
-					&w->crypto, err);
-	if (rc == 0)
 		rc = esp_worker_init(socket, &w->esp, err);
 	if (rc == 0)
 		rc = ah_worker_init(socket, &w->ah, err);
@@ -137,7 +119,6 @@ worker_free(struct worker *w)
 	spd_worker_fini(w->spd);
 	ah_worker_fini(w->ah);
 	esp_worker_fini(w->esp);
-	crypto_worker_fini(w->crypto);
 	hold_fini(w);
 	iptfs_worker_fini(w);
 	mailbox_fini(w);
@@ -427,6 +408,7 @@ pipe_init(struct gw *gw, struct err *err)
 		rc = port_attach(gw->ports, w, err);
 		if (rc < 0)
 			return rc;
+		engines_sources_add(w);
 		hold_run(w, (void *)hold_word(gw->conf));
 		if ((gw->stages & STAGES_OF_IPTFS) != 0)
 			iptfs_run(w, NULL);
@@ -455,6 +437,21 @@ run_init(struct gw *gw, struct err *err)
 	return 0;
 }
 
+/* What devices that answer no more have is given back when they are stopped. */
+static void
+devices_drain(struct gw *gw)
+{
+	uint32_t held = 0;
+
+	for (uint16_t i = 0; i < gw->n_workers; i++)
+		held += engines_held(gw->workers[i]);
+	if (held == 0)
+		return;
+	engines_close(gw);
+	for (uint16_t i = 0; i < gw->n_workers; i++)
+		engines_drop(gw->workers[i]);
+}
+
 static void
 drain(struct gw *gw)
 {
@@ -467,6 +464,7 @@ drain(struct gw *gw)
 		for (uint16_t i = 0; i < gw->n_workers; i++)
 			given |= worker_drain(gw->workers[i]);
 	} while (given);
+	devices_drain(gw);
 	frags_drain(gw);
 	for (uint16_t i = 0; i < gw->n_workers; i++) {
 		hold_drop(gw->workers[i], DROP_STOPPED);
@@ -540,10 +538,12 @@ static const struct part {
 	int (*init)(struct gw *gw, struct err *err);
 	void (*fini)(struct gw *gw);
 } parts[] = {
-	{ "engines", engines_init, NULL },
+	{ "engines", engines_begin, engines_end },
 	{ "rcu", rcu_init, rcu_fini },
 	{ "workers", workers_init, workers_fini },
 	{ "ports", ports_init, ports_fini },
+	{ "offloads", offloads_init, offloads_fini },
+	{ "crypto", engines_workers_begin, engines_workers_end },
 	{ "frags", frags_init, frags_fini },
 	{ "routes", routes_init, routes_fini },
 	{ "mirrors", mirrors_init, mirrors_fini },

@@ -28,12 +28,15 @@ struct frag_shared;
 struct echo;
 struct egress;
 struct egress_event;
+struct engines;
 struct kernel;
 struct lane_event;
 struct mapping_event;
 struct mirrors;
 struct mss;
 struct numbers_reg;
+struct offload;
+struct offloads;
 struct paths;
 struct pin;
 struct pmtu_change;
@@ -52,6 +55,7 @@ struct gw_options {
 	const char *config;		     /* the file, for reload */
 	const struct engine *const *engines; /* all that are built in */
 	uint16_t n_engines;
+	const struct offload *offload;	   /* what stands behind the engine inline; NULL: nothing */
 	const struct codec *const *codecs; /* of IPComp: likewise, in order of preference */
 	uint16_t n_codecs;
 	struct poller *poller; /* the caller's loop, for descriptors of the parts; borrowed */
@@ -136,6 +140,9 @@ struct gw {
 	uint32_t n_confs; /* how many there were, this one included: 1 from the start */
 	const struct engine *engines[GW_ENGINES_MAX]; /* in the file's order of preference */
 	uint16_t n_engines;
+	struct engines
+		*crypto; /* control's notes of them; NULL: there are synchronous ones alone */
+	struct offloads *offloads; /* of SAs that ports' devices do; likewise */
 	uint16_t n_workers;
 	struct worker *workers[WORKERS_MAX];
 	struct rte_mempool *pools[WORKERS_MAX];

@@ -8,10 +8,12 @@
 #include <rte_lcore.h>
 #include <rte_mempool.h>
 
+#include "ctl/engines.h"
 #include "ctl/frags.h"
 #include "ctl/kernel.h"
 #include "ctl/log.h"
 #include "ctl/mirrors.h"
+#include "ctl/offloads.h"
 #include "ctl/pin.h"
 #include "mirror/mirror.h"
 #include "port/port.h"
@@ -46,6 +48,8 @@ params_fill(struct port_params *p, const struct gw *gw, const struct conf_port *
 		.workers = c->workers == CONF_ALL ? 0 : c->workers,
 		.promiscuous = c->promiscuous,
 		.offloads = c->offloads,
+		.ipsec = c->side == CONF_BLACK && strcmp(c->ipsec, "off") != 0 &&
+			 engines_any(gw, ENGINE_INLINE),
 	};
 	p->n_addresses = addresses_fill(p->addresses, c);
 }
@@ -168,7 +172,22 @@ ports_start(struct gw *gw, struct err *err)
 
 	for (uint8_t i = 0; i < gw->ports->n && rc == 0; i++)
 		rc = first_start(gw, gw->ports->list[i], err);
+	/* What ports' devices do of the file's SAs they do from the first packet. */
+	for (uint8_t i = 0; i < gw->ports->n && rc == 0; i++)
+		if (gw->ports->list[i]->started)
+			offloads_port_started(gw, i);
 	return rc;
+}
+
+/* It has started. */
+static bool
+open_again(struct gw *gw, struct port *port)
+{
+	if (!gw_mail_all(gw, open_run, (void *)(uintptr_t)port->link.index))
+		return false;
+	port->shut = false;
+	offloads_port_started(gw, port->link.index);
+	return true;
 }
 
 /* The workers keep away from the port: opens it to them once it has started. */
@@ -182,22 +201,87 @@ call_again(void *ctx, void *obj)
 	if (!gw->running || !port->shut)
 		return;
 	pin_port_stops(gw, port->link.index);
+	port_stop(port, NULL);
+	offloads_port_stopped(gw, port->link.index);
 	if (port_call_again(port, &err) < 0)
 		GW_LOG(DEBUG, "%s\n", err.text);
-	else if (gw_mail_all(gw, open_run, (void *)(uintptr_t)port->link.index))
-		port->shut = false;
+	else
+		open_again(gw, port);
 }
 
 /* No worker may be inside the driver when the device stops: what is done to it waits until all
- * have read their mail. */
+ * have read their mail, and none gives it anything for its IPsec.
+ */
+static int
+stop_prepare(struct gw *gw, struct port *port, void (*then)(void *ctx, void *obj), struct err *err)
+{
+	const char *name = port->link.name;
+
+	offloads_port_stops(gw, port->link.index);
+	if (!port->shut && !gw_mail_all(gw, shut_run, (void *)(uintptr_t)port->link.index))
+		return err_set(err, -ENOBUFS, "port %s: a worker does not read its mail", name);
+	port->shut = true;
+	if (defer_give(&gw->defer, 0, then, gw, port) < 0)
+		return err_set(err, -ENOMEM, "port %s: no memory to stop it", name);
+	return 0;
+}
+
 static void
 call_prepare(struct gw *gw, struct port *port)
 {
-	if (!port->shut && !gw_mail_all(gw, shut_run, (void *)(uintptr_t)port->link.index))
+	struct err err;
+
+	if (stop_prepare(gw, port, call_again, &err) < 0)
+		GW_LOG(WARNING, "%s\n", err.text);
+}
+
+static void
+reset_go(void *ctx, void *obj)
+{
+	struct port *port = obj;
+	struct gw *gw = ctx;
+	struct err err = { "" };
+	int rc;
+
+	port->resetting = false;
+	if (!gw->running)
 		return;
-	port->shut = true;
-	if (defer_give(&gw->defer, 0, call_again, gw, port) < 0)
-		GW_LOG(WARNING, "port %s: no memory to call again\n", port->link.name);
+	pin_port_stops(gw, port->link.index);
+	rc = port_stop(port, &err);
+	if (rc == 0) {
+		offloads_port_stopped(gw, port->link.index);
+		rc = port_start(port, &err);
+	}
+	if (rc < 0)
+		GW_LOG(ERR, "%s; it is shut until \"port %s reset\" succeeds\n", err.text,
+		       port->link.name);
+	else if (!open_again(gw, port))
+		GW_LOG(ERR,
+		       "port %s: a worker does not read its mail: it is shut until \"port %s "
+		       "reset\" succeeds\n",
+		       port->link.name, port->link.name);
+	else
+		GW_LOG(NOTICE, "port %s was reset\n", port->link.name);
+}
+
+int
+ports_reset(struct gw *gw, const char *name, struct err *err)
+{
+	struct port *port = port_by_name(gw->ports, name);
+	int rc;
+
+	if (port == NULL)
+		return err_set(err, -ENOENT, "there is no port %.60s: see show port", name);
+	if (!gw->running)
+		return err_set(err, -EAGAIN, "no worker runs");
+	if (port->resetting)
+		return err_set(err, -EBUSY, "port %s is being reset already", name);
+	if (port->replays)
+		return err_set(err, -ENOTSUP, "port %s replays a capture: it would begin again",
+			       name);
+	rc = stop_prepare(gw, port, reset_go, err);
+	port->resetting = rc == 0;
+	return rc;
 }
 
 void

@@ -16,6 +16,12 @@ int ports_start(struct gw *gw, struct err *err);
  * again whose peer was not there. */
 void ports_watch(struct gw *gw);
 
+/* Stops a port's device and starts it again, while the workers keep away from it: what they have
+ * for it waits. It has happened some loops later, and is logged. -ENOENT, -EBUSY: it is under way;
+ * -ENOTSUP: of a port that replays a capture; -EAGAIN, -ENOBUFS, -ENOMEM.
+ */
+int ports_reset(struct gw *gw, const char *name, struct err *err);
+
 /* Brings routes, neighbours and the ports' addresses from the running configuration to the next
  * one. */
 int routes_change(struct gw *gw, const struct conf *next, const struct conf_diff *diff,

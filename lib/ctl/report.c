@@ -4,6 +4,9 @@
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "crypto/crypto.h"
+#include "ctl/engines.h"
+#include "ctl/offloads.h"
 #include "ctl/paths.h"
 #include "frag/reasm.h"
 #include "hold/hold.h"
@@ -152,14 +155,36 @@ ports_json(const struct gw *gw, struct json *j)
 }
 
 static void
-sa_json(void *ctx, const char *name, const struct sa_counts *c)
+offload_json(const struct gw *gw, uint32_t index, struct json *j)
 {
+	struct offload_state o;
+
+	if (!offloads_state(gw, index, &o))
+		return;
+	json_object(j, "offload");
+	json_string(j, "port", o.port);
+	json_string(j, "kind", offload_kind_name(o.kind));
+	json_bool(j, "active", o.active);
+	json_u64(j, "packets", o.counts.packets);
+	json_u64(j, "octets", o.counts.octets);
+	json_u64(j, "errors", o.counts.errors);
+	json_end(j);
+}
+
+static void
+sa_json(void *ctx, const struct gw *gw, uint32_t index, const char *name, const struct sa_counts *c)
+{
+	const char *device = engines_device_of(gw, index);
 	struct json *j = ctx;
 
 	json_object(j, name);
 	json_u64(j, "packets", c->packets);
 	json_u64(j, "bytes", c->bytes);
 	drops_json(j, c->drops);
+	json_string(j, "engine", gw->engines[crypto_chosen(sa_at(&gw->sas, index)->engine)]->name);
+	if (device != NULL)
+		json_string(j, "device", device);
+	offload_json(gw, index, j);
 	json_end(j);
 }
 
@@ -181,7 +206,9 @@ droppers(const struct gw *gw)
  * out.
  */
 static uint32_t
-sas_each(const struct gw *gw, void (*tell)(void *ctx, const char *name, const struct sa_counts *c),
+sas_each(const struct gw *gw,
+	 void (*tell)(void *ctx, const struct gw *gw, uint32_t index, const char *name,
+		      const struct sa_counts *c),
 	 void *ctx)
 {
 	uint64_t *bits = droppers(gw);
@@ -191,7 +218,7 @@ sas_each(const struct gw *gw, void (*tell)(void *ctx, const char *name, const st
 
 	for (uint32_t i = 0; i < gw->conf->n_sas; i++) {
 		sa_counts_read(gw, gw->sa_books[i].index, &c);
-		tell(ctx, gw->conf->sas[i].name, &c);
+		tell(ctx, gw, gw->sa_books[i].index, gw->conf->sas[i].name, &c);
 	}
 	for (uint32_t i = sa_next_of_daemons(gw, 0); i != SA_NONE;
 	     i = sa_next_of_daemons(gw, i + 1)) {
@@ -200,7 +227,7 @@ sas_each(const struct gw *gw, void (*tell)(void *ctx, const char *name, const st
 		if (look)
 			sa_counts_read(gw, i, &c);
 		if (look && cells_total(c.drops, DROP_MAX) != 0)
-			tell(ctx, sa_name(sa_cold(&gw->sas, i), name), &c);
+			tell(ctx, gw, i, sa_name(sa_cold(&gw->sas, i), name), &c);
 		else
 			omitted++;
 	}
@@ -252,6 +279,8 @@ report_json(const struct gw *gw, FILE *f)
 	json_u64(&j, "dropped", cells_total(t.drops, DROP_MAX));
 	causes_json(&j, "generated_by", t.generated, generated_names, GENERATED_MAX);
 	causes_json(&j, "consumed_by", t.consumed, consumed_names, CONSUMED_MAX);
+	engines_json(gw, &j);
+	offloads_json(gw, PORT_NONE, &j);
 	json_end(&j);
 	fputc('\n', f);
 	fflush(f);
@@ -268,7 +297,8 @@ causes_print(FILE *f, const char *what, const uint64_t *cells, const struct stat
 }
 
 static void
-sa_print(void *ctx, const char *name, const struct sa_counts *c)
+sa_print(void *ctx, const struct gw *gw, uint32_t index, const char *name,
+	 const struct sa_counts *c)
 {
 	FILE *f = ctx;
 

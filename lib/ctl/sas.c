@@ -7,8 +7,10 @@
 
 #include "crypto/crypto.h"
 #include "ctl/comp.h"
+#include "ctl/engines.h"
 #include "ctl/frags.h"
 #include "ctl/log.h"
+#include "ctl/offloads.h"
 #include "ctl/paths.h"
 #include "ctl/pin.h"
 #include "ctl/sa_numbers.h"
@@ -226,6 +228,20 @@ ends_give(struct gw *gw, uint32_t index)
 	frags_sa_ends(gw, index);
 }
 
+/* The port of its next hop may be what does it. */
+static int
+ends_and_engine(struct gw *gw, uint32_t index, const struct conf_sa *c, struct err *err)
+{
+	int rc = ends_take(gw, index, c, err);
+
+	if (rc < 0)
+		return rc;
+	rc = engines_sa_begins(gw, index, err);
+	if (rc < 0)
+		ends_give(gw, index);
+	return rc;
+}
+
 /* An inbound SA with subspaces may ask for windows. */
 static int
 stock_take_in(struct gw *gw, uint32_t index, struct err *err)
@@ -288,9 +304,6 @@ sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin, 
 	params_fill(&p, c);
 	streams_params(gw, &p, c);
 	p.origin = *origin;
-	rc = crypto_engine_pick(gw->engines, gw->n_engines, &p.suite, &p.engine, err);
-	if (rc < 0)
-		return rc;
 	ask_fill(&ask, gw, c, &p);
 	/* A bundle's member is its worker's, in both directions: no packet of it changes hands. */
 	pinned = c->bundle.on && c->bundle.worker < gw->n_workers;
@@ -323,7 +336,7 @@ sa_make(struct gw *gw, const struct conf_sa *c, const struct sa_origin *origin, 
 	streams_sa_add(gw, *index);
 	rc = stock_take_in(gw, *index, err);
 	if (rc == 0)
-		rc = ends_take(gw, *index, c, err);
+		rc = ends_and_engine(gw, *index, c, err);
 	if (rc < 0) {
 		sa_retire(&gw->sas, *index);
 		streams_sa_del(gw, *index);
@@ -339,6 +352,7 @@ destroy(void *ctx, void *obj)
 	struct gw *gw = ctx;
 	uint32_t index = (uint32_t)(uintptr_t)obj;
 
+	engines_sa_ends(gw, index);
 	ends_give(gw, index);
 	streams_sa_del(gw, index);
 	give_back(gw, index);
@@ -368,6 +382,7 @@ int
 sa_publish(struct gw *gw, uint32_t index, uint32_t replaces, struct err *err)
 {
 	streams_tell(gw, index, iptfs_out_begin);
+	offloads_sa_publishes(gw, index);
 	if ((sa_at(&gw->sas, index)->flags & SA_INBOUND) == 0)
 		return 0;
 	return sad_add(gw->sad, index, replaces, err);
@@ -459,6 +474,7 @@ void
 sa_remeasure(struct gw *gw, uint32_t index)
 {
 	hop_set(gw, index, sa_at(&gw->sas, index)->next_hop);
+	offloads_sa_routed(gw, index);
 }
 
 static void
@@ -470,6 +486,7 @@ sa_route(struct gw *gw, uint32_t index)
 		return;
 	hop_set(gw, index, route_hold(gw->route, &sa_cold(&gw->sas, index)->dst));
 	route_release(gw->route, was);
+	offloads_sa_routed(gw, index);
 }
 
 bool

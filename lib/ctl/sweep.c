@@ -4,6 +4,7 @@
 
 #include "ctl/links.h"
 #include "ctl/log.h"
+#include "ctl/offloads.h"
 #include "ctl/pin.h"
 #include "ctl/report.h"
 #include "ctl/timers.h"
@@ -132,6 +133,7 @@ look(struct gw *gw, uint32_t index, uint64_t now)
 	own_limit_set(gw, index, &counts);
 	limits_check(gw, index, &counts, now);
 	links_look(gw, index);
+	offloads_sa_look(gw, index);
 }
 
 /* What a look reads lies in eight lines of far memory, each found by the one before. With very many

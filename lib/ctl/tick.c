@@ -6,6 +6,7 @@
 
 #include "base/addr.h"
 #include "ctl/egress.h"
+#include "ctl/engines.h"
 #include "ctl/kernel.h"
 #include "ctl/log.h"
 #include "ctl/mss.h"
@@ -106,6 +107,7 @@ gw_tick(struct gw *gw)
 
 	defer_poll(&gw->defer, now, false);
 	events_drain(gw, now);
+	engines_tick(gw);
 	sa_numbers_tick(gw);
 	paths_tick(gw, now);
 	egress_tick(gw, now);

@@ -73,10 +73,11 @@ struct port {
 	bool promiscuous;
 	bool replays; /* its packets bring the time with them (CLOCK_STAMPS) */
 	bool started;
-	bool up;      /* its link, when port_link_changed() last looked; at first true */
-	bool calls;   /* connects to a peer, and must be started again when that was not there */
-	bool shut;    /* control's note: the workers keep away from it */
-	bool plugged; /* plugged in by port_open, so port_close takes it out */
+	bool up;	/* its link, when port_link_changed() last looked; at first true */
+	bool calls;	/* connects to a peer, and must be started again when that was not there */
+	bool shut;	/* control's note: the workers keep away from it */
+	bool resetting; /* likewise: it is about to be stopped and started */
+	bool plugged;	/* plugged in by port_open, so port_close takes it out */
 	struct port_map map;
 	uint64_t rss; /* RTE_ETH_RSS_*: what it chooses a queue by; 0 = nothing */
 	struct port_steering steering;

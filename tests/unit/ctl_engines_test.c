@@ -1,0 +1,600 @@
+/* Which engine an SA gets, and the life of what a port's device has of it. The device and the
+ * asynchronous engine only say what they are asked.
+ */
+#include "unit.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <rte_rcu_qsbr.h>
+
+#include "drivers.h"
+#include "crypto/crypto.h"
+#include "ctl/engines.h"
+#include "ctl/offload_book.h"
+#include "ctl/offloads.h"
+#include "ctl/sas.h"
+#include "eal.h"
+#include "numbers/numbers.h"
+#include "port/port.h"
+#include "route/route.h"
+#include "sad/sad.h"
+#include "worker.h"
+#include "worker/mailbox.h"
+
+#define MAX_SAS 16
+
+/* What was asked of the fakes, in order, such as "open 0 crypto out 0x1001; ". */
+static struct {
+	char said[1024];
+	int room;      /* sessions that the device takes */
+	int crypto_rc; /* of serves, for inline crypto */
+	bool tx_number;
+	int async_rc;	   /* of open and of session_open */
+	char sessions[16]; /* their addresses are what matters */
+	int n_sessions;
+} fake;
+
+static void
+say(const char *format, ...)
+{
+	size_t at = strlen(fake.said);
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(fake.said + at, sizeof(fake.said) - at, format, ap);
+	va_end(ap);
+}
+
+static void
+said(const char *what, const char *want)
+{
+	if (strcmp(fake.said, want) != 0)
+		fail_msg("%s: \"%s\", wanted \"%s\"", what, fake.said, want);
+	fake.said[0] = 0;
+}
+
+static int
+device_open(uint16_t dpdk_id, const char *options, uint16_t n_workers, int socket,
+	    struct offload_port **out, struct err *err)
+{
+	*out = (struct offload_port *)&fake;
+	return 0;
+}
+
+static void
+device_reset(struct offload_port *op)
+{
+	say("reset; ");
+}
+
+static int
+device_serves(const struct offload_port *op, const struct offload_ask *ask, enum offload_kind kind,
+	      struct err *err)
+{
+	if (kind == OFFLOAD_CRYPTO && fake.crypto_rc < 0)
+		return err_set(err, fake.crypto_rc, "not this way");
+	return 0;
+}
+
+static int
+device_session_open(struct offload_port *op, const struct offload_ask *ask, enum offload_kind kind,
+		    struct offload_session **out, struct err *err)
+{
+	if (fake.room == 0)
+		return err_set(err, -ENOSPC, "the table is full");
+	fake.room--;
+	say("open %s %s 0x%x; ", offload_kind_name(kind), ask->inbound ? "in" : "out", ask->spi);
+	*out = (struct offload_session *)&fake.sessions[fake.n_sessions++];
+	return 0;
+}
+
+static void
+device_session_end(struct offload_port *op, struct offload_session *s)
+{
+	say("end %d; ", (int)((char *)s - fake.sessions));
+}
+
+static void
+device_session_free(struct offload_port *op, struct offload_session *s)
+{
+	say("free %d; ", (int)((char *)s - fake.sessions));
+	fake.room++;
+}
+
+static int
+device_counts(struct offload_port *op, const struct offload_session *s, struct offload_counts *c)
+{
+	*c = (struct offload_counts) { .packets = 3, .octets = 300 };
+	return 0;
+}
+
+static void
+device_caps(const struct offload_port *op, struct offload_caps *caps)
+{
+	*caps = (struct offload_caps) { .tx_number = fake.tx_number, .provider = "fake" };
+}
+
+static const struct offload offload_fake = {
+	.name = "fake",
+	.port_open = device_open,
+	.port_close = device_reset,
+	.port_reset = device_reset,
+	.serves = device_serves,
+	.session_open = device_session_open,
+	.session_end = device_session_end,
+	.session_free = device_session_free,
+	.session_counts = device_counts,
+	.caps = device_caps,
+};
+
+static int
+any_serves(const struct suite *suite, struct err *err)
+{
+	return 0;
+}
+
+static const struct engine fake_inline = { .name = "inline",
+					   .kind = ENGINE_INLINE,
+					   .serves = any_serves };
+
+static int
+async_open(const struct engine_setup *setup, struct err *err)
+{
+	return fake.async_rc == -ENODEV ? err_set(err, -ENODEV, "there is none") : 0;
+}
+
+static void
+async_close(void)
+{
+}
+
+static int
+async_session_open(const struct session *s, bool encrypt, struct err *err)
+{
+	if (fake.async_rc < 0)
+		return err_set(err, fake.async_rc, "no device has room");
+	say("async %s; ", encrypt ? "out" : "in");
+	return 0;
+}
+
+static void
+async_session_close(uint32_t id)
+{
+	say("async end; ");
+}
+
+static const struct engine_async async = {
+	.open = async_open,
+	.close = async_close,
+	.session_open = async_session_open,
+	.session_close = async_session_close,
+};
+
+static const struct engine fake_async = {
+	.name = "cryptodev", .kind = ENGINE_ASYNC, .serves = any_serves, .async = &async
+};
+
+static const struct engine *const engines[] = { &fake_inline, &fake_async, &engine_openssl };
+
+#define KEY "\"hex:00112233445566778899aabbccddeeff"
+static const char text[] =
+	"version: 1\nports:\n"
+	"  - {name: wan, device: net_null0, side: black, addresses: [192.0.2.1/24]}\n"
+	"  - {name: alt, device: net_null1, side: black, addresses: [203.0.113.1/24]}\n"
+	"  - {name: lan, device: net_null2, side: red}\n"
+	"sas:\n"
+	"  - {name: out, direction: out, spi: 0x1001, src: 192.0.2.1, dst: 198.51.100.1, "
+	"aead: aes-gcm-128, key: " KEY "00000001\"}\n"
+	"  - {name: in, direction: in, spi: 0x2001, src: 198.51.100.1, dst: 192.0.2.1, "
+	"aead: aes-gcm-128, key: " KEY "00000002\"}\n"
+	"  - {name: again, direction: in, spi: 0x2002, src: 198.51.100.1, dst: 192.0.2.1, "
+	"aead: aes-gcm-128, key: " KEY "00000003\"}\n"
+	"  - {name: ah, direction: out, proto: ah, spi: 0x1002, src: 192.0.2.1, "
+	"dst: 198.51.100.1, auth: hmac-sha1-96, auth_key: " KEY "00000004\"}\n";
+enum {
+	OUT,
+	IN,
+	AGAIN,
+	AH
+};
+
+struct bed {
+	struct gw gw;
+	struct conf *conf;
+	struct ports ports;
+	struct port port[3];
+};
+
+static const struct sa_origin of_file = { .from = SA_FROM_FILE };
+
+static void
+ports_make(struct bed *b)
+{
+	struct err err;
+
+	b->ports.n = 3;
+	b->ports.n_workers = 1;
+	b->gw.ports = &b->ports;
+	for (uint8_t i = 0; i < 3; i++) {
+		struct link *l = &b->port[i].link;
+		const struct conf_port *c = &b->conf->ports[i];
+
+		*l = (struct link) { .index = i,
+				     .mtu = 1500,
+				     .side = i < 2 ? PORT_BLACK : PORT_RED };
+		snprintf(l->name, sizeof(l->name), "%.8s", c->name);
+		l->n_addresses = (uint8_t)c->addresses.n;
+		if (c->addresses.n != 0)
+			l->addresses[0] = (struct link_address) {
+				.addr = c->addresses.list[0].addr,
+				.len = c->addresses.list[0].prefix_len,
+			};
+		b->port[i].started = true;
+		b->ports.list[i] = &b->port[i];
+		assert_int_equal(route_link_set(b->gw.route, l, &err), 0);
+	}
+}
+
+static int
+setup(void **state)
+{
+	const struct route_params routes = { .socket = SOCKET_ID_ANY };
+	struct bed *b = calloc(1, sizeof(*b));
+	struct gw *gw = &b->gw;
+	struct conf_errors e;
+	struct err err;
+
+	memset(&fake, 0, sizeof(fake));
+	fake.room = 8;
+	conf_errors_init(&e, "test");
+	assert_int_equal(conf_load_text(text, strlen(text), "test", 0, &b->conf, &e), 0);
+	conf_errors_free(&e);
+	b->conf->gateway.max_sas = MAX_SAS;
+	gw->conf = b->conf;
+	gw->options = (struct gw_options) { .engines = engines,
+					    .n_engines = RTE_DIM(engines),
+					    .offload = &offload_fake };
+	clock_init(&gw->clock, CLOCK_MANUAL);
+	gw->qsbr = rte_zmalloc("rcu", rte_rcu_qsbr_get_memsize(1), RTE_CACHE_LINE_SIZE);
+	assert_int_equal(rte_rcu_qsbr_init(gw->qsbr, 1), 0);
+	gw->workers[0] = test_worker_new(0, 1);
+	gw->workers[0]->sparse = rte_zmalloc("drops", sizeof(struct sparse), RTE_CACHE_LINE_SIZE);
+	gw->n_workers = 1;
+	assert_int_equal(mailbox_init(gw->workers[0], &err), 0);
+	defer_init(&gw->defer, gw->qsbr, gw->workers, 1);
+	assert_int_equal(sa_table_init(&gw->sas, MAX_SAS, SOCKET_ID_ANY, &err), 0);
+	assert_int_equal(numbers_create(&(struct numbers_params) { .max_sas = MAX_SAS,
+								   .n_workers = 1,
+								   .socket = SOCKET_ID_ANY },
+					&gw->numbers, &err),
+			 0);
+	assert_int_equal(route_create(&routes, &gw->route, &err), 0);
+	assert_int_equal(sad_create(&gw->sas, MAX_SAS, SOCKET_ID_ANY, NULL, &gw->sad, &err), 0);
+	ports_make(b);
+	*state = b;
+	return 0;
+}
+
+/* The parts that are tested: a test begins them when it has said how the fakes behave. */
+static void
+begin(struct bed *b)
+{
+	struct err err = { "" };
+
+	if (engines_begin(&b->gw, &err) < 0 || offloads_init(&b->gw, &err) < 0 ||
+	    engines_workers_begin(&b->gw, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+static int
+teardown(void **state)
+{
+	struct bed *b = *state;
+	struct gw *gw = &b->gw;
+
+	gw->running = false;
+	for (uint32_t i = slab_next(&gw->sas.records, 0); i != SA_NONE;
+	     i = slab_next(&gw->sas.records, i + 1))
+		sa_unmake(gw, i);
+	defer_poll(&gw->defer, 0, true);
+	for (int i = 0; i < 3; i++)
+		b->port[i].started = false;
+	engines_workers_end(gw);
+	offloads_fini(gw);
+	engines_end(gw);
+	sad_free(gw->sad);
+	route_free(gw->route);
+	numbers_free(gw->numbers);
+	sa_table_fini(&gw->sas);
+	mailbox_fini(gw->workers[0]);
+	rte_free(gw->workers[0]->sparse);
+	rte_free(gw->workers[0]);
+	rte_free(gw->qsbr);
+	conf_free(b->conf);
+	free(b);
+	return 0;
+}
+
+static uint32_t
+make(struct bed *b, int which)
+{
+	struct err err = { "" };
+	uint32_t index;
+
+	if (sa_make(&b->gw, &b->conf->sas[which], &of_file, SA_NONE, &index, &err) < 0)
+		fail_msg("%s", err.text);
+	return index;
+}
+
+static void
+publish(struct bed *b, uint32_t index, uint32_t replaces)
+{
+	struct err err = { "" };
+
+	if (sa_publish(&b->gw, index, replaces, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+static const char *
+engine_of(const struct bed *b, uint32_t index)
+{
+	return b->gw.engines[crypto_chosen(sa_at(&b->gw.sas, index)->engine)]->name;
+}
+
+static const struct offload_entry *
+entry_of(const struct bed *b, uint32_t index)
+{
+	return offload_of(b->gw.workers[0]->offloads, index, sa_at(&b->gw.sas, index)->generation);
+}
+
+static void
+why_is(const struct bed *b, uint32_t index, uint16_t engine, const char *what)
+{
+	struct err why = { "" };
+
+	assert_true(engines_why_not(&b->gw, index, engine, &why) < 0);
+	if (strstr(why.text, what) == NULL)
+		fail_msg("\"%s\" says nothing of \"%s\"", why.text, what);
+}
+
+static void
+route_by(struct bed *b, const char *gateway, uint8_t port)
+{
+	struct prefix p = { .len = 24 };
+	struct addr via;
+	struct err err;
+
+	assert_true(addr_parse("198.51.100.0", &p.addr) && addr_parse(gateway, &via));
+	assert_int_equal(route_kernel_set(b->gw.route, &p, &via, port, &err), 0);
+	sas_route(&b->gw);
+}
+
+/* All that was put off until workers have seen it. */
+static void
+later(struct bed *b)
+{
+	b->gw.defer.n_workers = 0;
+	defer_poll(&b->gw.defer, UINT64_MAX, true);
+	b->gw.defer.n_workers = 1;
+}
+
+static void
+the_first_of_the_list_that_can_does(void **state)
+{
+	struct bed *b = *state;
+	uint32_t out, in, ah;
+
+	begin(b);
+	route_by(b, "192.0.2.254", 0);
+	out = make(b, OUT);
+	in = make(b, IN);
+	ah = make(b, AH);
+	said("outbound at once, inbound when it is published", "open crypto out 0x1001; ");
+	publish(b, in, SA_NONE);
+	said("published", "open crypto in 0x2001; ");
+	assert_string_equal(engine_of(b, out), "inline");
+	assert_string_equal(engine_of(b, in), "inline");
+	assert_string_equal(engine_of(b, ah), "openssl");
+	why_is(b, ah, 0, "AH is not for devices");
+	assert_int_equal(crypto_software(sa_at(&b->gw.sas, out)->engine), 2);
+	assert_true((sa_at(&b->gw.sas, out)->flags & SA_INLINE) != 0);
+	assert_int_equal(entry_of(b, out)->port, 0);
+	assert_int_equal(entry_of(b, in)->kind, OFFLOAD_CRYPTO);
+	sa_unmake(&b->gw, in);
+	sa_unmake(&b->gw, out);
+	said("what is unmade", "end 1; free 1; end 0; free 0; ");
+}
+
+static void
+what_a_device_refuses_goes_to_the_next(void **state)
+{
+	struct bed *b = *state;
+	uint32_t out, in, again;
+
+	begin(b);
+	out = make(b, OUT);
+	said("without a route there is no port", "async out; ");
+	assert_string_equal(engine_of(b, out), "cryptodev");
+	why_is(b, out, 0, "no route to 198.51.100.1");
+	fake.room = 0;
+	in = make(b, IN);
+	publish(b, in, SA_NONE);
+	said("a full table", "async in; ");
+	assert_string_equal(engine_of(b, in), "cryptodev");
+	fake.async_rc = -ENOSPC;
+	again = make(b, AGAIN);
+	publish(b, again, SA_NONE);
+	said("nobody has room", "");
+	assert_string_equal(engine_of(b, again), "openssl");
+	why_is(b, again, 1, "no device has room");
+	assert_null(entry_of(b, again));
+	sa_unmake(&b->gw, out);
+	said("its session ends", "async end; ");
+}
+
+static void
+engines_without_a_device_are_passed_over(void **state)
+{
+	struct bed *b = *state;
+	struct engine_note note;
+	uint8_t at = 0;
+
+	fake.async_rc = -ENODEV;
+	for (int i = 0; i < 3; i++)
+		snprintf(b->conf->ports[i].ipsec, sizeof(b->conf->ports[i].ipsec), "off");
+	begin(b);
+	assert_int_equal(b->gw.n_engines, 1);
+	assert_string_equal(engine_of(b, make(b, OUT)), "openssl");
+	assert_true(engines_next(&b->gw, &at, &note));
+	assert_string_equal(note.name, "inline");
+	assert_null(note.engine);
+	assert_string_equal(note.why, "no port has a device with IPsec");
+	assert_true(engines_next(&b->gw, &at, &note));
+	assert_string_equal(note.why, "there is none");
+	assert_true(engines_next(&b->gw, &at, &note) && engines_next(&b->gw, &at, &note));
+	assert_string_equal(note.name, "openssl");
+	assert_int_equal(note.sas, 1);
+	assert_false(engines_next(&b->gw, &at, &note));
+}
+
+static void
+a_new_key_under_an_spi_ends_the_old_session_first(void **state)
+{
+	struct bed *b = *state;
+	struct conf_sa same = b->conf->sas[AGAIN];
+	struct err err = { "" };
+	uint32_t old, new;
+
+	begin(b);
+	old = make(b, IN);
+	publish(b, old, SA_NONE);
+	said("the old one", "open crypto in 0x2001; ");
+	same.spi = 0x2001;
+	assert_int_equal(sa_make(&b->gw, &same, &of_file, old, &new, &err), 0);
+	said("made, not published", "");
+	publish(b, new, old);
+	said("published", "end 0; free 0; open crypto in 0x2001; ");
+	assert_null(entry_of(b, old));
+	assert_non_null(entry_of(b, new));
+}
+
+static void
+a_session_follows_the_route_to_another_port(void **state)
+{
+	struct bed *b = *state;
+	struct offload_state s;
+	uint32_t out;
+
+	begin(b);
+	route_by(b, "192.0.2.254", 0);
+	out = make(b, OUT);
+	publish(b, out, SA_NONE);
+	b->gw.running = true;
+	said("by wan", "open crypto out 0x1001; ");
+	route_by(b, "192.0.2.253", 0);
+	said("the same port", "");
+	route_by(b, "203.0.113.254", 1);
+	said("by alt", "end 0; ");
+	assert_null(entry_of(b, out));
+	why_is(b, out, 0, "its route has changed");
+	later(b);
+	said("when no worker relies on it", "free 0; open crypto out 0x1001; ");
+	assert_int_equal(entry_of(b, out)->port, 1);
+	assert_true(offloads_state(&b->gw, out, &s));
+	assert_string_equal(s.port, "alt");
+	assert_true(s.active && s.counted && s.counts.packets == 3);
+}
+
+static void
+a_route_that_comes_late_brings_the_device(void **state)
+{
+	struct bed *b = *state;
+	uint32_t out;
+
+	fake.async_rc = -ENODEV;
+	begin(b);
+	out = make(b, OUT);
+	publish(b, out, SA_NONE);
+	b->gw.running = true;
+	assert_string_equal(engine_of(b, out), "openssl");
+	route_by(b, "192.0.2.254", 0);
+	said("a route", "open crypto out 0x1001; ");
+	assert_string_equal(engine_of(b, out), "inline");
+	assert_int_equal(entry_of(b, out)->port, 0);
+}
+
+static void
+sessions_are_opened_again_after_a_reset(void **state)
+{
+	struct bed *b = *state;
+	struct offload_port_counts c;
+	uint32_t in;
+
+	begin(b);
+	in = make(b, IN);
+	publish(b, in, SA_NONE);
+	b->gw.running = true;
+	said("published", "open crypto in 0x2001; ");
+	offloads_port_stops(&b->gw, 0);
+	assert_null(entry_of(b, in));
+	why_is(b, in, 0, "its port is being reset");
+	offloads_port_stopped(&b->gw, 0);
+	said("stopped", "reset; end 0; ");
+	offloads_port_started(&b->gw, 0);
+	said("started", "open crypto in 0x2001; ");
+	assert_non_null(entry_of(b, in));
+	assert_int_equal(sa_at(&b->gw.sas, in)->state, SA_LIVE);
+	offloads_port_counts(&b->gw, 0, &c);
+	assert_int_equal(c.all.packets, 6);
+	assert_int_equal(c.active, 1);
+}
+
+/* Numbers and windows that are the device's: nobody else can go on with them. */
+static void
+what_only_the_device_knows_is_lost_with_it(void **state)
+{
+	struct bed *b = *state;
+	uint32_t in, out;
+
+	fake.crypto_rc = -ENOTSUP;
+	begin(b);
+	route_by(b, "192.0.2.254", 0);
+	out = make(b, OUT);
+	in = make(b, IN);
+	publish(b, out, SA_NONE);
+	publish(b, in, SA_NONE);
+	said("begin", "open protocol out 0x1001; open protocol in 0x2001; ");
+	b->gw.running = true;
+	offloads_port_stops(&b->gw, 0);
+	offloads_port_stopped(&b->gw, 0);
+	offloads_port_started(&b->gw, 0);
+	said("a reset", "reset; end 0; end 1; ");
+	assert_int_equal(sa_at(&b->gw.sas, out)->state, SA_LIVE);
+	assert_int_equal(sa_at(&b->gw.sas, in)->state, SA_EXPIRED);
+	why_is(b, out, 0, "has lost them");
+	route_by(b, "203.0.113.254", 1);
+	later(b);
+	said("no route brings it back", "free 0; free 1; ");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		TEST(the_first_of_the_list_that_can_does),
+		TEST(what_a_device_refuses_goes_to_the_next),
+		TEST(engines_without_a_device_are_passed_over),
+		TEST(a_new_key_under_an_spi_ends_the_old_session_first),
+		TEST(a_session_follows_the_route_to_another_port),
+		TEST(a_route_that_comes_late_brings_the_device),
+		TEST(sessions_are_opened_again_after_a_reset),
+		TEST(what_only_the_device_knows_is_lost_with_it),
+	};
+
+	if (test_eal_init() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
