@@ -56,6 +56,7 @@ struct args {
 enum cli_kind {
 	CLI_TEXT,
 	CLI_SA,
+	CLI_PORT,
 	CLI_LEVEL,
 	CLI_COMMAND,
 	CLI_DRY_RUN,

@@ -73,6 +73,9 @@ offer_arguments(struct cli_choices *c, const struct cli *cli, const struct comma
 
 	if (room && command->kind == CLI_SA && conf != NULL)
 		offer_sas(c, cli->gw, typed);
+	for (uint32_t i = 0;
+	     given == 0 && command->kind == CLI_PORT && conf != NULL && i < conf->n_ports; i++)
+		offer(c, typed, conf->ports[i].name, strlen(conf->ports[i].name), NULL);
 	if (room && command->kind == CLI_LEVEL)
 		for (unsigned int i = 0; i < n_log_levels; i++)
 			offer(c, typed, log_levels[i].name, strlen(log_levels[i].name), NULL);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "cli/form.h"
 #include "cli/show_choice.h"
+#include "cli/show_engine.h"
 #include "cli/show_lanes.h"
 #include "cli/show_path.h"
 #include "cli/table.h"
@@ -287,7 +288,7 @@ whole_show(struct form *f, const struct shown *s)
 	form_u64(f, "icv_octets", s->sa->suite.icv_len);
 	form_bool(f, "implicit_iv", s->sa->suite.implicit_iv);
 	form_bool(f, "esn", s->sa->suite.esn);
-	form_text(f, "engine", s->gw->engines[crypto_chosen(s->sa->engine)]->name);
+	engine_show(f, s->gw, s->index);
 	form_u64(f, "worker", sa_owner(s->sa));
 	pinned_show(f, s);
 	place_show(f, s);

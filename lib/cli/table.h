@@ -50,6 +50,6 @@ uint32_t sa_by_name(const struct gw *gw, const char *name);
 bool sa_next_shown(const struct gw *gw, uint32_t *at, uint32_t *index);
 
 command_fn show_sa, show_iptfs, show_policy, show_pipeline, show_drops, show_pmtu, show_reassembly,
-	show_state, set_sa, show_echo, ping;
+	show_state, set_sa, show_echo, ping, show_crypto, show_nic, port_command;
 
 #endif

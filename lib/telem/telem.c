@@ -6,7 +6,9 @@
 
 #include <rte_telemetry.h>
 
+#include "ctl/engines.h"
 #include "ctl/frags.h"
+#include "ctl/offloads.h"
 #include "ctl/report.h"
 #include "ctl/reserve.h"
 #include "ctl/streams.h"
@@ -25,6 +27,19 @@ struct sa_copy {
 	uint64_t packets, bytes, dropped;
 };
 
+struct engine_copy {
+	const char *name; /* a literal */
+	bool used;
+	uint32_t sas;
+};
+
+struct nic_copy {
+	char name[PORT_NAME_SIZE];
+	bool has;
+	struct offload_caps caps;
+	struct offload_port_counts counts;
+};
+
 /* Telemetry's callbacks are given no argument of ours, and the commands outlive any gateway. */
 static struct {
 	pthread_mutex_t lock;
@@ -37,6 +52,9 @@ static struct {
 	uint32_t n_ports, n_sas, n_sas_all;
 	struct port_copy ports[PORTS_MAX];
 	struct sa_copy sas[TELEM_SAS_MAX];
+	uint8_t n_engines;
+	struct engine_copy engines[CONF_ENGINES_MAX];
+	struct nic_copy nics[PORTS_MAX];
 	bool has_state_file;
 	struct state_counts state; /* all 0 without a state file */
 } copy = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -52,6 +70,33 @@ ports_copy(const struct gw *gw)
 		snprintf(c->name, sizeof(c->name), "%s", port->link.name);
 		c->counters = port_counters(gw->ports, i);
 		c->up = port->up;
+	}
+}
+
+static void
+engines_copy(const struct gw *gw)
+{
+	struct engine_note note;
+	uint8_t at = 0;
+
+	while (engines_next(gw, &at, &note))
+		copy.engines[at - 1] =
+			(struct engine_copy) { note.name, note.engine != NULL, note.sas };
+	copy.n_engines = at;
+}
+
+static void
+nics_copy(const struct gw *gw)
+{
+	for (uint8_t i = 0; i < gw->ports->n; i++) {
+		struct nic_copy *c = &copy.nics[i];
+		struct err unused;
+
+		*c = (struct nic_copy) { .has = false };
+		c->has = offloads_caps(gw, i, &c->caps, &unused);
+		snprintf(c->name, sizeof(c->name), "%s", gw->ports->list[i]->link.name);
+		if (c->has)
+			offloads_port_counts(gw, i, &c->counts);
 	}
 }
 
@@ -100,6 +145,8 @@ telem_tick(const struct gw *gw)
 	streams_totals_read(gw, &copy.iptfs);
 	ports_copy(gw);
 	sas_copy(gw);
+	engines_copy(gw);
+	nics_copy(gw);
 	copy.has_state_file = reserve_counts(gw, &copy.state);
 	if (!copy.has_state_file)
 		copy.state = (struct state_counts) { .records = 0 };
@@ -182,6 +229,41 @@ sas_tell(struct rte_tel_data *d)
 		rte_tel_data_add_dict_u64(entry, "packets", c->packets);
 		rte_tel_data_add_dict_u64(entry, "bytes", c->bytes);
 		rte_tel_data_add_dict_u64(entry, "dropped", c->dropped);
+	}
+}
+
+static void
+crypto_tell(struct rte_tel_data *d)
+{
+	rte_tel_data_start_dict(d);
+	for (uint8_t i = 0; i < copy.n_engines; i++) {
+		struct rte_tel_data *entry = entry_add(d, i, copy.engines[i].name);
+
+		if (entry == NULL)
+			return;
+		rte_tel_data_add_dict_int(entry, "used", copy.engines[i].used);
+		rte_tel_data_add_dict_u64(entry, "sas", copy.engines[i].sas);
+	}
+}
+
+static void
+nic_tell(struct rte_tel_data *d)
+{
+	rte_tel_data_start_dict(d);
+	for (uint32_t i = 0; i < copy.n_ports; i++) {
+		const struct nic_copy *c = &copy.nics[i];
+		struct rte_tel_data *entry = entry_add(d, i, c->name);
+
+		if (entry == NULL)
+			return;
+		rte_tel_data_add_dict_int(entry, "inline", c->has);
+		rte_tel_data_add_dict_u64(entry, "sessions", c->caps.sessions);
+		rte_tel_data_add_dict_u64(entry, "refused", c->counts.refused);
+		rte_tel_data_add_dict_u64(entry, "sas", c->counts.sas);
+		rte_tel_data_add_dict_u64(entry, "active", c->counts.active);
+		rte_tel_data_add_dict_u64(entry, "packets", c->counts.all.packets);
+		rte_tel_data_add_dict_u64(entry, "octets", c->counts.all.octets);
+		rte_tel_data_add_dict_u64(entry, "errors", c->counts.all.errors);
 	}
 }
 
@@ -275,6 +357,10 @@ static const struct command {
 	{ "/espgw/ipcomp", ipcomp_tell, "What IPComp did, over all SAs. Takes no parameters" },
 	{ "/espgw/iptfs", iptfs_tell,
 	  "What IP-TFS did, over all SAs, those that are gone too. Takes no parameters" },
+	{ "/espgw/crypto", crypto_tell,
+	  "Crypto engines in order of preference, and how many SAs have them. Takes no "
+	  "parameters" },
+	{ "/espgw/nic", nic_tell, "What the ports' own devices do of IPsec. Takes no parameters" },
 	{ "/espgw/sas", sas_tell, "Counters of the file's first 64 SAs. Takes no parameters" },
 };
 
