@@ -321,5 +321,6 @@ const struct inline_provider inline_emulated = {
 	.rx_number_get = emulated_rx_number_get,
 	.sessions_max = UINT32_MAX,
 	.names = true,
+	.iv_is_number = true,
 	.chains = true,
 };

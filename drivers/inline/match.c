@@ -266,9 +266,17 @@ static int
 protocol_check(const struct offload_port *op, const struct rte_security_capability *c,
 	       const struct offload_ask *ask, struct err *err)
 {
+	const struct alg *cipher = &algs[ask->session->suite.cipher];
 	int rc = numbers_check(op, c, ask, err);
 
-	return rc < 0 ? rc : outer_check(op, &c->ipsec.options, ask, err);
+	if (rc == 0)
+		rc = outer_check(op, &c->ipsec.options, ask, err);
+	if (rc == 0 && !ask->inbound && cipher->counter_mode && !op->provider->iv_is_number)
+		return err_set(err, -ENOTSUP,
+			       "the device makes IVs of its own: with %s software could not go on "
+			       "with the key",
+			       cipher->name);
+	return rc;
 }
 
 int

@@ -53,6 +53,10 @@ struct inline_provider {
 	/* rte_security says it of OFFLOAD_PROTOCOL only: what came deciphered has in
 	 * rte_security_dynfield() the userdata of its session's conf. 0: not known. */
 	bool names;
+	/* OFFLOAD_PROTOCOL, out: the IVs of counter modes are the numbers, as software's are.
+	 * rte_security leaves them to the device; one that draws its own may hit one that software
+	 * made, or makes when it goes on with the key. */
+	bool iv_is_number;
 	bool chains;	/* packets of several segments go out, too */
 	bool subspaces; /* INLINE_SUBSPACES is understood */
 };

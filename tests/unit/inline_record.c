@@ -12,6 +12,7 @@
 #define PRIVATE "what a driver keeps of a key"
 
 struct record record;
+uint32_t record_can = UINT32_MAX;
 static uint32_t rule; /* its address is a rule */
 
 void
@@ -183,6 +184,12 @@ reset_record(uint16_t dpdk_id)
 	record.rules = 0;
 }
 
+static uint32_t
+can_record(uint16_t dpdk_id)
+{
+	return record_can;
+}
+
 static size_t
 item_size(enum rte_flow_item_type type)
 {
@@ -277,12 +284,14 @@ const struct inline_provider record_emulated = {
 	.open = open_record,
 	.close = close_record,
 	.reset = reset_record,
+	.can = can_record,
 	.flow_create = flow_create,
 	.flow_destroy = flow_destroy,
 	.tx_number_set = number_set,
 	.rx_number_get = number_get,
 	.sessions_max = 2,
 	.names = true,
+	.iv_is_number = true,
 	.chains = true,
 	.subspaces = true,
 };

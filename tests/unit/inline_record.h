@@ -65,6 +65,7 @@ struct record {
 
 extern struct record record;
 extern struct rte_security_ctx record_ctx;
+extern uint32_t record_can; /* enum inline_can, of record_emulated */
 
 /* Forgets all; offers capabilities, which end with RTE_SECURITY_ACTION_TYPE_NONE. */
 void record_begin(const struct rte_security_capability *capabilities);
