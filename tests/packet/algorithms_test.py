@@ -6,7 +6,7 @@ One run holds an SA pair per combination; each carries payloads of every length 
 from esp import AEAD_KINDS, CIPHERS
 from gw import Tunnel, aged, from_far, from_lan, run, same_packets, to_lan, to_wan, with_tunnels
 from scapy_peer import SCAPY_AUTH, scapy_cipher, scapy_sa
-from suites import LABELS, LENGTHS, TUNNELS
+from suites import LABELS, LENGTHS, TUNNELS, Parts
 from tap import add_case, check, main, once, same
 
 
@@ -19,18 +19,14 @@ def all_at_once():
             lan.append(to_lan(from_lan(tunnel.n, bytes(length), version=4 if length % 2 else 6)))
             wan.append(to_wan(tunnel.seal(from_far(tunnel.n, bytes(length), version=4 if length % 2 else 6), seq)))
     done = run(with_tunnels(*TUNNELS), wan=wan, lan=lan)
-    # In order within a port and no drop anywhere: so a tunnel's packets lie where they lay in the input.
     same(done.drops, {}, "drops")
-    return done
-
-
-def slice_of(packets, tunnel):
-    begin = (tunnel.n - 1) * len(LENGTHS)
-    return packets[begin:begin + len(LENGTHS)]
+    return done, Parts(done)
 
 
 def out(tunnel):
-    for seq, (length, packet) in enumerate(zip(LENGTHS, slice_of(all_at_once().wan, tunnel)), 1):
+    packets = all_at_once()[1].left(tunnel)
+    same(len(packets), len(LENGTHS), "packets outside")
+    for seq, (length, packet) in enumerate(zip(LENGTHS, packets), 1):
         want = aged(from_lan(tunnel.n, bytes(length), version=4 if length % 2 else 6))
         inner, next_header, number, _ = tunnel.open(packet)
         same(number, seq, "sequence number")
@@ -40,20 +36,20 @@ def out(tunnel):
 
 def into(tunnel):
     want = [aged(from_far(tunnel.n, bytes(length), version=4 if length % 2 else 6)) for length in LENGTHS]
-    same_packets(slice_of(all_at_once().lan, tunnel), want, "packets inside")
-    sa = all_at_once().sa(f"{tunnel.name}.in")
+    same_packets(all_at_once()[1].came(tunnel), want, "packets inside")
+    sa = all_at_once()[0].sa(f"{tunnel.name}.in")
     same(sa["packets"], len(LENGTHS), "packets counted on the SA")
 
 
 def ivs(tunnel):
     """Counter modes never repeat one; those of CBC also have no pattern from one packet to the next."""
-    seen = [tunnel.open(packet)[3] for packet in slice_of(all_at_once().wan, tunnel)]
+    seen = [tunnel.open(packet)[3] for packet in all_at_once()[1].left(tunnel)]
     same(len(set(seen)), len(seen), "different IVs")
     if tunnel.esp["out"].cipher.kind == "cbc":
         numbers = [int.from_bytes(iv, "big") for iv in seen]
         steps = [(b - a) % (1 << 128) for a, b in zip(numbers, numbers[1:])]
         same(len(set(steps)), len(steps), "different steps between IVs")
-        texts = [tunnel.strip(packet)[:-tunnel.esp["out"].icv_len] for packet in slice_of(all_at_once().wan, tunnel)]
+        texts = [tunnel.strip(packet)[:-tunnel.esp["out"].icv_len] for packet in all_at_once()[1].left(tunnel)]
         check(all(text[-16:] != iv for text, iv in zip(texts, seen[1:])), "an IV is the last block of the packet before")
 
 
@@ -87,16 +83,15 @@ def scapy_run():
             wan.append(to_wan(peer.seal(from_far(tunnel.n, b"from scapy " * seq), seq)))
     done = run(with_tunnels(*(tunnel for _, _, tunnel in SCAPY)), wan=wan, lan=lan)
     same(done.drops, {}, "drops")
-    return done
+    return done, Parts(done)
 
 
 def scapy_case(index):
     name, auth, tunnel = SCAPY[index]
-    part = slice(index * 5, index * 5 + 5)
-    same_packets(scapy_run().lan[part], [aged(from_far(tunnel.n, b"from scapy " * seq)) for seq in range(1, 6)], "from scapy")
+    same_packets(scapy_run()[1].came(tunnel), [aged(from_far(tunnel.n, b"from scapy " * seq)) for seq in range(1, 6)], "from scapy")
     reader = scapy_peer(name, auth, tunnel, "out")
-    same_packets([reader.open(packet) for packet in scapy_run().wan[part]],
-         [aged(from_lan(tunnel.n, b"to scapy " * seq)) for seq in range(1, 6)], "to scapy")
+    same_packets([reader.open(packet) for packet in scapy_run()[1].left(tunnel)],
+                 [aged(from_lan(tunnel.n, b"to scapy " * seq)) for seq in range(1, 6)], "to scapy")
 
 
 for label, tunnel in zip(LABELS, TUNNELS):

@@ -9,6 +9,7 @@ import time
 
 import yaml
 
+import engine
 from gw import ESPGW, SLOWER, Tunnel, eal, serial, with_tunnels
 from tap import check, same
 
@@ -71,6 +72,7 @@ class Running:
             port["device"] = port["device"] or f"net_ring{i}"
         if group:
             self.config["gateway"]["socket_group"] = group
+        engine.choose(self.config)
         self.file = f"{folder}/espgw.yaml"
         with open(os.open(self.file, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
             yaml.safe_dump(self.config, f, sort_keys=False)

@@ -20,6 +20,7 @@ import tempfile
 import yaml
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import engine  # noqa: E402
 from esp import AUTHS, CIPHERS, Esp  # noqa: E402
 from tap import Failure, check, same  # noqa: E402
 
@@ -343,7 +344,7 @@ def eal(prefix, workers=None):
     """EAL's arguments: a control lcore and the workers (1, or WORKERS), floating over two CPUs at most."""
     lcores = ",".join(f"{i}@({cpus()})" for i in range((workers or WORKERS) + 1))
     return ["--lcores", lcores, "--no-pci", "--no-huge", "-m", "512", "--no-shconf",
-            "--no-telemetry", "--file-prefix", prefix]
+            "--no-telemetry", "--file-prefix", prefix, *engine.eal()]
 
 
 def execute(arguments, timeout=60, workers=None, **more):
@@ -367,6 +368,7 @@ def run(config, wan=(), lan=(), arguments=(), folder=None, idle=100, workers=Non
                 write_pcap(f"{work}/{name}.in{q}.pcap", frames[q::queues])
                 device += f",rx_pcap={work}/{name}.in{q}.pcap"
             config["ports"][i]["device"] = f"{device},tx_pcap={work}/{name}.out.pcap"
+        chosen = engine.choose(config)
         file = f"{work}/espgw.yaml"
         with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
             yaml.safe_dump(config, f, sort_keys=False)
@@ -381,6 +383,8 @@ def run(config, wan=(), lan=(), arguments=(), folder=None, idle=100, workers=Non
             raise Failure(f"the exit report is not JSON ({error}): {done.stdout[:2000]!r}\n{stderr}") from error
         result = Run(report, {name: read_pcap(f"{work}/{name}.out.pcap") for name in ("wan", "lan")}, stderr)
     result.conserve()
+    if chosen:
+        engine.judge(config, result.report)
     return result
 
 

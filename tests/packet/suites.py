@@ -1,6 +1,7 @@
 """Every algorithm, tag length, IV form and ESN choice, and a tunnel for each."""
 from esp import AEAD_KINDS, AUTHS, CIPHERS
 from gw import Tunnel
+from rows import number_of
 
 LENGTHS = [*range(65), 127, 512, 1000, 1391]
 
@@ -26,3 +27,25 @@ LABELS, TUNNELS = [], []
 for number, (label, arguments) in enumerate(combinations(), 1):
     LABELS.append(label)
     TUNNELS.append(Tunnel(number, **arguments))
+
+
+def parts(packets, key):
+    made = {}
+    for packet in packets:
+        made.setdefault(key(packet), []).append(packet)
+    return made
+
+
+class Parts:
+    """What a run sent, by tunnel, in its order there. A gateway keeps the order of an SA's packets; that of SAs to each
+    other, only with an engine that is waited for."""
+
+    def __init__(self, done):
+        self.out = parts(done.wan, lambda p: int.from_bytes(p[20:24], "big"))  # by SPI; the outer packets are IPv4
+        self.into = parts(done.lan, number_of)
+
+    def left(self, tunnel):
+        return self.out.get(tunnel.spi["out"], [])
+
+    def came(self, tunnel):
+        return self.into.get(tunnel.n, [])
