@@ -383,6 +383,7 @@ pipe_init(struct gw *gw, struct err *err)
 			  UINT64_C(1) << STAGE_HANDOFF_FRAG;
 	if (gw->mirrors == NULL)
 		absent |= UINT64_C(1) << STAGE_LOCAL_DELIVER | UINT64_C(1) << STAGE_CLASSIFY_OWN;
+	absent |= engines_absent(gw->workers[0]);
 	pipe_build(&gw->pipe, stage_rows, absent);
 	for (uint16_t i = 0; i < gw->n_workers; i++) {
 		struct worker *w = gw->workers[i];

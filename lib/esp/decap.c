@@ -10,6 +10,7 @@
 #include "esp/esp.h"
 #include "esp/lane.h"
 #include "esp/plain.h"
+#include "esp/protocol.h"
 #include "frag/seen.h"
 #include "replay/replay.h"
 #include "sa/sa.h"
@@ -147,6 +148,21 @@ subspace_check(const struct sa *sa, const struct rte_mbuf *m, struct pkt *p)
 	return why;
 }
 
+/* True: the packet is gone, of AH or to its own stage, or dropped. */
+static __rte_noinline bool
+goes_elsewhere(struct worker *w, struct rte_mbuf *m, const struct sa *sa)
+{
+	if ((sa->flags & SA_AH) != 0)
+		pipe_push(w, STAGE_AH_CHECK, m);
+	else if ((pkt_of(m)->marks & PKT_STRIPPED) != 0)
+		pipe_push(w, STAGE_INLINE_IN, m);
+	else if (protocol_has_window(w, m))
+		drop(w, m, DROP_OFFLOAD_WINDOW);
+	else
+		return false;
+	return true;
+}
+
 uint16_t
 replay_check_stage(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -159,14 +175,14 @@ replay_check_stage(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		const struct sa *sa = p->hot;
 		enum drop_reason why;
 
-		if (likely((sa->flags & (SA_SUBSPACES | SA_AH)) == 0)) {
+		if (likely((sa->flags & (SA_SUBSPACES | SA_AH | SA_INLINE)) == 0))
 			why = number_check(sa, m, p);
-		} else if ((sa->flags & SA_SUBSPACES) != 0) {
-			why = subspace_check(sa, m, p);
-		} else {
-			pipe_push(w, STAGE_AH_CHECK, m);
+		else if (goes_elsewhere(w, m, sa))
 			continue;
-		}
+		else if ((sa->flags & SA_SUBSPACES) != 0)
+			why = subspace_check(sa, m, p);
+		else
+			why = number_check(sa, m, p);
 		if (unlikely(why != DROP_NONE)) {
 			drop(w, m, why);
 			continue;

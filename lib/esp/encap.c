@@ -16,6 +16,7 @@
 #include "esp/engines.h"
 #include "esp/esp.h"
 #include "esp/plain.h"
+#include "esp/protocol.h"
 #include "esp/transport.h"
 #include "sa/sa.h"
 #include "wire/subspace.h"
@@ -372,21 +373,43 @@ encap_plain(struct worker *w, struct rte_mbuf *m, struct pkt *p, const struct sa
 	m->pkt_len = total;
 }
 
-/* With IPComp, what was not compressed. */
+/* With IPComp, what was not compressed. flags: the SA's. */
 static __rte_always_inline bool
-goes_plain(const struct rte_mbuf *m, const struct sa *sa)
+goes_plain(const struct rte_mbuf *m, uint16_t flags)
 {
-	uint16_t kind = sa->flags & (SA_PLAIN | SA_IPCOMP);
+	uint16_t kind = flags & (SA_PLAIN | SA_IPCOMP | SA_INLINE);
 
 	return likely(kind == SA_PLAIN) ||
 	       (kind == (SA_PLAIN | SA_IPCOMP) && (pkt_of(m)->marks & PKT_COMP) == 0);
 }
 
 static __rte_always_inline bool
-is_plain(const struct rte_mbuf *m, const struct sa *sa)
+is_plain(const struct rte_mbuf *m, uint16_t flags)
 {
-	return goes_plain(m, sa) && m->nb_segs == 1 && m->data_off >= PLAIN_HEADROOM &&
+	return goes_plain(m, flags) && m->nb_segs == 1 && m->data_off >= PLAIN_HEADROOM &&
 	       m->data_off + m->data_len + 3 + TRAILER + ALG_ICV_MAX <= m->buf_len;
+}
+
+/* As encap_other(), of an SA that a port's device may do. */
+static __rte_noinline struct rte_mbuf *
+encap_inline(struct worker *w, struct rte_mbuf *m, struct crypto_op *op)
+{
+	struct pkt *p = pkt_of(m);
+	enum drop_reason why;
+
+	if (protocol_out(w, m, &why)) {
+		op->engine = ENGINES_DONE;
+		op->ok = true;
+		return m;
+	}
+	if (unlikely(why != DROP_NONE)) {
+		drop(w, m, why);
+		return NULL;
+	}
+	if (unlikely(!is_plain(m, p->hot->flags & (uint16_t)~SA_INLINE)))
+		return encap_other(w, m, op);
+	encap_plain(w, m, p, p->hot, op);
+	return m;
 }
 
 uint16_t
@@ -399,10 +422,11 @@ esp_encap(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		struct rte_mbuf *m = pkts[i];
 		const struct sa *sa = pkt_of(m)->hot;
 
-		if (likely(is_plain(m, sa))) {
+		if (likely(is_plain(m, sa->flags))) {
 			encap_plain(w, m, pkt_of(m), sa, op);
 		} else {
-			m = encap_other(w, m, op);
+			m = (sa->flags & SA_INLINE) != 0 ? encap_inline(w, m, op) :
+							   encap_other(w, m, op);
 			if (m == NULL)
 				continue;
 		}
@@ -457,7 +481,9 @@ udp_encap(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		const struct sa *sa = pkt_of(pkts[i])->hot;
 
-		if ((sa->flags & (SA_UDP | SA_V6)) == (SA_UDP | SA_V6))
+		/* What a device makes all of has no header yet. */
+		if ((sa->flags & (SA_UDP | SA_V6)) == (SA_UDP | SA_V6) &&
+		    (pkts[i]->ol_flags & RTE_MBUF_F_TX_SEC_OFFLOAD) == 0)
 			tunnel_udp6_checksum(pkts[i],
 					     pkt_of(pkts[i])->esp_off - sizeof(struct rte_udp_hdr));
 	}

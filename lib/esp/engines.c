@@ -1,13 +1,12 @@
 #include "esp/engines.h"
 
-#include "crypto/crypto.h"
 #include "port/offload.h"
+#include "replay/replay.h"
 #include "route/fib.h"
 #include "sa/sa.h"
 #include "worker/worker.h"
 
-/* What op.engine says of an operation that nobody is to do any more. */
-#define DONE crypto_engines(CRYPTO_NO_ENGINE, 0)
+#define ESN_NEAR (UINT64_C(1) << 30)
 
 struct burst {
 	struct worker *w;
@@ -108,13 +107,29 @@ mark(struct burst *b, uint16_t i, uint16_t end)
 			n = t->offload->tx_mark(e->session, &b->pkts[i], n);
 		for (; n > 0; n--, i++) {
 			b->ops[i].ok = true;
-			keep(b, i, DONE);
+			keep(b, i, ENGINES_DONE);
 		}
 		if (unlikely(i < end)) {
 			keep_for_software(b, i, DROP_OFFLOAD_LOST);
 			i++;
 		}
 	}
+}
+
+/* A device that knows the low half of a number may take another high half than the window does, and
+ * vouch for an old packet that we take for one of the next 2^32. The whole number goes with what
+ * the device authenticated; else it is to be near.
+ */
+static bool
+is_of_number(const struct pkt *p, const struct offload_rx *rx)
+{
+	const struct sa *sa = p->hot;
+
+	if (!sa->suite.esn || (sa->flags & SA_SUBSPACES) != 0)
+		return true;
+	if (rx->numbered)
+		return rx->number == p->seq;
+	return p->seq < replay_top(sa->window) + ESN_NEAR;
 }
 
 /* In, what a device says it has deciphered. As a packet of another SA it is worth nothing, nor as
@@ -134,12 +149,12 @@ believe(struct burst *b, uint16_t i)
 		known = rx.index == p->sa && rx.generation == p->generation;
 	else
 		known = offload_of(t, p->sa, p->generation) != NULL;
-	if (unlikely(!known || rx.kind != OFFLOAD_CRYPTO)) {
+	if (unlikely(!known || (rx.ok && rx.kind != OFFLOAD_CRYPTO))) {
 		drop(b->w, b->pkts[i], DROP_OFFLOAD_STALE);
 		return;
 	}
-	b->ops[i].ok = rx.ok;
-	keep(b, i, DONE);
+	b->ops[i].ok = rx.ok && is_of_number(p, &rx);
+	keep(b, i, ENGINES_DONE);
 }
 
 /* A port whose device does nothing of the kind may show flags that are not its own: a ring gives
@@ -170,8 +185,11 @@ static void
 dispatch(struct burst *b, uint16_t i, uint16_t end)
 {
 	const struct crypto_worker *cw = b->w->crypto;
+	enum engine_kind kind = ENGINE_SYNC;
 
-	switch (cw->engines[crypto_chosen(b->ops[i].engine)]->kind) {
+	if (b->ops[i].engine != ENGINES_DONE)
+		kind = cw->engines[crypto_chosen(b->ops[i].engine)]->kind;
+	switch (kind) {
 	case ENGINE_ASYNC:
 		submit(b, i, end);
 		return;
@@ -211,7 +229,7 @@ engines_run(struct worker *w, struct rte_mbuf **pkts, uint16_t n, bool encrypt)
 		end = i + 1;
 		while (end < b.kept && ops[end].engine == ops[i].engine)
 			end++;
-		if (ops[i].engine != DONE)
+		if (ops[i].engine != ENGINES_DONE)
 			crypto_run(w->crypto, &ops[i], end - i, encrypt);
 	}
 	return b.kept;

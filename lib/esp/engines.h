@@ -17,8 +17,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "crypto/crypto.h"
+
 struct rte_mbuf;
 struct worker;
+
+/* What op.engine says of an operation that nobody is to do any more. */
+#define ENGINES_DONE crypto_engines(CRYPTO_NO_ENGINE, 0)
 
 /* As a stage. Drops crypto_full, crypto_lost, offload_lost, offload_stale. */
 uint16_t engines_run(struct worker *w, struct rte_mbuf **pkts, uint16_t n, bool encrypt);

@@ -36,6 +36,9 @@ stage_fn udp_encap;
 /* Drops esp_short, esp_length, replay_*, buffer; an SA of AH goes to its own stages. */
 stage_fn replay_check_stage;
 stage_fn crypto_decrypt;
+/* Packets whose ESP a port's device took off (protocol.h): their numbers, where the device says
+ * them. Drops replay_*, seq_wait. */
+stage_fn inline_in;
 /* Drops icv_fail, replay_*, seq_wait. */
 stage_fn replay_accept_stage;
 /* Drops esp_padding, next_header, inner_*, beet_*; consumes dummies; takes echoes away (echo.h). On

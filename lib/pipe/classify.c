@@ -8,6 +8,7 @@
 #include <rte_ether.h>
 #include <rte_udp.h>
 
+#include "esp/protocol.h"
 #include "frag/reasm.h"
 #include "pipe/fragments.h"
 #include "pipe/ours.h"
@@ -427,6 +428,8 @@ black_one(struct worker *w, struct rte_mbuf *m)
 	struct pkt *p = pkt_of(m);
 	enum drop_reason why;
 
+	if (unlikely((m->ol_flags & RTE_MBUF_F_RX_SEC_OFFLOAD) != 0) && protocol_in(w, m))
+		return false;
 	if (unlikely(!is_for_us(w, m, p)) && !is_for_sa(w, m, p)) {
 		pipe_push(w, STAGE_CLEAR_CHECK, m);
 		return false;
@@ -510,6 +513,9 @@ reasm_outer(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = frag_take(w, pkts[i]);
 
+		/* Whatever a device says of a piece, it did not decipher the whole. */
+		if (m != NULL)
+			m->ol_flags &= ~RTE_MBUF_F_RX_SEC_OFFLOAD;
 		if (m != NULL && describe_whole(w, m) && black_one(w, m))
 			pkts[kept++] = m;
 	}

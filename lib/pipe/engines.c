@@ -22,6 +22,15 @@ engines_sources_add(struct worker *w)
 							       .first = STAGE_PORT_TX };
 }
 
+uint64_t
+engines_absent(const struct worker *w)
+{
+	for (uint16_t i = 0; i < w->crypto->n_engines; i++)
+		if (w->crypto->engines[i]->kind == ENGINE_INLINE)
+			return 0;
+	return UINT64_C(1) << STAGE_INLINE_IN;
+}
+
 uint32_t
 engines_held(const struct worker *w)
 {

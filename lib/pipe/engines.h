@@ -22,6 +22,9 @@ struct worker;
  * Before the worker runs. */
 void engines_sources_add(struct worker *w);
 
+/* Mask of the rows that the engines of this worker have no use for, for pipe_build(). */
+uint64_t engines_absent(const struct worker *w);
+
 /* Takes what devices have done, and runs it from where it is to go on. Gives nothing itself. Drops
  * no_sa, no_outbound_sa, crypto_lost, and inbound crypto_fail.
  */

@@ -62,6 +62,7 @@ const struct stage_row stage_rows[STAGE_MAX] = {
 	[STAGE_AH_CHECK]        = { "ah_check",        ah_check,            STAGE_AH_VERIFY },
 	[STAGE_AH_VERIFY]       = { "crypto_verify",   crypto_decrypt,      STAGE_AH_ACCEPT },
 	[STAGE_AH_ACCEPT]       = { "ah_accept",       ah_accept,           STAGE_LIFE_COUNT_IN },
+	[STAGE_INLINE_IN]       = { "inline_in",       inline_in,           STAGE_LIFE_COUNT_IN },
 	[STAGE_PUNT]            = { "punt",            punt,                STAGE_MAX },
 	[STAGE_ICMP_REPLY]      = { "icmp_reply",      icmp_reply,          STAGE_MAX },
 	[STAGE_FRAG_INNER]      = { "frag_inner",      frag_inner,          STAGE_MAX },

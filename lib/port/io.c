@@ -5,6 +5,7 @@
 #include <rte_ring.h>
 
 #include "base/clock.h"
+#include "port/offload.h"
 
 #define TX_DIRECT_MIN 8	 /* a shorter run is worth buffering until the end of the loop */
 #define TX_CHUNK      64 /* what a flush looks at before it asks the device */
@@ -85,8 +86,9 @@ tx_send(struct worker *w, struct port_tx *tx, struct rte_mbuf **pkts, uint16_t n
 	if (unlikely(tx->shut))
 		return 0;
 	sent = rte_eth_tx_burst(tx->dpdk_id, tx->queue, pkts, n);
+	/* Headers that a device has put on may make one longer that it did not take after all. */
 	for (uint16_t i = sent; i < n; i++)
-		bytes -= pkts[i]->pkt_len;
+		bytes -= RTE_MIN(bytes, (uint64_t)pkts[i]->pkt_len);
 	cell_add(&w->tx_packets, sent);
 	cell_add(&tx->count->tx_packets, sent);
 	cell_add(&tx->count->tx_bytes, bytes);
@@ -100,17 +102,58 @@ fill_set(struct port_tx *tx, uint16_t n)
 	__atomic_store_n(&tx->n, n, __ATOMIC_RELAXED);
 }
 
+/* Ends what a port's device is to encipher and will not: its session is gone since it was marked,
+ * or another port's. Nothing of it may be sent as it is. Returns how many are left, in their order.
+ */
+static __rte_noinline uint16_t
+vouch(struct worker *w, uint16_t port, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct offload_entry *e = NULL;
+	const struct pkt *last = NULL;
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		const struct pkt *p = pkt_of(m);
+
+		if ((m->ol_flags & RTE_MBUF_F_TX_SEC_OFFLOAD) == 0) {
+			pkts[kept++] = m;
+			continue;
+		}
+		if (last == NULL || p->sa != last->sa || p->generation != last->generation)
+			e = offload_of(w->offloads, p->sa, p->generation);
+		if (unlikely(e == NULL || e->port != port)) {
+			last = NULL;
+			drop(w, m, DROP_OFFLOAD_LOST);
+			continue;
+		}
+		last = p;
+		pkts[kept++] = m;
+	}
+	return kept;
+}
+
 /* Returns whether the buffer is empty. A full device is asked once, not for every chunk. */
 static bool
 tx_flush(struct worker *w, struct port_tx *tx)
 {
+	bool vouched = false;
+
 	while (tx->n > 0) {
 		struct rte_mbuf **pkts = tx->pkts + tx->first;
 		uint16_t n = RTE_MIN(tx->n, TX_CHUNK), sent;
-		uint64_t bytes = 0;
+		uint64_t bytes = 0, flags = 0;
 
-		for (uint16_t i = 0; i < n; i++)
+		for (uint16_t i = 0; i < n; i++) {
 			bytes += pkts[i]->pkt_len;
+			flags |= pkts[i]->ol_flags;
+		}
+		/* They may have waited for long: all of them, since some may go. */
+		if (unlikely((flags & RTE_MBUF_F_TX_SEC_OFFLOAD) != 0) && !vouched) {
+			fill_set(tx, vouch(w, (uint16_t)(tx - w->port->tx), pkts, tx->n));
+			vouched = true;
+			continue;
+		}
 		sent = tx_send(w, tx, pkts, n, bytes);
 		tx->first += sent;
 		fill_set(tx, tx->n - sent);
@@ -160,23 +203,48 @@ tx_append(struct worker *w, uint16_t port, struct rte_mbuf **pkts, uint16_t n)
 		worker_hold_back(w, PAUSED_SENDING);
 }
 
+static inline void
+tx_run(struct worker *w, uint16_t port, struct rte_mbuf **pkts, uint16_t n, uint64_t bytes)
+{
+	struct port_tx *tx = &w->port->tx[port];
+	uint16_t sent = 0;
+
+	if (n >= TX_DIRECT_MIN && tx->n == 0)
+		sent = tx_send(w, tx, pkts, n, bytes);
+	if (sent < n)
+		tx_append(w, port, pkts + sent, n - sent);
+}
+
+/* Some of them are a device's to encipher. */
+static __rte_noinline void
+tx_run_vouched(struct worker *w, uint16_t port, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint64_t bytes = 0;
+
+	n = vouch(w, port, pkts, n);
+	for (uint16_t i = 0; i < n; i++)
+		bytes += pkts[i]->pkt_len;
+	tx_run(w, port, pkts, n, bytes);
+}
+
 uint16_t
 port_tx(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct port_worker *pw = w->port;
 	uint16_t run;
 
 	for (uint16_t i = 0; i < n; i += run) {
-		uint16_t port = pkts[i]->port, sent = 0;
-		uint64_t bytes = 0;
+		uint16_t port = pkts[i]->port;
+		uint64_t bytes = 0, flags = 0;
 
-		for (run = 0; i + run < n && pkts[i + run]->port == port; run++)
+		for (run = 0; i + run < n && pkts[i + run]->port == port; run++) {
 			bytes += pkts[i + run]->pkt_len;
-		assert(port < pw->n_ports);
-		if (run >= TX_DIRECT_MIN && pw->tx[port].n == 0)
-			sent = tx_send(w, &pw->tx[port], pkts + i, run, bytes);
-		if (sent < run)
-			tx_append(w, port, pkts + i + sent, run - sent);
+			flags |= pkts[i + run]->ol_flags;
+		}
+		assert(port < w->port->n_ports);
+		if (unlikely((flags & RTE_MBUF_F_TX_SEC_OFFLOAD) != 0))
+			tx_run_vouched(w, port, pkts + i, run);
+		else
+			tx_run(w, port, pkts + i, run, bytes);
 	}
 	return 0;
 }

@@ -83,7 +83,8 @@ port_is_meant(const struct port_worker *pw, uint8_t port, const uint8_t *frame)
 source_fn port_rx;
 /* Frames that other workers send through this one's queues; mbuf.port is already set. */
 source_fn port_ring;
-/* Takes all packets; returns 0. */
+/* Takes all packets; returns 0. Drops tx_full; offload_lost: nothing that a device is to encipher
+ * leaves by another, or by one that will not. */
 stage_fn port_tx;
 
 /* At the end of each loop: sends what is buffered. What the device does not take is held until the

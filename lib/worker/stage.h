@@ -73,6 +73,8 @@ enum stage_id {
 	STAGE_PUNT,
 	STAGE_ICMP_REPLY,
 	STAGE_FRAG_INNER, /* larger than its tunnel takes: cut before ESP */
+	STAGE_INLINE_IN,  /* whose ESP a port's device took off, from replay_check; then life_count;
+			     present where there is such a device */
 	STAGE_FRAG_OUTER, /* larger than its path or link takes: cut as it is */
 	STAGE_MAX,
 };

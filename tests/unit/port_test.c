@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "eal.h"
+#include "port/offload.h"
 #include "port/port_stage.h"
 #include "worker.h"
 
@@ -215,6 +216,23 @@ send_burst(struct worker *w, uint16_t port, uint16_t n, uint16_t number)
 	assert_int_equal(port_tx(w, pkts, n), 0);
 }
 
+/* Frames of an SA that the port's device is to encipher, numbered from 0. */
+static void
+send_marked(struct worker *w, uint16_t port, uint16_t n, uint32_t sa, uint32_t generation)
+{
+	struct rte_mbuf *pkts[BURST_MAX];
+
+	for (uint16_t i = 0; i < n; i++) {
+		pkts[i] = test_mbuf_new(pool, 60);
+		pkts[i]->port = port;
+		pkts[i]->ol_flags |= RTE_MBUF_F_TX_SEC_OFFLOAD;
+		pkt_of(pkts[i])->sa = sa;
+		pkt_of(pkts[i])->generation = generation;
+		*rte_pktmbuf_mtod(pkts[i], uint16_t *) = i;
+	}
+	assert_int_equal(port_tx(w, pkts, n), 0);
+}
+
 /* What came out of the wire's end, checked to be the next n in order. */
 static void
 expect_wire(struct rte_ring *r, uint16_t n, uint16_t number)
@@ -274,6 +292,52 @@ long_bursts_go_at_once_and_short_ones_at_the_end_of_the_loop(void **state)
 	assert_int_equal(b->w[0]->tx_packets, 66);
 	assert_int_equal(port_counters(b->ports, 0).tx_packets, 66);
 	assert_int_equal(port_counters(b->ports, 0).tx_bytes, 66 * 60);
+}
+
+/* Frames that a device is to encipher, for an SA whose session ends. */
+static void
+nothing_leaves_for_a_session_that_is_gone(void **state)
+{
+	struct bed *b = *state;
+	struct worker *w = b->w[0];
+	struct offload_entry e = { .session = (void *)b, .generation = 7, .port = 0 };
+	struct offload_table *t;
+	struct err err;
+
+	assert_int_equal(offload_table_create(NULL, 4, SOCKET_ID_ANY, &t, &err), 0);
+	w->offloads = t;
+	w->sparse = rte_zmalloc("drops", sizeof(*w->sparse), RTE_CACHE_LINE_SIZE);
+	assert_non_null(w->sparse);
+	offload_publish(t, 1, &e);
+	send_marked(w, 0, 32, 1, 7);
+	expect_wire(b->tx[0], 32, 0);
+	/* Of another generation, of no session, and by another port than the session's. */
+	send_marked(w, 0, 32, 1, 6);
+	send_marked(w, 0, 32, 2, 7);
+	e.port = 1;
+	offload_publish(t, 1, &e);
+	send_marked(w, 0, 32, 1, 7);
+	assert_int_equal(rte_ring_count(b->tx[0]), 0);
+	assert_int_equal(w->drops[DROP_OFFLOAD_LOST], 96);
+	/* In the buffer when it ends; others are sent. */
+	e.port = 0;
+	offload_publish(t, 1, &e);
+	send_burst(w, 0, 3, 0);
+	send_marked(w, 0, 32, 1, 7);
+	send_burst(w, 0, 3, 3);
+	offload_withdraw(t, 1);
+	port_flush(w);
+	expect_wire(b->tx[0], 6, 0);
+	assert_int_equal(w->drops[DROP_OFFLOAD_LOST], 128);
+	assert_int_equal(port_held(w), 0);
+	assert_int_equal(w->tx_packets, 38);
+	/* Without any such device. */
+	w->offloads = NULL;
+	send_marked(w, 0, 32, 1, 7);
+	assert_int_equal(w->drops[DROP_OFFLOAD_LOST], 160);
+	offload_table_free(t);
+	rte_free(w->sparse);
+	w->sparse = NULL;
 }
 
 static void
@@ -487,6 +551,7 @@ main(void)
 		cmocka_unit_test(a_pool_is_as_large_as_it_must_be),
 		BED(what_comes_in_is_marked_and_counted),
 		BED(long_bursts_go_at_once_and_short_ones_at_the_end_of_the_loop),
+		BED(nothing_leaves_for_a_session_that_is_gone),
 		BED(a_full_device_holds_then_drops_the_newest),
 		BED(a_mixed_burst_finds_each_port_in_order),
 		BED(who_has_no_queue_sends_through_who_has),
