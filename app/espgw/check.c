@@ -13,19 +13,38 @@
 #include "state/state.h"
 
 /* A PCI device has to be in the machine; what else DPDK can name shows only when it is opened. */
+static bool
+is_there(const char *device)
+{
+	unsigned int domain, bus, dev, fn;
+	char path[128];
+
+	if (sscanf(device, "%x:%x:%x.%x", &domain, &bus, &dev, &fn) != 4)
+		return true;
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%04x:%02x:%02x.%x", domain, bus, dev,
+		 fn);
+	return access(path, F_OK) == 0;
+}
+
+static void
+devices_check(const struct conf *c, struct conf_errors *errors)
+{
+	const struct conf_devices *d = &c->gateway.crypto_devices;
+
+	for (uint32_t i = 0; i < d->n; i++)
+		if (!is_there(d->list[i]))
+			conf_complain_at(errors, false, 0, 0, "gateway.crypto_devices",
+					 "an address from lspci -D",
+					 "there is no PCI device %s in this machine", d->list[i]);
+}
+
 static void
 ports_check(const struct conf *c, struct conf_errors *errors)
 {
 	for (uint32_t i = 0; i < c->n_ports; i++) {
 		const char *device = c->ports[i].device;
-		unsigned int domain, bus, dev, fn;
-		char path[128];
 
-		if (sscanf(device, "%x:%x:%x.%x", &domain, &bus, &dev, &fn) != 4)
-			continue;
-		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%04x:%02x:%02x.%x", domain, bus,
-			 dev, fn);
-		if (access(path, F_OK) != 0)
+		if (!is_there(device))
 			conf_complain(errors, false, &c->ports[i].mark, "device",
 				      "an address from lspci -D",
 				      "there is no PCI device %s in this machine", device);
@@ -139,6 +158,7 @@ check_run(const struct options *o, const struct engine *const *engines, uint16_t
 	conf_errors_init(&errors, o->config);
 	if (conf_load(o->config, &conf, &errors) == 0) {
 		ports_check(conf, &errors);
+		devices_check(conf, &errors);
 		captures_check(conf, &errors);
 		sas_check(conf, engines, n_engines, &errors);
 		state_check(conf, &n_records, &errors);

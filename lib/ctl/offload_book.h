@@ -13,6 +13,7 @@ struct offload_book {
 	bool waits;	/* for being published, or for its port to start */
 	bool withdrawn; /* its session is to end: no worker is to use it */
 	bool published;
+	bool kept;     /* what its session counted is in that of its port */
 	bool own;      /* the device counts its numbers, or keeps its window */
 	uint64_t lost; /* packets that were dropped since the device did not have it */
 	char *why;     /* software does it: why; NULL: it is not known, or it does not */

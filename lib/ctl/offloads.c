@@ -148,6 +148,7 @@ session_open(struct gw *gw, uint32_t index, struct offload_book *b, struct err *
 		return rc;
 	}
 	why_set(b, NULL);
+	b->kept = false;
 	publish(gw, index, b, &caps);
 	return 0;
 }
@@ -188,12 +189,16 @@ free_later(struct gw *gw, struct offload_port *device, struct offload_session *s
 	}
 }
 
+/* Once, while the device knows the session. */
 static void
-counts_keep(struct gw *gw, const struct offload_book *b)
+counts_keep(struct gw *gw, struct offload_book *b)
 {
 	struct offload_counts *past = &gw->offloads->ports[b->port].past;
 	struct offload_counts c;
 
+	if (b->kept)
+		return;
+	b->kept = true;
 	if (driver_of(gw)->session_counts(device_of(gw, b->port), b->session, &c) < 0)
 		return;
 	past->packets += c.packets;
@@ -509,6 +514,10 @@ offloads_port_stopped(struct gw *gw, uint8_t port)
 
 	if (!has_device(gw, port))
 		return;
+	while ((b = book_next(gw, port, &from, &index)) != NULL)
+		if (b->session != NULL)
+			counts_keep(gw, b);
+	from = 0;
 	driver_of(gw)->port_reset(device_of(gw, port));
 	while ((b = book_next(gw, port, &from, &index)) != NULL) {
 		b->waits |= b->session != NULL && !b->own;

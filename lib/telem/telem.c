@@ -16,6 +16,8 @@
 #include "port/port.h"
 #include "state/state.h"
 
+#define TELEM_SESSIONS_MAX 1024
+
 struct port_copy {
 	char name[PORT_NAME_SIZE];
 	struct port_counters counters;
@@ -95,7 +97,8 @@ nics_copy(const struct gw *gw)
 		*c = (struct nic_copy) { .has = false };
 		c->has = offloads_caps(gw, i, &c->caps, &unused);
 		snprintf(c->name, sizeof(c->name), "%s", gw->ports->list[i]->link.name);
-		if (c->has)
+		/* Some devices take long to say what a session counted. */
+		if (c->has && c->caps.sessions <= TELEM_SESSIONS_MAX)
 			offloads_port_counts(gw, i, &c->counts);
 	}
 }
