@@ -21,7 +21,11 @@ struct engines {
 	} named[CONF_ENGINES_MAX];
 	bool open[GW_ENGINES_MAX]; /* asynchronous ones, as long as their devices are open */
 	uint32_t sas[GW_ENGINES_MAX];
-	char **refused; /* by SA, of asynchronous engines: what they said; NULL for most */
+	/* By SA: what a device said that could have done it, and had no room or the like; NULL for
+	 * most. */
+	struct refusals {
+		char *of[2]; /* ENGINE_ASYNC, ENGINE_INLINE */
+	} * refused;
 };
 
 static const struct engine *
@@ -161,8 +165,10 @@ engines_end(struct gw *gw)
 	engines_close(gw);
 	for (uint8_t i = 0; i < e->n; i++)
 		free(e->named[i].why);
-	for (uint32_t i = 0; e->refused != NULL && i < gw->conf->gateway.max_sas; i++)
-		free(e->refused[i]);
+	for (uint32_t i = 0; e->refused != NULL && i < gw->conf->gateway.max_sas; i++) {
+		free(e->refused[i].of[0]);
+		free(e->refused[i].of[1]);
+	}
 	free(e->refused);
 	free(e);
 	gw->crypto = NULL;
@@ -192,10 +198,10 @@ engines_workers_begin(struct gw *gw, struct err *err)
 	for (uint16_t i = gw->n_engines; i-- > 0;)
 		if (gw->engines[i]->kind == ENGINE_INLINE && !offloads_any(gw))
 			inline_drop(gw, i);
-	if (engines_any(gw, ENGINE_ASYNC)) {
+	if (engines_any(gw, ENGINE_ASYNC) || engines_any(gw, ENGINE_INLINE)) {
 		gw->crypto->refused = calloc(c->max_sas, sizeof(gw->crypto->refused[0]));
 		if (gw->crypto->refused == NULL)
-			return err_set(err, -ENOMEM, "no memory for what crypto devices say");
+			return err_set(err, -ENOMEM, "no memory for what devices say");
 	}
 	for (uint16_t i = 0; i < gw->n_workers && rc == 0; i++) {
 		struct worker *w = gw->workers[i];
@@ -234,13 +240,24 @@ is_open(const struct gw *gw, uint16_t i)
 	return gw->crypto != NULL && gw->crypto->open[i];
 }
 
-static void
-refusal_keep(struct gw *gw, uint32_t index, const struct err *why)
+/* Where it is kept; NULL: of that kind, or of all, nothing is. */
+static char **
+refusal_at(const struct gw *gw, uint32_t index, enum engine_kind kind)
 {
-	if (gw->crypto->refused == NULL)
+	if (gw->crypto == NULL || gw->crypto->refused == NULL || kind == ENGINE_SYNC)
+		return NULL;
+	return &gw->crypto->refused[index].of[kind == ENGINE_INLINE];
+}
+
+static void
+refusal_keep(struct gw *gw, uint32_t index, enum engine_kind kind, const struct err *why)
+{
+	char **at = refusal_at(gw, index, kind);
+
+	if (at == NULL)
 		return;
-	free(gw->crypto->refused[index]);
-	gw->crypto->refused[index] = why != NULL ? strdup(why->text) : NULL;
+	free(*at);
+	*at = why != NULL ? strdup(why->text) : NULL;
 }
 
 /* Whether it could, without any trace. */
@@ -271,14 +288,15 @@ take(struct gw *gw, uint32_t index, uint16_t i, struct err *err)
 	const struct engine *e = gw->engines[i];
 	int rc = serves(gw, index, i, err);
 
-	if (rc == 0 && e->kind == ENGINE_ASYNC) {
+	if (rc < 0)
+		return rc;
+	if (e->kind == ENGINE_ASYNC)
 		rc = !is_open(gw, i) ? err_set(err, -ENODEV, "its devices are closed") :
 				       e->async->session_open(sa_session(sa),
 							      (sa->flags & SA_INBOUND) == 0, err);
-		refusal_keep(gw, index, rc < 0 ? err : NULL);
-	}
-	if (rc == 0 && e->kind == ENGINE_INLINE)
+	if (e->kind == ENGINE_INLINE)
 		rc = offloads_sa_begins(gw, index, err);
+	refusal_keep(gw, index, e->kind, rc < 0 ? err : NULL);
 	return rc;
 }
 
@@ -343,7 +361,8 @@ engines_sa_ends(struct gw *gw, uint32_t index)
 	if (gw->crypto == NULL || i >= gw->n_engines)
 		return;
 	gw->crypto->sas[i]--;
-	refusal_keep(gw, index, NULL);
+	refusal_keep(gw, index, ENGINE_ASYNC, NULL);
+	refusal_keep(gw, index, ENGINE_INLINE, NULL);
 	if (is_open(gw, i))
 		gw->engines[i]->async->session_close(sa_session(sa)->id);
 }
@@ -356,6 +375,7 @@ engines_sa_passes(struct gw *gw, uint32_t index, const struct err *why)
 
 	if (choose(gw, index, chosen + 1, &err) == 0)
 		gw->crypto->sas[chosen]--;
+	refusal_keep(gw, index, ENGINE_INLINE, why);
 	GW_LOG(DEBUG, "SPI 0x%x: %s\n", sa_cold(&gw->sas, index)->spi, why->text);
 }
 
@@ -391,14 +411,12 @@ int
 engines_why_not(const struct gw *gw, uint32_t index, uint16_t engine, struct err *why)
 {
 	const struct engine *e = gw->engines[engine];
-	const char *refused = gw->crypto != NULL && gw->crypto->refused != NULL ?
-				      gw->crypto->refused[index] :
-				      NULL;
+	char **refused = refusal_at(gw, index, e->kind);
 
-	if (e->kind == ENGINE_ASYNC && refused != NULL)
-		return err_set(why, -ENOTSUP, "%s", refused);
 	if (e->kind == ENGINE_INLINE && crypto_chosen(sa_at(&gw->sas, index)->engine) == engine)
 		return offloads_why_not(gw, index, why);
+	if (refused != NULL && *refused != NULL)
+		return err_set(why, -ENOSPC, "%s", *refused);
 	return serves(gw, index, engine, why);
 }
 

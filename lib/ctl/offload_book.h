@@ -3,6 +3,7 @@
 #define CTL_OFFLOAD_BOOK_H
 
 #include "ctl/gw.h"
+#include "numbers/numbers.h"
 #include "port/offload.h"
 
 /* Of an SA whose engine is inline. */
@@ -15,6 +16,7 @@ struct offload_book {
 	bool published;
 	bool kept;     /* what its session counted is in that of its port */
 	bool own;      /* the device counts its numbers, or keeps its window */
+	bool spent;    /* it did: never again */
 	uint64_t lost; /* packets that were dropped since the device did not have it */
 	char *why;     /* software does it: why; NULL: it is not known, or it does not */
 };
@@ -28,6 +30,10 @@ struct offloads {
 		struct offload_counts past; /* of sessions that have ended */
 		uint64_t refused;	    /* sessions */
 	} ports[PORTS_MAX];
+	/* Keys whose window was a device's once in this run: what they have received nobody here
+	 * knows. */
+	uint8_t (*windows)[NUMBERS_HASH_SIZE];
+	uint32_t n_windows;
 };
 
 /* NULL: its engine is another. */
@@ -37,6 +43,12 @@ offload_book_of(const struct gw *gw, uint32_t index)
 	return gw->offloads != NULL && gw->offloads->n_ports != 0 ? gw->offloads->books[index] :
 								    NULL;
 }
+
+/* A device is about to keep an inbound SA's window. -ENOSPC, -ENOMEM. */
+int offload_window_note(struct gw *gw, uint32_t index, struct err *err);
+/* An SA is about to be published: one with a key whose window was a device's would take again what
+ * that has taken, so it takes nothing. */
+void offload_window_check(struct gw *gw, uint32_t index);
 
 static inline const struct offload *
 driver_of(const struct gw *gw)

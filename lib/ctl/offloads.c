@@ -23,6 +23,10 @@ own_check(const struct gw *gw, const struct offload_ask *ask, struct err *why)
 	const struct offload_book *b = offload_book_of(gw, ask->index);
 	bool used = gw->running && b != NULL && b->published;
 
+	if (ask->inbound && gw->reserve != NULL)
+		return err_set(why, -ENOTSUP,
+			       "the device would keep the window, which gateway.state_file is to "
+			       "keep");
 	if (!used && numbers_is_last(sa_cold(&gw->sas, ask->index)->numbers))
 		return 0;
 	return err_set(why, -ENOTSUP,
@@ -139,6 +143,8 @@ session_open(struct gw *gw, uint32_t index, struct offload_book *b, struct err *
 	b->own = is_own(&caps, &ask, b->kind);
 	if (b->own)
 		rc = own_check(gw, &ask, err);
+	if (rc == 0 && b->own && ask.inbound)
+		rc = offload_window_note(gw, index, err);
 	if (rc == 0)
 		rc = driver_of(gw)->session_open(device, &ask, b->kind, &b->session, err);
 	if (rc < 0) {
@@ -216,6 +222,7 @@ own_lost(struct gw *gw, uint32_t index, struct offload_book *b)
 
 	b->own = false;
 	b->waits = false;
+	b->spent = true;
 	if ((sa->flags & SA_INBOUND) == 0) {
 		why_set(b, "the device counted the numbers, and has lost them");
 		return;
@@ -238,6 +245,8 @@ session_leave(struct gw *gw, uint32_t index, struct offload_book *b)
 	struct offload_port *device = device_of(gw, b->port);
 	struct offload_session *session = b->session;
 
+	if (session != NULL && b->own)
+		own_lost(gw, index, b);
 	offload_withdraw(gw->offloads->table, index);
 	b->withdrawn = false;
 	if (session == NULL)
@@ -245,8 +254,6 @@ session_leave(struct gw *gw, uint32_t index, struct offload_book *b)
 	counts_keep(gw, b);
 	b->session = NULL;
 	driver_of(gw)->session_end(device, session);
-	if (b->own)
-		own_lost(gw, index, b);
 	free_later(gw, device, session);
 }
 
@@ -311,6 +318,25 @@ holder_leave(struct gw *gw, uint32_t index)
 	why_set(b, "another SA has its SPI now");
 }
 
+/* Another SA with its key, whose numbers a device counts: they would not be told from its own. */
+static void
+counters_leave(struct gw *gw, uint32_t index)
+{
+	const struct numbers *numbers = sa_cold(&gw->sas, index)->numbers;
+
+	if (numbers_is_last(numbers))
+		return;
+	for (uint32_t i = slab_next(&gw->sas.records, 0); i != SA_NONE;
+	     i = slab_next(&gw->sas.records, i + 1)) {
+		struct offload_book *b = offload_book_of(gw, i);
+
+		if (i != index && b != NULL && b->own &&
+		    (sa_at(&gw->sas, i)->flags & SA_INBOUND) == 0 &&
+		    numbers_same_key(sa_cold(&gw->sas, i)->numbers, numbers))
+			session_leave(gw, i, b);
+	}
+}
+
 void
 offloads_sa_publishes(struct gw *gw, uint32_t index)
 {
@@ -318,8 +344,14 @@ offloads_sa_publishes(struct gw *gw, uint32_t index)
 	struct offload_book *b = offload_book_of(gw, index);
 	struct err err;
 
-	if (offloads_any(gw) && inbound)
+	if (!offloads_any(gw))
+		return;
+	if (inbound) {
 		holder_leave(gw, index);
+		offload_window_check(gw, index);
+	} else {
+		counters_leave(gw, index);
+	}
 	if (b == NULL)
 		return;
 	if (b->waits && gw->ports->list[b->port]->started && session_open(gw, index, b, &err) < 0) {
@@ -429,7 +461,7 @@ offloads_sa_routed(struct gw *gw, uint32_t index)
 		limit_set(gw, index);
 		return;
 	}
-	b->waits |= !b->own;
+	b->waits |= !b->own && !b->spent;
 	session_leave(gw, index, b);
 	if (!b->waits)
 		return;
@@ -500,9 +532,12 @@ offloads_port_stops(struct gw *gw, uint8_t port)
 	while (has_device(gw, port) && (b = book_next(gw, port, &from, &index)) != NULL) {
 		if (b->session == NULL)
 			continue;
+		why_set(b, "its port is being reset");
+		/* Before software may have it. */
+		if (b->own)
+			own_lost(gw, index, b);
 		offload_withdraw(gw->offloads->table, index);
 		b->withdrawn = true;
-		why_set(b, "its port is being reset");
 	}
 }
 
@@ -520,7 +555,7 @@ offloads_port_stopped(struct gw *gw, uint8_t port)
 	from = 0;
 	driver_of(gw)->port_reset(device_of(gw, port));
 	while ((b = book_next(gw, port, &from, &index)) != NULL) {
-		b->waits |= b->session != NULL && !b->own;
+		b->waits |= b->session != NULL && !b->spent;
 		session_leave(gw, index, b);
 	}
 }

@@ -73,6 +73,8 @@ tables_free(struct offloads *o)
 {
 	offload_table_free(o->table);
 	free(o->books);
+	free(o->windows);
+	o->windows = NULL;
 	o->table = NULL;
 	o->books = NULL;
 }

@@ -139,6 +139,14 @@ refused("an option of the emulated NIC that there is not is named",
         lambda: configured({}, "emulated,nonesuch=1"), "port wan: inline: ", "nonesuch")
 
 
+@case("--check looks for a crypto device that is named by its PCI address")
+def checked():
+    config = configured({"crypto": ["cryptodev", "ipsec_mb"], "crypto_devices": ["ffff:1f:1f.7"]})
+    result = started(config, "--check")
+    same(result.returncode, 2, "exit status")
+    check("gateway.crypto_devices: there is no PCI device ffff:1f:1f.7" in result.stdout.decode(), result.stdout.decode())
+
+
 @case("show sa says who serves an SA and why another does not; show nic and show crypto who there is")
 def shown():
     config = configured({"crypto": ["inline", "cryptodev", "ipsec_mb"]}, "emulated,suites=aes-gcm")

@@ -4,7 +4,6 @@
 #include "unit.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include <rte_rcu_qsbr.h>
@@ -15,6 +14,7 @@
 #include "ctl/offload_book.h"
 #include "ctl/offloads.h"
 #include "ctl/sas.h"
+#include "ctl_engines_fake.h"
 #include "eal.h"
 #include "numbers/numbers.h"
 #include "port/port.h"
@@ -24,157 +24,6 @@
 #include "worker/mailbox.h"
 
 #define MAX_SAS 16
-
-/* What was asked of the fakes, in order, such as "open 0 crypto out 0x1001; ". */
-static struct {
-	char said[1024];
-	int room;      /* sessions that the device takes */
-	int crypto_rc; /* of serves, for inline crypto */
-	bool tx_number;
-	int async_rc;	   /* of open and of session_open */
-	char sessions[16]; /* their addresses are what matters */
-	int n_sessions;
-} fake;
-
-static void
-say(const char *format, ...)
-{
-	size_t at = strlen(fake.said);
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(fake.said + at, sizeof(fake.said) - at, format, ap);
-	va_end(ap);
-}
-
-static void
-said(const char *what, const char *want)
-{
-	if (strcmp(fake.said, want) != 0)
-		fail_msg("%s: \"%s\", wanted \"%s\"", what, fake.said, want);
-	fake.said[0] = 0;
-}
-
-static int
-device_open(uint16_t dpdk_id, const char *options, uint16_t n_workers, int socket,
-	    struct offload_port **out, struct err *err)
-{
-	*out = (struct offload_port *)&fake;
-	return 0;
-}
-
-static void
-device_reset(struct offload_port *op)
-{
-	say("reset; ");
-}
-
-static int
-device_serves(const struct offload_port *op, const struct offload_ask *ask, enum offload_kind kind,
-	      struct err *err)
-{
-	if (kind == OFFLOAD_CRYPTO && fake.crypto_rc < 0)
-		return err_set(err, fake.crypto_rc, "not this way");
-	return 0;
-}
-
-static int
-device_session_open(struct offload_port *op, const struct offload_ask *ask, enum offload_kind kind,
-		    struct offload_session **out, struct err *err)
-{
-	if (fake.room == 0)
-		return err_set(err, -ENOSPC, "the table is full");
-	fake.room--;
-	say("open %s %s 0x%x; ", offload_kind_name(kind), ask->inbound ? "in" : "out", ask->spi);
-	*out = (struct offload_session *)&fake.sessions[fake.n_sessions++];
-	return 0;
-}
-
-static void
-device_session_end(struct offload_port *op, struct offload_session *s)
-{
-	say("end %d; ", (int)((char *)s - fake.sessions));
-}
-
-static void
-device_session_free(struct offload_port *op, struct offload_session *s)
-{
-	say("free %d; ", (int)((char *)s - fake.sessions));
-	fake.room++;
-}
-
-static int
-device_counts(struct offload_port *op, const struct offload_session *s, struct offload_counts *c)
-{
-	*c = (struct offload_counts) { .packets = 3, .octets = 300 };
-	return 0;
-}
-
-static void
-device_caps(const struct offload_port *op, struct offload_caps *caps)
-{
-	*caps = (struct offload_caps) { .tx_number = fake.tx_number, .provider = "fake" };
-}
-
-static const struct offload offload_fake = {
-	.name = "fake",
-	.port_open = device_open,
-	.port_close = device_reset,
-	.port_reset = device_reset,
-	.serves = device_serves,
-	.session_open = device_session_open,
-	.session_end = device_session_end,
-	.session_free = device_session_free,
-	.session_counts = device_counts,
-	.caps = device_caps,
-};
-
-static int
-any_serves(const struct suite *suite, struct err *err)
-{
-	return 0;
-}
-
-static const struct engine fake_inline = { .name = "inline",
-					   .kind = ENGINE_INLINE,
-					   .serves = any_serves };
-
-static int
-async_open(const struct engine_setup *setup, struct err *err)
-{
-	return fake.async_rc == -ENODEV ? err_set(err, -ENODEV, "there is none") : 0;
-}
-
-static void
-async_close(void)
-{
-}
-
-static int
-async_session_open(const struct session *s, bool encrypt, struct err *err)
-{
-	if (fake.async_rc < 0)
-		return err_set(err, fake.async_rc, "no device has room");
-	say("async %s; ", encrypt ? "out" : "in");
-	return 0;
-}
-
-static void
-async_session_close(uint32_t id)
-{
-	say("async end; ");
-}
-
-static const struct engine_async async = {
-	.open = async_open,
-	.close = async_close,
-	.session_open = async_session_open,
-	.session_close = async_session_close,
-};
-
-static const struct engine fake_async = {
-	.name = "cryptodev", .kind = ENGINE_ASYNC, .serves = any_serves, .async = &async
-};
 
 static const struct engine *const engines[] = { &fake_inline, &fake_async, &engine_openssl };
 
@@ -394,13 +243,11 @@ the_first_of_the_list_that_can_does(void **state)
 	said("outbound at once, inbound when it is published", "open crypto out 0x1001; ");
 	publish(b, in, SA_NONE);
 	said("published", "open crypto in 0x2001; ");
-	assert_string_equal(engine_of(b, out), "inline");
 	assert_string_equal(engine_of(b, in), "inline");
 	assert_string_equal(engine_of(b, ah), "openssl");
 	why_is(b, ah, 0, "AH is not for devices");
 	assert_int_equal(crypto_software(sa_at(&b->gw.sas, out)->engine), 2);
 	assert_true((sa_at(&b->gw.sas, out)->flags & SA_INLINE) != 0);
-	assert_int_equal(entry_of(b, out)->port, 0);
 	assert_int_equal(entry_of(b, in)->kind, OFFLOAD_CRYPTO);
 	sa_unmake(&b->gw, in);
 	sa_unmake(&b->gw, out);
@@ -423,6 +270,7 @@ what_a_device_refuses_goes_to_the_next(void **state)
 	publish(b, in, SA_NONE);
 	said("a full table", "async in; ");
 	assert_string_equal(engine_of(b, in), "cryptodev");
+	why_is(b, in, 0, "the table is full");
 	fake.async_rc = -ENOSPC;
 	again = make(b, AGAIN);
 	publish(b, again, SA_NONE);
@@ -448,8 +296,7 @@ engines_without_a_device_are_passed_over(void **state)
 	assert_int_equal(b->gw.n_engines, 1);
 	assert_string_equal(engine_of(b, make(b, OUT)), "openssl");
 	assert_true(engines_next(&b->gw, &at, &note));
-	assert_string_equal(note.name, "inline");
-	assert_null(note.engine);
+	assert_true(strcmp(note.name, "inline") == 0 && note.engine == NULL);
 	assert_string_equal(note.why, "no port has a device with IPsec");
 	assert_true(engines_next(&b->gw, &at, &note));
 	assert_string_equal(note.why, "there is none");
@@ -551,6 +398,15 @@ sessions_are_opened_again_after_a_reset(void **state)
 	assert_int_equal(c.active, 1);
 }
 
+static void
+reset(struct bed *b)
+{
+	b->gw.running = true;
+	offloads_port_stops(&b->gw, 0);
+	offloads_port_stopped(&b->gw, 0);
+	offloads_port_started(&b->gw, 0);
+}
+
 /* Numbers and windows that are the device's: nobody else can go on with them. */
 static void
 what_only_the_device_knows_is_lost_with_it(void **state)
@@ -566,17 +422,19 @@ what_only_the_device_knows_is_lost_with_it(void **state)
 	publish(b, out, SA_NONE);
 	publish(b, in, SA_NONE);
 	said("begin", "open protocol out 0x1001; open protocol in 0x2001; ");
-	b->gw.running = true;
-	offloads_port_stops(&b->gw, 0);
-	offloads_port_stopped(&b->gw, 0);
-	offloads_port_started(&b->gw, 0);
+	reset(b);
 	said("a reset", "reset; end 0; end 1; ");
-	assert_int_equal(sa_at(&b->gw.sas, out)->state, SA_LIVE);
 	assert_int_equal(sa_at(&b->gw.sas, in)->state, SA_EXPIRED);
 	why_is(b, out, 0, "has lost them");
 	route_by(b, "203.0.113.254", 1);
 	later(b);
 	said("no route brings it back", "free 0; free 1; ");
+	/* The key comes back: what it has received nobody knows. */
+	sa_unpublish(&b->gw, in);
+	sa_unmake(&b->gw, in);
+	in = make(b, IN);
+	publish(b, in, SA_NONE);
+	assert_int_equal(sa_at(&b->gw.sas, in)->state, SA_EXPIRED);
 }
 
 int
