@@ -102,9 +102,9 @@ outer4_write(struct nic_queue *q, const struct nic_session *s, uint8_t *at, cons
 	ip->type_of_service = outer_tos(s, ip->type_of_service, inner_tos);
 	if (s->copy_df)
 		ip->fragment_offset = inner_df;
-	/* An atomic datagram needs no id (RFC 6864). */
+	/* An atomic datagram needs no id (RFC 6864). Any order of octets is one. */
 	if (ip->fragment_offset == 0)
-		ip->packet_id = rte_cpu_to_be_16(++q->ipv4_id);
+		ip->packet_id = ++q->ipv4_id;
 	ip->total_length = rte_cpu_to_be_16(total);
 	ip->hdr_checksum = wire_ip4_checksum(ip, sizeof(*ip));
 }

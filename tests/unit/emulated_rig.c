@@ -10,6 +10,7 @@
 #include "wire/ip.h"
 
 struct rte_mempool *rig_pool;
+const struct engine *rig_engine = &engine_openssl;
 
 static const uint8_t key[ALG_KEY_MAX] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 0xa, 0xb, 0xc };
 static const uint8_t auth_key[ALG_AUTH_KEY_MAX] = { 0x21, 0x22, 0x23, 0x24, 0x25 };
@@ -20,11 +21,14 @@ static const struct addr src6 = { .family = 6, .octets = { 0x20, 1, 0xd, 0xb8, [
 static const struct addr dst6 = { .family = 6, .octets = { 0x20, 1, 0xd, 0xb8, [15] = 2 } };
 
 static struct rte_ring *
-ring_new(const char *kind, uint16_t size)
+ring_new(const char *rig, const char *kind, uint16_t size)
 {
-	struct rte_ring *r = rte_ring_create(kind, size, SOCKET_ID_ANY,
-					     RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
+	char name[RTE_RING_NAMESIZE];
+	struct rte_ring *r;
 
+	snprintf(name, sizeof(name), "%s_%s", rig, kind);
+	r = rte_ring_create(name, size, SOCKET_ID_ANY,
+			    RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
 	assert_non_null(r);
 	return r;
 }
@@ -32,7 +36,6 @@ ring_new(const char *kind, uint16_t size)
 struct rig *
 rig_new(const char *options, uint16_t ring)
 {
-	static const struct engine *const engines[] = { &engine_openssl };
 	static int made;
 	struct rte_eth_conf conf = { .txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS };
 	struct rig *r = calloc(1, sizeof(*r));
@@ -41,9 +44,9 @@ rig_new(const char *options, uint16_t ring)
 	int id;
 
 	snprintf(name, sizeof(name), "rig%d", made++);
-	assert_int_equal(inline_emulated_use(engines, 1, &err), 0);
-	r->rx = ring_new("rig_rx", ring);
-	r->tx = ring_new("rig_tx", ring);
+	assert_int_equal(inline_emulated_use(&rig_engine, 1, &err), 0);
+	r->rx = ring_new(name, "rx", ring);
+	r->tx = ring_new(name, "tx", ring);
 	id = rte_eth_from_rings(name, &r->rx, 1, &r->tx, 1, 0);
 	assert_true(id >= 0);
 	r->id = (uint16_t)id;
@@ -54,9 +57,8 @@ rig_new(const char *options, uint16_t ring)
 	if (r->ctx == NULL)
 		fail_msg("%s: %s", options, err.text);
 	assert_int_equal(rte_eth_dev_start(r->id), 0);
-	r->sessions =
-		rte_mempool_create("rig_sessions", 255, 256 + rte_security_session_get_size(r->ctx),
-				   0, 0, NULL, NULL, NULL, NULL, SOCKET_ID_ANY, 0);
+	r->sessions = rte_mempool_create(name, 255, 256 + rte_security_session_get_size(r->ctx), 0,
+					 0, NULL, NULL, NULL, NULL, SOCKET_ID_ANY, 0);
 	assert_non_null(r->sessions);
 	return r;
 }
@@ -521,4 +523,46 @@ rig_same(const char *what, struct rte_mbuf *m, const uint8_t *frame, uint32_t le
 			fail_msg("%s: octet %u of %u is %02x, not %02x", what, i, len, is[i],
 				 frame[i]);
 	rte_pktmbuf_free(m);
+}
+
+const struct rig_sa rig_out = { .df = 1 };
+const struct rig_sa rig_out_protocol = { .df = 1, .protocol = true };
+const struct rig_sa rig_in = { .df = 1, .ingress = true };
+const struct rig_sa rig_in_protocol = { .df = 1, .ingress = true, .protocol = true };
+
+void
+rig_frames_make(const struct rig_sa *sa, uint64_t number, struct rig_frames *f)
+{
+	uint16_t id = 0;
+
+	f->inner_len = rig_inner(f->inner, sa->v6, 100, 0, true);
+	f->len = rig_encap(sa, f->inner, f->inner_len, number, &id, f->clear);
+	memcpy(f->sealed, f->clear, f->len);
+	rig_seal(sa, f->sealed, f->len, number);
+}
+
+struct rte_mbuf *
+rig_marked(struct rig *r, const struct rig_sa *sa, void *session, uint64_t number,
+	   struct rig_frames *f)
+{
+	struct rte_mbuf *m;
+
+	rig_frames_make(sa, number, f);
+	m = sa->protocol ? rig_mbuf(f->inner, f->inner_len, 0) : rig_mbuf(f->clear, f->len, 0);
+	rig_mark(r, session, m, number);
+	return m;
+}
+
+void *
+rig_opened(struct rig *r, const struct rig_sa *sa, struct rte_flow **rule)
+{
+	void *session = rig_session(r, sa);
+
+	if (session == NULL)
+		fail_msg("no session: %s", rte_strerror(rte_errno));
+	if (sa->ingress) {
+		*rule = rig_rule(r, sa, session);
+		assert_non_null(*rule);
+	}
+	return session;
 }

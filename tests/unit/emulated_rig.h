@@ -43,6 +43,7 @@ struct rig {
 };
 
 extern struct rte_mempool *rig_pool;
+extern const struct engine *rig_engine; /* inside the NIC: openssl, unless a test has another */
 
 /* A port of n descriptors' rings with the NIC of these options; fails the test if it refuses. */
 struct rig *rig_new(const char *options, uint16_t ring);
@@ -72,5 +73,20 @@ struct rte_mbuf *rig_send(struct rig *r, struct rte_mbuf *m);
 struct rte_mbuf *rig_receive(struct rig *r, struct rte_mbuf *m);
 /* The packet is this frame; frees it. */
 void rig_same(const char *what, struct rte_mbuf *m, const uint8_t *frame, uint32_t len);
+
+/* The usual ones. */
+extern const struct rig_sa rig_out, rig_out_protocol, rig_in, rig_in_protocol;
+
+/* An inner packet of 100 octets, what software makes of it, and that enciphered. */
+struct rig_frames {
+	uint8_t inner[RIG_FRAME_MAX], clear[RIG_FRAME_MAX], sealed[RIG_FRAME_MAX];
+	uint32_t inner_len, len;
+};
+void rig_frames_make(const struct rig_sa *sa, uint64_t number, struct rig_frames *f);
+/* The frame of that number, marked with the session for what the SA wants. */
+struct rte_mbuf *rig_marked(struct rig *r, const struct rig_sa *sa, void *session, uint64_t number,
+			    struct rig_frames *f);
+/* A session, and inbound its rule; fails the test if there is none. */
+void *rig_opened(struct rig *r, const struct rig_sa *sa, struct rte_flow **rule);
 
 #endif

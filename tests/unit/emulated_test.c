@@ -169,12 +169,183 @@ crypto_receives(void **state)
 	}
 }
 
+static void
+protocol_sends_what_software_would(void **state)
+{
+	sends_like_software(true);
+}
+
+/* Behind its link-layer header stands what was sent, as if there had been no ESP. */
+static void
+protocol_receives(void **state)
+{
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct rig *r = rig_new("", 64);
+		struct rig_sa sa = cases[i].sa;
+		uint64_t number = sa.number;
+		struct rte_flow *rule;
+		uint16_t id = 0;
+		void *session;
+
+		sa.ingress = true;
+		sa.protocol = true;
+		session = rig_session(r, &sa);
+		rule = rig_rule(r, &sa, session);
+		assert_non_null(rule);
+		for (size_t k = 0; k < RTE_DIM(sizes); k++) {
+			struct frames f;
+			struct rte_mbuf *m;
+
+			number++;
+			frames_make(&sa, cases[i].inner_v6, sizes[k], number, &id, &f);
+			m = rig_receive(r, rig_mbuf(f.sealed, f.len, cases[i].segment));
+			result_check(cases[i].what, m, false, number);
+			rig_same(cases[i].what, m, f.inner, f.inner_len);
+		}
+		assert_int_equal(rig_stats(r, session).ipackets, RTE_DIM(sizes));
+		rig_rule_end(r, rule);
+		rig_session_end(r, session);
+		rig_free(r);
+	}
+}
+
+/* A bit of each octet behind the link layer's header, one after the other. */
+static void
+what_was_changed_fails(void **state)
+{
+	struct rig_sa sa = { .ingress = true, .df = 1 };
+	struct rig *r = rig_new("", 64);
+	uint16_t id = 0;
+	struct frames f;
+	void *sessions[2];
+
+	for (int protocol = 0; protocol < 2; protocol++) {
+		sa.protocol = protocol;
+		sa.spi = 0x1001 + (uint32_t)protocol;
+		sessions[protocol] = rig_session(r, &sa);
+		assert_non_null(rig_rule(r, &sa, sessions[protocol]));
+		frames_make(&sa, false, 100, 77, &id, &f);
+		/* The SPI's are another session's, or nobody's. */
+		for (uint32_t at = RIG_L2 + 20 + 4; at < f.len; at++) {
+			uint64_t number =
+				at < RIG_L2 + 28 ? 77 ^ UINT64_C(1) << 8 * (RIG_L2 + 27 - at) : 77;
+			struct rte_mbuf *m;
+
+			f.sealed[at] ^= 1;
+			m = rig_receive(r, rig_mbuf(f.sealed, f.len, 0));
+			result_check("a changed octet", m, true, number);
+			assert_int_equal(m->pkt_len, f.len);
+			rte_pktmbuf_free(m);
+			f.sealed[at] ^= 1;
+		}
+		assert_int_equal(rig_stats(r, sessions[protocol]).ipackets, 0);
+		assert_int_equal(rig_stats(r, sessions[protocol]).ierrors, f.len - RIG_L2 - 24);
+	}
+	rig_free(r);
+}
+
+/* As it lies in a packet of nobody, or of nobody's yet, or what is no whole ESP packet. */
+static void
+what_is_not_for_it_is_left_alone(void **state)
+{
+	static const struct {
+		const char *what;
+		uint32_t at;
+		uint8_t octet;
+		uint32_t len; /* 0: all of it */
+	} bad[] = {
+		/* clang-format off */
+		{ "another SPI", RIG_L2 + 23, 9, 0 },
+		{ "another destination", RIG_L2 + 19, 9, 0 },
+		{ "another protocol", RIG_L2 + 9, 51, 0 },
+		{ "a frame of another kind", 12, 9, 0 },
+		{ "a kind that the header is not of", 12, 0x86, 0 },
+		{ "a fragment", RIG_L2 + 6, 0x20, 0 },
+		{ "a wrong checksum", RIG_L2 + 10, 0xaa, 0 },
+		{ "cut off in the text", 0, 2, RIG_L2 + 60 },
+		{ "cut off in ESP's header", 0, 2, RIG_L2 + 25 },
+		{ "cut off in the IP header", 0, 2, RIG_L2 + 9 },
+		{ "no more than a link-layer header", 0, 2, RIG_L2 },
+		{ "less than that", 0, 2, 9 },
+		/* clang-format on */
+	};
+	struct rig_sa sa = { .ingress = true, .df = 1 };
+	struct rig *r = rig_new("", 64);
+	uint16_t id = 0;
+	struct frames f;
+	struct rte_mbuf *m;
+	void *session = rig_session(r, &sa);
+
+	assert_non_null(rig_rule(r, &sa, session));
+	for (size_t i = 0; i < RTE_DIM(bad); i++) {
+		uint32_t len;
+
+		frames_make(&sa, false, 100, 5, &id, &f);
+		f.sealed[bad[i].at] = bad[i].octet;
+		len = bad[i].len != 0 ? bad[i].len : f.len;
+		m = rig_mbuf(f.sealed, len, 0);
+		/* What another device said of it does not count here. */
+		m->ol_flags |= RTE_MBUF_F_RX_SEC_OFFLOAD;
+		m = rig_receive(r, m);
+		assert_non_null(m);
+		if ((m->ol_flags & RTE_MBUF_F_RX_SEC_OFFLOAD) != 0)
+			fail_msg("%s: is said to be deciphered", bad[i].what);
+		rig_same(bad[i].what, m, f.sealed, len);
+	}
+	assert_int_equal(rig_stats(r, session).ipackets, 0);
+	assert_int_equal(rig_stats(r, NULL).ierrors, 0);
+	rig_free(r);
+}
+
+/* An IP packet that ends where no ESP packet of the session's can: counted. */
+static void
+lengths_that_do_not_fit_are_counted(void **state)
+{
+	struct rig_sa sa = { .ingress = true, .df = 1 };
+	struct rig *r = rig_new("", 64);
+	void *session = rig_session(r, &sa);
+	struct rte_ipv4_hdr *ip;
+	uint64_t wrong = 0;
+	uint16_t id = 0;
+	struct frames f;
+
+	assert_non_null(rig_rule(r, &sa, session));
+	for (uint16_t total = 28; total < 100; total++) {
+		struct rte_mbuf *m;
+		bool fits = total >= 20 + 16 + 4 + 16 && (total - 20 - 16 - 16) % 4 == 0;
+
+		frames_make(&sa, false, 100, 5, &id, &f);
+		ip = (struct rte_ipv4_hdr *)(f.sealed + RIG_L2);
+		ip->total_length = rte_cpu_to_be_16(total);
+		ip->hdr_checksum = 0;
+		ip->hdr_checksum = rte_ipv4_cksum(ip);
+		m = rig_receive(r, rig_mbuf(f.sealed, f.len, 0));
+		assert_non_null(m);
+		wrong++;
+		if (fits)
+			result_check("a length that fits", m, true, 5);
+		else
+			assert_int_equal(m->ol_flags & RTE_MBUF_F_RX_SEC_OFFLOAD, 0);
+		if (fits)
+			rte_pktmbuf_free(m);
+		else
+			rig_same("a length that does not fit", m, f.sealed, f.len);
+		assert_int_equal(rig_stats(r, NULL).ierrors, wrong);
+	}
+	rig_free(r);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(crypto_sends_what_software_would),
 		cmocka_unit_test(crypto_receives),
+		cmocka_unit_test(protocol_sends_what_software_would),
+		cmocka_unit_test(protocol_receives),
+		cmocka_unit_test(what_was_changed_fails),
+		cmocka_unit_test(what_is_not_for_it_is_left_alone),
+		cmocka_unit_test(lengths_that_do_not_fit_are_counted),
 	};
 	struct err err;
 
