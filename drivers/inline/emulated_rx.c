@@ -1,11 +1,14 @@
 #include "emulated.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 #include <rte_byteorder.h>
+#include <rte_udp.h>
 
 #include "alg/alg.h"
-#include "wire/bytes.h"
+#include "wire/ip.h"
+#include "wire/sum.h"
 
 #define TRAILER 2 /* pad length, next header */
 
@@ -121,6 +124,22 @@ text_find(struct nic_queue *q, struct job *j, const struct rte_mbuf *m)
 	return true;
 }
 
+/* UDP's checksum covers what is enciphered, so nobody can judge it afterwards. Over IPv4 there may
+ * be none (RFC 768).
+ */
+static bool
+udp_sum_holds(const struct rte_mbuf *m, const struct nic_frame *at)
+{
+	const uint8_t *udp = rte_pktmbuf_mtod_offset(m, const uint8_t *, at->l4);
+	uint32_t len = at->l2 + at->total - at->l4, size = at->v6 ? 32 : 8;
+	uint64_t sum = rte_cpu_to_be_16(IPPROTO_UDP) + rte_cpu_to_be_16((uint16_t)len);
+
+	if (wire_load16(udp + offsetof(struct rte_udp_hdr, dgram_cksum)) == 0)
+		return !at->v6;
+	sum = wire_sum(sum, wire_ip_src(at->ip, at->v6), size);
+	return wire_sum_fold(wire_sum_mbuf(sum, m, at->l4, len)) == UINT16_MAX;
+}
+
 /* Whether the packet is for the device; *cipher: and is to be deciphered. */
 static bool
 job_make(struct nic_queue *q, struct rte_mbuf *m, struct job *j, bool *cipher)
@@ -130,7 +149,7 @@ job_make(struct nic_queue *q, struct rte_mbuf *m, struct job *j, bool *cipher)
 	if (!nic_frame_find(m, m->pkt_len, false, &j->at))
 		return false;
 	j->session = nic_rule_find(q->port, frame, &j->at);
-	if (j->session == NULL || !text_find(q, j, m))
+	if (j->session == NULL || !text_find(q, j, m) || (j->at.udp && !udp_sum_holds(m, &j->at)))
 		return false;
 	j->number = nic_number_near(j->session, wire_be32(frame + j->at.esp + 4));
 	*cipher =
@@ -189,6 +208,8 @@ job_end(struct nic_queue *q, struct rte_mbuf *m, struct job *j)
 		j->ok = trailer_take(m, j);
 	}
 	nic_count(q, s, octets, j->ok);
+	if (j->at.udp && !s->protocol)
+		m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 	m->ol_flags |= RTE_MBUF_F_RX_SEC_OFFLOAD | (j->ok ? 0 : RTE_MBUF_F_RX_SEC_OFFLOAD_FAILED);
 	if (s->rule.has_mark) {
 		m->ol_flags |= RTE_MBUF_F_RX_FDIR | RTE_MBUF_F_RX_FDIR_ID;

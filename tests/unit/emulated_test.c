@@ -335,6 +335,57 @@ lengths_that_do_not_fit_are_counted(void **state)
 	rig_free(r);
 }
 
+/* It covers the ciphertext: nobody could judge it afterwards. */
+static void
+udp_checksums_are_judged_before(void **state)
+{
+	static const struct {
+		const char *what;
+		bool v6;
+		int sum; /* -1: the right one; else what is written instead */
+		bool taken;
+	} sums[] = {
+		/* clang-format off */
+		{ "IPv4 without", false, 0, true },
+		{ "IPv4 with a wrong one", false, 0x1234, false },
+		{ "IPv6 with the right one", true, -1, true },
+		{ "IPv6 with a wrong one", true, 0x1234, false },
+		{ "IPv6 without", true, 0, false },
+		/* clang-format on */
+	};
+
+	for (size_t i = 0; i < 2 * RTE_DIM(sums); i++) {
+		struct rig_sa sa = { .ingress = true, .udp = true };
+		struct rig *r = rig_new("", 64);
+		uint32_t at = RIG_L2 + (sums[i / 2].v6 ? 46 : 26);
+		struct rte_mbuf *m;
+		struct frames f;
+		uint16_t id = 0;
+		uint64_t flags;
+
+		sa.v6 = sums[i / 2].v6;
+		sa.protocol = i % 2 != 0;
+		assert_non_null(rig_rule(r, &sa, rig_session(r, &sa)));
+		frames_make(&sa, false, 101, 5, &id, &f);
+		if (sums[i / 2].sum >= 0) {
+			f.sealed[at] = (uint8_t)(sums[i / 2].sum >> 8);
+			f.sealed[at + 1] = (uint8_t)sums[i / 2].sum;
+		}
+		m = rig_receive(r, rig_mbuf(f.sealed, f.len, i < RTE_DIM(sums) ? 0 : 90));
+		assert_non_null(m);
+		flags = m->ol_flags;
+		if (((flags & RTE_MBUF_F_RX_SEC_OFFLOAD) != 0) != sums[i / 2].taken)
+			fail_msg("%s: taken, or not", sums[i / 2].what);
+		if (sums[i / 2].taken) {
+			assert_int_equal((flags & RTE_MBUF_F_RX_L4_CKSUM_GOOD) != 0, !sa.protocol);
+			rte_pktmbuf_free(m);
+		} else {
+			rig_same(sums[i / 2].what, m, f.sealed, f.len);
+		}
+		rig_free(r);
+	}
+}
+
 int
 main(void)
 {
@@ -346,6 +397,7 @@ main(void)
 		cmocka_unit_test(what_was_changed_fails),
 		cmocka_unit_test(what_is_not_for_it_is_left_alone),
 		cmocka_unit_test(lengths_that_do_not_fit_are_counted),
+		cmocka_unit_test(udp_checksums_are_judged_before),
 	};
 	struct err err;
 
