@@ -124,6 +124,7 @@ offload_ask_fill(const struct gw *gw, uint32_t index, struct offload_ask *ask)
 		sa_udp_ports(sa, &ask->udp_src, &ask->udp_dst);
 	if (ask->inbound) {
 		ask->replay_window = window_of(sa);
+		ask->outer.ecn = (sa->flags & SA_ECN) != 0 && !ask->transport;
 		return;
 	}
 	outer_fill(ask, sa);

@@ -57,7 +57,8 @@ struct offload_ask {
 	uint64_t number;	/* out: last one used; in: highest one accepted */
 	uint32_t replay_window; /* in: 0 = none */
 	struct {		/* out, tunnel mode: the outer header */
-		bool copy_dscp, copy_df, set_df, ecn;
+		bool copy_dscp, copy_df, set_df;
+		bool ecn;     /* RFC 6040; in, too: who takes the header off judges by it */
 		bool plain;   /* no more is asked for than these words can say */
 		uint8_t dscp; /* unless copied */
 		uint8_t ttl;
