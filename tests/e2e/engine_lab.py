@@ -10,7 +10,7 @@ import tempfile
 import time
 
 from lab import Lab, packet_socket, sh, wait_for
-from control import ESPCTL
+from control import BUILD, ESPCTL
 from esp import AUTHS, CIPHERS
 from gw import total
 from ike_pump import Pump, attach
@@ -61,7 +61,9 @@ class Sites:
             self.sockets.append(s)
 
     def config(self, side, tunnels):
-        made = site(side, af_packet(0, "black"), af_packet(1, "red"), tunnels)
+        """tunnels: the list, or a dictionary of whole parts of the file."""
+        made = site(side, af_packet(0, "black"), af_packet(1, "red"), [])
+        made.update(tunnels if isinstance(tunnels, dict) else {"tunnels": tunnels})
         made["neighbours"] += [{"ip": address(side, n), "mac": HOST_MAC[side], "port": "lan"} for n in range(1, self.count + 1)]
         if side == 0:
             made["gateway"]["crypto"] = self.crypto
@@ -71,15 +73,15 @@ class Sites:
                 made["ports"][0]["inline"] = self.inline
         return made
 
-    def start(self, tunnels, **more):
-        """tunnels(side) gives the list. more: of gateway a."""
+    def start(self, tunnels, at_once=False, **more):
+        """tunnels(side) gives the list, or with at_once a dictionary that has all. more: of gateway a."""
         for side, name in enumerate("ab"):
             self.lab.gateway(f"gw-{name}", self.config(side, tunnels(side)), ns=self.lab.ns(f"gw-{name}"),
                              **(more if side == 0 else {}))
         for gateway in self.lab.gateways.values():
             wait_for("the control socket", lambda g=gateway: g.alive() or os.path.exists(g.socket))
         for n in range(1, self.count + 1):
-            if any(t["name"] == f"t{n}" for t in tunnels(0)):
+            if at_once or any(t["name"] == f"t{n}" for t in tunnels(0)):
                 self.reached(n)
 
     def reached(self, n):

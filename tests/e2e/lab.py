@@ -53,13 +53,14 @@ class Gateway:
     """One running espgw: configured by a dictionary, stopped by SIGTERM, judged by its exit report."""
 
     def __init__(self, folder, name, config, ns=None, huge=False, telemetry=False, arguments=(), workers=1,
-                 megabytes=512):
+                 megabytes=512, env=None):
         self.name, self.folder = name, folder
         self.prefix = f"espgw-{os.path.basename(folder)}-{name}"
         self.file, self.socket = f"{folder}/{name}.yaml", f"{folder}/{name}.sock"
         self.write(config)
         argv = ["ip", "netns", "exec", ns] if ns else []
         lcores = ",".join(f"{i}@({cpus()})" for i in range(workers + 1))
+        argv += ["env", *(f"{key}={value}" for key, value in env.items())] if env else []
         argv += [ESPGW, "--lcores", lcores, "--no-pci",
                  *([] if telemetry else ["--no-telemetry"]), *memory(huge, megabytes),
                  "--file-prefix", self.prefix, "--", "--config", self.file,

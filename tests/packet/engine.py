@@ -24,15 +24,16 @@ SEPARATE = {name for name, cipher in CIPHERS.items() if cipher.kind not in AEAD_
 
 
 class Engine:
-    """crypto: the list of the file; aeads, ciphers, auths: what it does."""
+    """crypto: the list of the file; aeads, ciphers, auths: what it does; whole_tags: of AES-GCM no shorter ones."""
 
-    def __init__(self, crypto, aeads=(), ciphers=(), auths=(), devices=None, vdevs=(), inline=None):
+    def __init__(self, crypto, aeads=(), ciphers=(), auths=(), devices=None, vdevs=(), inline=None, whole_tags=False):
         self.crypto, self.aeads, self.ciphers, self.auths = crypto, set(aeads), set(ciphers), set(auths)
+        self.whole_tags = whole_tags
         self.devices, self.vdevs, self.inline = devices, vdevs, inline
 
     def does_suite(self, entry):
         if "aead" in entry:
-            return entry["aead"] in self.aeads
+            return entry["aead"] in self.aeads and not (self.whole_tags and entry["aead"] in GCM and entry.get("icv", 16) != 16)
         return entry.get("cipher", "") in self.ciphers and entry.get("auth", "") in self.auths
 
     def serves(self, entry, outbound):
@@ -61,7 +62,7 @@ ENGINES = {
     "crypto_aesni_gcm": device("crypto_aesni_gcm0", aeads=GCM | GMAC),
     "crypto_aesni_mb": device("crypto_aesni_mb0", aeads=GCM | GMAC | CCM_MB | CHACHA, ciphers=SEPARATE, auths=HMACS | MACS),
     "crypto_openssl": device("crypto_openssl0", aeads=GCM | GMAC | CCM, ciphers=SEPARATE,
-                            auths=HMACS | {"aes-cmac-96"}),
+                            auths=HMACS | {"aes-cmac-96"}, whole_tags=True),
     "crypto_null": device("crypto_null0"),
     # By EAL's arguments, and all that there is.
     "crypto_scheduler": Engine(
