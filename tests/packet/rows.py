@@ -5,6 +5,7 @@ exactly the wanted ones, its packets on the red side exactly the wanted ones.
 """
 from collections import Counter
 
+import engine
 from gw import Tunnel, parse, run, same_packets, to_wan, with_tunnels
 from tap import add_case, check, once, same
 
@@ -26,6 +27,9 @@ def number_of(packet):
 
 def judge(row, done):
     name = f"{row.tunnel.name}.in"
+    same_packets([p for p in done.lan if number_of(p) == row.tunnel.n], row.red, "packets on the red side")
+    if engine.judges_itself():
+        return
     have = done.sa_drops(name)
     sure = {why: n for why, n in row.want.items() if isinstance(why, str)}
     either = {why: n for why, n in row.want.items() if isinstance(why, tuple)}
@@ -34,12 +38,14 @@ def judge(row, done):
     for choice, n in either.items():
         check(sum(rest.pop(why, 0) for why in choice) == n, f"drops of the SA: {have}, not {row.want}")
     check(not any(rest.values()), f"drops of the SA: {have}, not {row.want}")
-    same_packets([p for p in done.lan if number_of(p) == row.tunnel.n], row.red, "packets on the red side")
     if row.sa_packets is not None:
         same(done.sa(name)["packets"], row.sa_packets, "packets counted on the SA")
 
 
 def judge_totals(rows, done):
+    if engine.judges_itself():
+        same(done.report["tx"] - len(done.wan), sum(len(row.red) for row in rows), "packets on the red side")
+        return
     want = Counter()
     for row in rows:
         want.update({why: n for why, n in (*row.want.items(), *row.elsewhere.items()) if isinstance(why, str)})
