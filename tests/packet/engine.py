@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from esp import AEAD_KINDS, CIPHERS  # noqa: E402
 from tap import check, same  # noqa: E402
 
+NAME = os.environ.get("ENGINE", "")
 SOFTWARE = ["ipsec_mb", "openssl"]
 GCM = {"aes-gcm-128", "aes-gcm-192", "aes-gcm-256"}
 GMAC = {"aes-gmac-128", "aes-gmac-192", "aes-gmac-256"}
@@ -92,7 +93,6 @@ ENGINES = {
     "inline_protocol": Engine(["inline", *SOFTWARE], GCM | GMAC | CCM | CHACHA, SEPARATE, HMACS | MACS,
                               inline="emulated,kinds=protocol"),
 }
-NAME = os.environ.get("ENGINE", "")
 
 
 def eal(name=NAME):
