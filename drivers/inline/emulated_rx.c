@@ -260,7 +260,9 @@ jobs_make(struct nic_queue *q, struct rte_mbuf **pkts, uint16_t n, struct job *j
 			continue;
 		j->place = i;
 		n_jobs++;
-		if (!cipher)
+		if (unlikely(q->port->options.cipher_off))
+			j->ok = cipher && !fails_as_asked(q);
+		if (!cipher || unlikely(q->port->options.cipher_off))
 			continue;
 		nic_op_fill(op, j->session, pkts[i], &j->at, j->number);
 		op->tag = (uint8_t *)(uintptr_t)
@@ -280,11 +282,9 @@ receive(struct nic_queue *q, struct rte_mbuf **pkts, uint16_t n)
 
 	flags_clear(pkts, n);
 	n_jobs = jobs_make(q, pkts, n, jobs, op_of, &n_ops);
-	if (!q->port->options.cipher_off)
-		nic_crypt(q, q->ops, n_ops, false);
+	nic_crypt(q, q->ops, n_ops, false);
 	for (uint16_t i = 0; i < n_ops; i++)
-		jobs[op_of[i]].ok =
-			(q->port->options.cipher_off || q->ops[i].ok) && !fails_as_asked(q);
+		jobs[op_of[i]].ok = q->ops[i].ok && !fails_as_asked(q);
 	for (uint16_t i = 0; i < n_jobs; i++) {
 		struct rte_mbuf **m = &pkts[jobs[i].place];
 
