@@ -50,16 +50,18 @@ split_find(const uint8_t *ip, uint32_t len, uint32_t total, struct inner *in)
 		return false;
 	in->v6 = (info.flags & IP_INFO_V6) != 0;
 	in->name = in->v6 ? offsetof(struct rte_ipv6_hdr, proto) : info.last_nh_off;
-	for (; in->v6 && off < info.l4_off; off += 8 * (ip[off + 1] + 1)) {
+	while (in->v6 && off < info.l4_off) {
 		here = ip[in->name];
-		if (here == IPPROTO_FRAGMENT ||
-		    (here == IPPROTO_DSTOPTS && !is_dstopts_before_routing(ip, off, info.l4_off)))
+		if (here == IPPROTO_DSTOPTS && !is_dstopts_before_routing(ip, off, info.l4_off))
 			break;
 		in->name = off;
+		/* One that is a fragment's has been refused: this is a whole packet's (RFC 6946).
+		 */
+		off += here == IPPROTO_FRAGMENT ? 8 : 8 * (ip[off + 1] + 1);
 	}
 	in->split = in->v6 ? off : info.l4_off;
 	in->next_header = ip[in->name];
-	return in->split <= len && in->next_header != IPPROTO_FRAGMENT;
+	return in->split <= len;
 }
 
 static bool

@@ -163,6 +163,56 @@ unmarked_packets_leave_as_they_are(void **state)
 	rig_free(r);
 }
 
+/* Transport mode of IPv6: what stands in front of ESP, and what goes into it (RFC 4303 section
+ * 3.1.1). The text is not enciphered, so that it can be read. */
+static void
+extension_headers_stay_on_their_side(void **state)
+{
+	static const struct {
+		const char *what;
+		uint8_t first, n, stay; /* octets of headers, and how many of them stay in front */
+		uint8_t headers[32], carried;
+	} cases[] = {
+		/* clang-format off */
+		{ "hop-by-hop options stay", 0, 8, 8, { 6, 0, 1, 4 }, 6 },
+		{ "an atomic fragment's header stays", 44, 8, 8, { 6, 0, 0, 0, 1, 2, 3, 4 }, 6 },
+		{ "destination options go in", 60, 8, 0, { 6, 0, 1, 4 }, 60 },
+		{ "those before a routing header stay with it", 60, 16, 16,
+		  { 43, 0, 1, 4, 0, 0, 0, 0, 6, 0, 4 }, 6 },
+		{ "those behind it go in", 43, 16, 8, { 60, 0, 4, 0, 0, 0, 0, 0, 6, 0, 1, 4 }, 60 },
+		/* clang-format on */
+	};
+	static const struct rig_sa sa = { .protocol = true,
+					  .transport = true,
+					  .v6 = true,
+					  .cipher = "null",
+					  .auth = "hmac-sha256-128" };
+	struct rig *r = rig_new("", 16);
+	void *session = rig_opened(r, &sa, NULL);
+
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		const uint8_t stay = cases[i].stay;
+		uint8_t frame[RIG_FRAME_MAX], *got;
+		uint32_t len = rig_inner(frame, true, 100, 0, true);
+		struct rte_mbuf *m;
+
+		frame[RIG_L2 + 6] = cases[i].first;
+		memcpy(frame + RIG_L2 + 40, cases[i].headers, cases[i].n);
+		m = rig_mbuf(frame, len, 0);
+		rig_mark(r, session, m, i + 1);
+		m = rig_send(r, m);
+		if (m == NULL)
+			fail_msg("%s: not sent", cases[i].what);
+		got = rte_pktmbuf_mtod_offset(m, uint8_t *, RIG_L2);
+		if (memcmp(got + 40 + stay + 8, frame + RIG_L2 + 40 + stay, 60 - stay) != 0 ||
+		    got[stay == 0 ? 6 : 40 + stay - 8] != IPPROTO_ESP ||
+		    got[m->pkt_len - RIG_L2 - 17] != cases[i].carried)
+			fail_msg("%s: does not", cases[i].what);
+		rte_pktmbuf_free(m);
+	}
+	rig_free(r);
+}
+
 int
 main(void)
 {
@@ -172,6 +222,7 @@ main(void)
 		cmocka_unit_test(what_cannot_be_wrapped_does_not_leave),
 		cmocka_unit_test(crypto_of_what_is_no_esp_does_not_leave),
 		cmocka_unit_test(unmarked_packets_leave_as_they_are),
+		cmocka_unit_test(extension_headers_stay_on_their_side),
 	};
 	struct err err;
 
