@@ -106,6 +106,7 @@ mark(struct burst *b, uint16_t i, uint16_t end)
 		if (likely(n > 0))
 			n = t->offload->tx_mark(e->session, &b->pkts[i], n);
 		for (; n > 0; n--, i++) {
+			pkt_of(b->pkts[i])->turn = e->serial;
 			b->ops[i].ok = true;
 			keep(b, i, ENGINES_DONE);
 		}

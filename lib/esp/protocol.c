@@ -34,14 +34,16 @@ bool
 protocol_out(struct worker *w, struct rte_mbuf *m, enum drop_reason *why)
 {
 	const struct offload_table *t = w->offloads;
-	const struct pkt *p = pkt_of(m);
+	struct pkt *p = pkt_of(m);
 	const struct offload_entry *e = offload_of(t, p->sa, p->generation);
 
 	*why = DROP_NONE;
 	if (e == NULL || e->kind != OFFLOAD_PROTOCOL)
 		return false;
-	if (likely(may_take(w, m, e)) && likely(t->offload->tx_mark(e->session, &m, 1) == 1))
+	if (likely(may_take(w, m, e)) && likely(t->offload->tx_mark(e->session, &m, 1) == 1)) {
+		p->turn = e->serial;
 		return true;
+	}
 	if (!e->tx_number)
 		*why = DROP_OFFLOAD_LOST;
 	return false;

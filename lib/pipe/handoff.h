@@ -15,6 +15,8 @@
  * while both have room; so ports are read again. Port rings, to the worker that has a TX queue,
  * stand before all of them: their consumer sends or drops, and waits for nobody.
  *
+ * A crypto device is waited for like a ring (PAUSED_ENGINE, pipe/engines.h): it empties by itself.
+ *
  * Who waits longer than WORKER_PATIENCE_NS reads on, and what finds no room is dropped: one worker
  * that stands still shall not stop the others. Where time is that of captures, nobody's patience
  * ends.

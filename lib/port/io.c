@@ -122,7 +122,7 @@ vouch(struct worker *w, uint16_t port, struct rte_mbuf **pkts, uint16_t n)
 		}
 		if (last == NULL || p->sa != last->sa || p->generation != last->generation)
 			e = offload_of(w->offloads, p->sa, p->generation);
-		if (unlikely(e == NULL || e->port != port)) {
+		if (unlikely(e == NULL || e->port != port || e->serial != p->turn)) {
 			last = NULL;
 			drop(w, m, DROP_OFFLOAD_LOST);
 			continue;

@@ -38,6 +38,7 @@ offload_publish(struct offload_table *t, uint32_t sa, const struct offload_entry
 	at->tx_number = e->tx_number;
 	at->rx_number = e->rx_number;
 	at->tx_limit = e->tx_limit;
+	at->serial++;
 	__atomic_store_n(&at->session, session, __ATOMIC_RELEASE);
 }
 

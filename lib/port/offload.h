@@ -145,6 +145,8 @@ struct offload_entry {
 	uint8_t port; /* index of lib/port */
 	bool tx_number, rx_number;
 	uint16_t tx_limit; /* OFFLOAD_PROTOCOL, out: largest inner packet that goes to the device */
+	uint8_t serial; /* offload_publish()'s: a packet keeps it in pkt.turn, and what was marked
+			   for a session before this one is known by it */
 } __rte_aligned(32);
 _Static_assert(sizeof(struct offload_entry) == 32, "two to a line");
 

@@ -79,7 +79,8 @@ struct pkt {
 	uint16_t udp_dst_be;
 	uint16_t lane; /* of an SA with subspaces: the id; else 0 (out) or anything (in) */
 	uint8_t marks; /* enum pkt_mark */
-	uint8_t turn;  /* while it is in a crypto device: see crypto/crypto.h */
+	uint8_t turn;  /* while it is in a crypto device: see crypto/crypto.h; marked for a port's
+			  device: see port/offload.h */
 	union {
 		struct sa *hot; /* the SA, from the stage that looked it up to the end of the burst;
 				   never across a wait */

@@ -388,6 +388,33 @@ our_window_judges_numbers_that_a_device_says(void **state)
 	assert_int_equal(dropped(DROP_REPLAY_DUP), 8);
 }
 
+/* The checksum over IPv6 covers the text that came, which the device has deciphered in its place.
+ */
+static void
+a_udp_checksum_of_what_was_deciphered_is_not_asked(void **state)
+{
+	send_to(2, 4);
+	assert_int_equal(n_sent, 4);
+	both_set(2, OFFLOAD_CRYPTO, false);
+	for (uint16_t i = 0; i < n_sent; i++) {
+		struct rte_ipv6_hdr *ip =
+			rte_pktmbuf_mtod_offset(sent[i], struct rte_ipv6_hdr *, RTE_ETHER_HDR_LEN);
+
+		assert_int_not_equal(((struct rte_udp_hdr *)(ip + 1))->dgram_cksum, 0);
+		((struct rte_udp_hdr *)(ip + 1))->dgram_cksum ^= 0x5555;
+	}
+	fake_rx.numbered = false;
+	/* The text is what it was, so its end is no trailer: but it went as far as that. */
+	loop_back(OFFLOAD_CRYPTO, rig.sa[2].in);
+	assert_int_equal(dropped(DROP_UDP_CHECKSUM), 0);
+	assert_int_equal(replay_top(rig.sa[2].window), 4);
+	send_to(2, 1);
+	rte_pktmbuf_mtod_offset(sent[0], struct rte_udp_hdr *, RTE_ETHER_HDR_LEN + 40)
+		->dgram_cksum ^= 0x5555;
+	loop_back(OFFLOAD_NONE, rig.sa[2].in);
+	assert_int_equal(dropped(DROP_UDP_CHECKSUM), 1);
+}
+
 static void
 a_window_that_the_device_keeps_says_nothing_of_others(void **state)
 {
@@ -487,6 +514,7 @@ main(void)
 		BOTH(a_number_of_the_next_cycle_is_not_believed),
 		BOTH(the_device_makes_all_of_esp_and_takes_it_off),
 		BOTH(our_window_judges_numbers_that_a_device_says),
+		BOTH(a_udp_checksum_of_what_was_deciphered_is_not_asked),
 		BOTH(a_window_that_the_device_keeps_says_nothing_of_others),
 		BOTH(what_does_not_fit_the_device_is_for_software_if_that_numbers),
 		BOTH(clear_packets_of_unknown_sas_end_here),

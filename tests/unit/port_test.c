@@ -220,6 +220,7 @@ send_burst(struct worker *w, uint16_t port, uint16_t n, uint16_t number)
 static void
 send_marked(struct worker *w, uint16_t port, uint16_t n, uint32_t sa, uint32_t generation)
 {
+	const struct offload_entry *e = offload_of(w->offloads, sa, generation);
 	struct rte_mbuf *pkts[BURST_MAX];
 
 	for (uint16_t i = 0; i < n; i++) {
@@ -228,6 +229,7 @@ send_marked(struct worker *w, uint16_t port, uint16_t n, uint32_t sa, uint32_t g
 		pkts[i]->ol_flags |= RTE_MBUF_F_TX_SEC_OFFLOAD;
 		pkt_of(pkts[i])->sa = sa;
 		pkt_of(pkts[i])->generation = generation;
+		pkt_of(pkts[i])->turn = e != NULL ? e->serial : 0;
 		*rte_pktmbuf_mtod(pkts[i], uint16_t *) = i;
 	}
 	assert_int_equal(port_tx(w, pkts, n), 0);
@@ -331,10 +333,19 @@ nothing_leaves_for_a_session_that_is_gone(void **state)
 	assert_int_equal(w->drops[DROP_OFFLOAD_LOST], 128);
 	assert_int_equal(port_held(w), 0);
 	assert_int_equal(w->tx_packets, 38);
+	/* For one that took its place meanwhile, as after a reset of the port. */
+	offload_publish(t, 1, &e);
+	send_marked(w, 0, 2, 1, 7);
+	offload_withdraw(t, 1);
+	offload_publish(t, 1, &e);
+	send_marked(w, 0, 1, 1, 7);
+	port_flush(w);
+	expect_wire(b->tx[0], 1, 0);
+	assert_int_equal(w->drops[DROP_OFFLOAD_LOST], 130);
 	/* Without any such device. */
 	w->offloads = NULL;
 	send_marked(w, 0, 32, 1, 7);
-	assert_int_equal(w->drops[DROP_OFFLOAD_LOST], 160);
+	assert_int_equal(w->drops[DROP_OFFLOAD_LOST], 162);
 	offload_table_free(t);
 	rte_free(w->sparse);
 	w->sparse = NULL;
