@@ -2,6 +2,8 @@
 
 #include <netinet/in.h>
 
+#include <rte_ip.h>
+
 #include "esp/esp.h"
 #include "esp/esp_stage.h"
 #include "port/offload.h"
@@ -20,13 +22,22 @@ is_dummy(const struct pkt *p)
 	return (p->flags & PKT_OWN) != 0 && p->proto == IPPROTO_NONE;
 }
 
+/* In transport mode ESP goes behind some extension headers and before others, a fragment header
+ * above all: what a device makes of them nobody says. */
+static inline bool
+has_extensions(const struct pkt *p)
+{
+	return (p->hot->flags & SA_TRANSPORT) != 0 && (p->flags & PKT_V6) != 0 &&
+	       p->l4_off != sizeof(struct rte_ipv6_hdr);
+}
+
 static inline bool
 may_take(const struct worker *w, const struct rte_mbuf *m, const struct offload_entry *e)
 {
 	const struct pkt *p = pkt_of(m);
 
 	return m->nb_segs == 1 && m->pkt_len <= e->tx_limit &&
-	       (p->marks & (PKT_CUT | PKT_SPECIAL)) == 0 && !is_dummy(p) &&
+	       (p->marks & (PKT_CUT | PKT_SPECIAL)) == 0 && !is_dummy(p) && !has_extensions(p) &&
 	       route_hop(w->view->route, p->next_hop)->port == e->port;
 }
 
