@@ -269,6 +269,9 @@ protocol_check(const struct offload_port *op, const struct rte_security_capabili
 	const struct alg *cipher = &algs[ask->session->suite.cipher];
 	int rc = numbers_check(op, c, ask, err);
 
+	if (rc == 0 && ask->inbound && ask->transport && ask->udp)
+		return err_set(err, -ENOTSUP,
+			       "behind a NAT the checksums inside are mended in software");
 	if (rc == 0)
 		rc = outer_check(op, &c->ipsec.options, ask, err);
 	if (rc == 0 && !ask->inbound && cipher->counter_mode && !op->provider->iv_is_number)

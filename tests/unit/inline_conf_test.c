@@ -302,6 +302,9 @@ all_are_asked(bool metadata)
 		/* The device would have to know what comes behind the cipher. */
 		if (!v->protocol && !v->inbound && v->v6 && v->udp)
 			continue;
+		/* The checksums inside are software's to mend. */
+		if (v->protocol && v->inbound && v->transport && v->udp)
+			continue;
 		for (size_t suite = 0; suite < RTE_DIM(suites); suite++) {
 			struct offload_ask ask = ask_for(v, suite);
 			struct offload_session *s;

@@ -108,6 +108,9 @@ static const struct {
 	{ "the device makes IVs of its own: with aes-gcm-128 software could not go on with the key",
 	  NULL, { .protocol = true, .options = OPTIONS_ALL, .algorithms = rig_all },
 	  OFFLOAD_PROTOCOL, .cipher = ALG_AES_GCM_128 },
+	{ "behind a NAT the checksums inside are mended in software", &record_emulated,
+	  { .protocol = true, .options = OPTIONS_ALL, .algorithms = rig_all }, OFFLOAD_PROTOCOL,
+	  .cipher = ALG_AES_GCM_128, .inbound = true, .with = { .transport = true, .udp = true } },
 	/* What would do. */
 	{ NULL, NULL, { .crypto = true, .algorithms = rig_gcm_128 }, OFFLOAD_CRYPTO,
 	  .cipher = ALG_AES_GCM_128 },
