@@ -91,6 +91,10 @@ protocol_in(struct worker *w, struct rte_mbuf *m)
 		drop(w, m, DROP_ICV_FAIL);
 		return true;
 	}
+	if (unlikely(rx.numbered && rx.number == 0) && sa_window(p->hot)->window != 0) {
+		drop(w, m, DROP_REPLAY_ZERO);
+		return true;
+	}
 	p->spi_be = p->hot->spi_be;
 	p->seq = rx.numbered ? rx.number : 0;
 	p->outer_tos = rx.has_tos ? rx.outer_tos : p->tos;
