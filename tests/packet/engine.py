@@ -58,7 +58,9 @@ def inline_serves(engine, entry, outbound):
         return not (outbound and v6 and "encap" in entry)  # UDP's checksum covers what the device enciphers
     if entry["mode"] == "transport":
         return outbound or "encap" not in entry  # behind a NAT the checksums inside are mended in software
-    return not (outbound and v6)  # an outer flow label made of the inner packet
+    # Words for one DSCP or a copy, for one flow label.
+    return not outbound or not (isinstance(entry.get("outer_dscp"), dict) or
+                                (v6 and not isinstance(entry.get("flow_label"), int)))
 
 
 def judges_itself(name=NAME):
