@@ -3,111 +3,13 @@
  */
 #include "crypto_rig.h"
 
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include <rte_memory.h>
 
 #include "eal.h"
-#include "lookaside.h"
-
-#define DEVICE	 "crypto_aesni_gcm0"
-#define WORKERS	 2
-#define SESSIONS 65536
-#define PACKETS	 600
-
-static const char *const devices[] = { DEVICE };
-static struct engine_worker *workers[WORKERS];
-static struct rte_mempool *pool;
-static struct rte_crypto_fp_ops genuine;
-static uint8_t dev_id;
-
-static void
-session_of(struct session *s, uint32_t id, uint32_t generation, bool esn)
-{
-	uint8_t key[ALG_KEY_MAX];
-	struct suite suite;
-
-	assert_int_equal(suite_init(&suite, &algs[ALG_AES_GCM_128], NULL, 16, false, esn, NULL), 0);
-	rig_fill(key, sizeof(key));
-	assert_int_equal(session_init(s, id, generation, &suite, key, NULL), 0);
-}
-
-static int
-opened(const struct session *s, bool encrypt)
-{
-	struct err err = { "" };
-	int rc = lookaside()->session_open(s, encrypt, &err);
-
-	if (rc < 0)
-		print_message("# %s\n", err.text);
-	return rc;
-}
-
-/* A packet of that number, ready to be sealed or opened. */
-static struct rte_mbuf *
-packet_make(struct crypto_op *op, const struct session *s, uint32_t number, uint16_t text_len)
-{
-	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
-	uint8_t *at;
-
-	assert_non_null(m);
-	at = (uint8_t *)rte_pktmbuf_append(m, 8 + s->suite.iv_len + text_len + s->suite.icv_len);
-	memset(at, (int)number, m->data_len);
-	memset(op, 0, sizeof(*op));
-	op->session = s;
-	op->text = at + 8 + s->suite.iv_len;
-	op->text_len = text_len;
-	op->tag = op->text + text_len;
-	memcpy(op->nonce + 4, &number, 4);
-	memcpy(op->aad, &number, 4);
-	return m;
-}
-
-/* Submits n packets to that worker; those from *made on are new. */
-static uint16_t
-packets_submit(uint16_t worker, const struct session *s, struct rte_mbuf **pkts, uint16_t n,
-	       enum engine_refusal *why)
-{
-	uint16_t done = 0;
-
-	*why = ENGINE_TAKEN;
-	while (done < n && *why == ENGINE_TAKEN) {
-		uint16_t some = RTE_MIN((uint16_t)(n - done), (uint16_t)32), taken;
-		struct crypto_op ops[32];
-
-		for (uint16_t i = 0; i < some; i++)
-			pkts[done + i] = packet_make(&ops[i], s, done + i, 64);
-		taken = lookaside()->submit(workers[worker], ops, &pkts[done], some, true, 0, why);
-		memset(ops, 0xa5, sizeof(ops));
-		for (uint16_t i = taken; i < some; i++)
-			rte_pktmbuf_free(pkts[done + i]);
-		done += taken;
-	}
-	return done;
-}
-
-/* Collects until n are there or none has come for a while; each has to be the next one. */
-static uint16_t
-packets_collect(uint16_t worker, struct rte_mbuf *const *pkts, uint16_t n, enum engine_verdict want)
-{
-	enum engine_verdict verdicts[48];
-	struct rte_mbuf *back[48];
-	uint16_t done = 0;
-
-	for (uint32_t tries = 0; done < n && tries < 1000; tries++) {
-		uint16_t max = 1 + rig_random() % RTE_DIM(back);
-		uint16_t got = lookaside()->collect(workers[worker], back, verdicts, max, 0);
-
-		assert_true(got <= max);
-		for (uint16_t i = 0; i < got; i++, done++) {
-			assert_true(done < n);
-			assert_ptr_equal(back[i], pkts[done]);
-			assert_int_equal(verdicts[i], want);
-			rte_pktmbuf_free(back[i]);
-		}
-	}
-	return done;
-}
+#include "lookaside_packets.h"
 
 static void
 packets_come_back_in_order(void **state)
@@ -212,6 +114,40 @@ a_bad_tag_is_told_from_a_good_one(void **state)
 	lookaside()->session_close(2);
 }
 
+/* Packets in pieces are more than there are copies: in order all the same, and nothing is left to
+ * software, which would be faster.
+ */
+static void
+packets_in_pieces_keep_their_order(void **state)
+{
+	struct rte_mbuf *pkts[64], *back[64];
+	enum engine_verdict verdicts[64];
+	uint64_t before = engine_cryptodev.bounced(workers[0]);
+	struct crypto_op ops[64];
+	enum engine_refusal why;
+	uint16_t n = 0;
+	struct session s;
+
+	session_of(&s, 1, 15, true);
+	assert_int_equal(opened(&s, true), 0);
+	for (uint16_t i = 0; i < 64; i++) {
+		pkts[i] = packet_make(&ops[i], &s, i, 200);
+		ops[i].chain = pkts[i];
+		ops[i].text_off = 16;
+	}
+	assert_int_equal(lookaside()->submit(workers[0], ops, pkts, 64, true, 0, &why), 64);
+	for (uint32_t tries = 0; n < 64 && tries < 1000; tries++)
+		n += lookaside()->collect(workers[0], back + n, verdicts + n, 64 - n, 0);
+	assert_int_equal(n, 64);
+	assert_memory_equal(back, pkts, sizeof(back));
+	assert_int_equal(engine_cryptodev.bounced(workers[0]), before + 64);
+	for (uint16_t i = 0; i < 64; i++) {
+		assert_int_equal(verdicts[i], ENGINE_DONE);
+		rte_pktmbuf_free(back[i]);
+	}
+	lookaside()->session_close(1);
+}
+
 /* A device that gives back what it has in any order: all that are done, shuffled. */
 static struct rte_crypto_op *kept_ops[1024];
 static uint16_t n_kept, give_each;
@@ -248,6 +184,22 @@ static uint16_t
 enqueue_few(void *qp, struct rte_crypto_op **ops, uint16_t n)
 {
 	return genuine.enqueue_burst(qp, ops, RTE_MIN(n, (uint16_t)3));
+}
+
+/* In the place of DPDK's own: how a device is when it has been started. */
+static bool stays_dead;
+static uint32_t n_starts;
+
+int
+rte_cryptodev_start(uint8_t id)
+{
+	int (*start)(uint8_t) = (int (*)(uint8_t))dlsym(RTLD_NEXT, "rte_cryptodev_start");
+	int rc = start(id);
+
+	n_starts++;
+	if (stays_dead)
+		rte_crypto_fp_ops[id].dequeue_burst = dequeue_nothing;
+	return rc;
 }
 
 static void
@@ -366,6 +318,49 @@ a_device_that_takes_nothing_is_lost(void **state)
 	assert_int_equal(packets_submit(0, &s, pkts, 4, &why), 0);
 	assert_int_equal(why, ENGINE_FULL);
 	device_is_lost_and_comes_back(&s, NULL, 0);
+	lookaside()->session_close(1);
+}
+
+/* It is asked before it is believed: no packet goes to one that is as it was. */
+static void
+a_device_that_stays_dead_gets_no_more_packets(void **state)
+{
+	struct rte_mbuf *pkts[8], *more[4];
+	struct err event = { "" };
+	enum engine_refusal why;
+	struct session s;
+
+	session_of(&s, 1, 14, true);
+	assert_int_equal(opened(&s, true), 0);
+	assert_int_equal(packets_submit(0, &s, pkts, 8, &why), 8);
+	stays_dead = true;
+	n_starts = 0;
+	rte_crypto_fp_ops[dev_id].dequeue_burst = dequeue_nothing;
+	for (int i = 0; i < 2500; i++) {
+		struct rte_mbuf *back[8];
+		enum engine_verdict verdicts[8];
+
+		if (lookaside()->tick(0, &event))
+			assert_non_null(strstr(event.text, "does not answer"));
+		for (uint16_t w = 0; w < WORKERS; w++) {
+			uint16_t n = lookaside()->collect(workers[w], back, verdicts, 8, 0);
+
+			for (uint16_t k = 0; k < n; k++) {
+				assert_int_equal(verdicts[k], ENGINE_LOST);
+				rte_pktmbuf_free(back[k]);
+			}
+		}
+		usleep(1000);
+	}
+	assert_in_range(n_starts, 1, 2);
+	assert_int_equal(packets_submit(0, &s, more, 4, &why), 0);
+	assert_int_equal(why, ENGINE_DOWN);
+	stays_dead = false;
+	assert_true(ticks(3000, &event));
+	assert_non_null(strstr(event.text, "is up again"));
+	genuine = rte_crypto_fp_ops[dev_id];
+	assert_int_equal(packets_submit(0, &s, more, 4, &why), 4);
+	assert_int_equal(packets_collect(0, more, 4, ENGINE_DONE), 4);
 	lookaside()->session_close(1);
 }
 
@@ -540,10 +535,12 @@ main(void)
 		cmocka_unit_test(a_full_queue_says_so),
 		cmocka_unit_test(what_names_no_session_is_for_software),
 		cmocka_unit_test(a_bad_tag_is_told_from_a_good_one),
+		cmocka_unit_test(packets_in_pieces_keep_their_order),
 		cmocka_unit_test(order_is_kept_for_a_device_that_keeps_none),
 		cmocka_unit_test(a_prefix_is_taken_by_a_device_that_takes_few),
 		cmocka_unit_test(a_device_that_answers_no_more_is_lost),
 		cmocka_unit_test(a_device_that_takes_nothing_is_lost),
+		cmocka_unit_test(a_device_that_stays_dead_gets_no_more_packets),
 		cmocka_unit_test(a_device_with_nothing_to_do_is_not_lost),
 		cmocka_unit_test(a_closed_session_leaves_no_key),
 		cmocka_unit_test(devices_are_looked_at_before_they_are_used),

@@ -83,8 +83,7 @@ bounce_take(struct engine_worker *ew, const struct crypto_op *op, enum shape sha
 	struct bounce *b = ew->free_bounce;
 	size_t aad_len = suite->esn ? 12 : 8, before = 0;
 
-	/* The largest that a packet can carry fits; what would not is software's. */
-	if (unlikely(b == NULL || op->text_len > UINT16_MAX - BOUNCE_FRONT))
+	if (unlikely(b == NULL))
 		return NULL;
 	ew->free_bounce = b->next;
 	b->chain = op->chain;
@@ -99,12 +98,13 @@ bounce_take(struct engine_worker *ew, const struct crypto_op *op, enum shape sha
 		before = CRYPTO_BEFORE + (size_t)suite->iv_len;
 	b->copied_back = (uint8_t)before;
 	b->front = (uint8_t)(shape == SHAPE_GMAC ? aad_len + 8 : before);
-	*whole = octets_copy(b, before, false);
+	/* The largest that a packet can carry fits. */
+	*whole = b->front + b->text_len <= UINT16_MAX && octets_copy(b, before, false);
 	if (shape == SHAPE_GMAC) {
 		memcpy(b->octets, op->aad, aad_len);
 		memcpy(b->octets + aad_len, op->nonce + 4, 8);
 	}
-	if (!encrypt)
+	if (!encrypt && *whole)
 		memcpy(b->octets + b->front + b->text_len, op->tag, b->icv_len);
 	b->m.data_len = (uint16_t)RTE_MIN(b->front + b->text_len + ALG_ICV_MAX, UINT16_MAX);
 	b->m.pkt_len = b->m.data_len;

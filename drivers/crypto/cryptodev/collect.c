@@ -2,11 +2,30 @@
 
 #include <rte_prefetch.h>
 
-/* Marks what the device gives back. What it gives that it does not have is not believed: an
- * operation of before a loss, or one twice.
- */
-static void
-lane_dequeue(struct lane *l, uint16_t max)
+static inline enum engine_verdict
+verdict_of(const struct slot *s)
+{
+	if (likely(s->op.status == RTE_CRYPTO_OP_STATUS_SUCCESS))
+		return ENGINE_DONE;
+	return s->op.status == RTE_CRYPTO_OP_STATUS_AUTH_FAILED ? ENGINE_BAD_ICV : ENGINE_FAILED;
+}
+
+static inline void
+slot_back(struct engine_worker *ew, struct lane *l, uint32_t at)
+{
+	const struct slot *s = &l->slots[at];
+
+	if (unlikely((l->marks[at] & MARK_BOUNCED) != 0)) {
+		bounce_give(ew, (struct bounce *)s->sym.m_src, verdict_of(s) == ENGINE_DONE);
+		l->marks[at] &= (uint8_t)~MARK_BOUNCED;
+	}
+	l->marks[at] |= MARK_BACK;
+}
+
+/* What it gives that it does not have is not believed: an operation of before a loss, or one
+ * twice. */
+uint16_t
+lane_dequeue(struct engine_worker *ew, struct lane *l, uint16_t max)
 {
 	struct rte_crypto_op *batch[CRYPTO_BURST_MAX];
 	uint16_t n = rte_cryptodev_dequeue_burst(l->device->id, l->queue, batch,
@@ -17,21 +36,15 @@ lane_dequeue(struct lane *l, uint16_t max)
 		uint32_t at = (uint32_t)(off / sizeof(struct slot));
 
 		if (likely(off < RING_SIZE * sizeof(struct slot)) &&
-		    likely(((at - l->head) & RING_MASK) < l->n))
-			l->marks[at] |= MARK_BACK;
+		    likely(((at - l->head) & RING_MASK) < l->n) &&
+		    likely((l->marks[at] & MARK_BACK) == 0))
+			slot_back(ew, l, at);
 	}
 	if (n == 0)
 		cell_add(&l->idle_polls, 1);
 	else if (l->idle_polls != 0)
 		__atomic_store_n(&l->idle_polls, 0, __ATOMIC_RELAXED);
-}
-
-static inline enum engine_verdict
-verdict_of(const struct slot *s)
-{
-	if (likely(s->op.status == RTE_CRYPTO_OP_STATUS_SUCCESS))
-		return ENGINE_DONE;
-	return s->op.status == RTE_CRYPTO_OP_STATUS_AUTH_FAILED ? ENGINE_BAD_ICV : ENGINE_FAILED;
+	return n;
 }
 
 /* From the oldest on as far as they are back, or all of them: lost. */
@@ -51,7 +64,7 @@ lane_give(struct engine_worker *ew, struct lane *l, struct rte_mbuf **pkts,
 		verdicts[n] = (marks & MARK_BACK) != 0 ? verdict_of(s) : ENGINE_LOST;
 		pkts[n] = s->pkt;
 		if (unlikely((marks & MARK_BOUNCED) != 0))
-			bounce_give(ew, (struct bounce *)s->sym.m_src, verdicts[n] == ENGINE_DONE);
+			bounce_give(ew, (struct bounce *)s->sym.m_src, false);
 		n++;
 	}
 	if (n != 0) {
@@ -74,10 +87,10 @@ lane_collect(struct engine_worker *ew, struct lane *l, struct rte_mbuf **pkts,
 
 	if (unlikely(state != l->seen))
 		__atomic_store_n(&l->seen, state, __ATOMIC_RELEASE);
-	if (l->n == 0 || unlikely(state == DEVICE_SILENT))
+	if (l->n == 0 || unlikely(state == DEVICE_SILENT || state == DEVICE_TRIED))
 		return 0;
 	if (likely(state == DEVICE_UP))
-		lane_dequeue(l, max);
+		lane_dequeue(ew, l, max);
 	return lane_give(ew, l, pkts, verdicts, max, state == DEVICE_STOPPED);
 }
 

@@ -37,8 +37,9 @@
 #define ENTRY_CHUNK  (1u << ENTRY_SHIFT)
 #define ENTRY_MASK   (ENTRY_CHUNK - 1)
 #define BOUNCES	     32
-#define BOUNCE_TAIL  64 /* behind the text: ESN's high half and the tag */
-#define BOUNCE_FRONT 64 /* before it: ESP header and IV, or GMAC's AAD and IV */
+#define BOUNCE_POLLS 256 /* of the devices, to get a copy back */
+#define BOUNCE_TAIL  64	 /* behind the text: ESN's high half and the tag */
+#define BOUNCE_FRONT 64	 /* before it: ESP header and IV, or GMAC's AAD and IV */
 #define BOUNCE_SIZE  (BOUNCE_FRONT + UINT16_MAX + 1 + BOUNCE_TAIL)
 
 /* How an operation is laid out for a device. */
@@ -135,6 +136,7 @@ enum device_state {
 	DEVICE_UP,
 	DEVICE_SILENT,	/* lost: workers are to keep their hands off it */
 	DEVICE_STOPPED, /* what it had is theirs to give up */
+	DEVICE_TRIED,	/* started again; control asks it, and workers keep their hands off */
 };
 
 struct watch {
@@ -159,6 +161,7 @@ struct device {
 	struct watch watch[QUEUES_MAX];
 	uint64_t since_ms, retry_ms;
 	uint64_t losses;
+	struct probe *probe; /* while it is tried */
 };
 
 /* What control keeps of a session: it makes it again when its device comes back. */
@@ -201,6 +204,8 @@ void plan_keys(struct plan *plan, const struct session *s, bool encrypt);
 /* devices.c */
 int devices_open(const struct engine_setup *setup, struct err *err);
 int device_start(struct device *d, struct err *err);
+/* The devices, and what control tries of them; sessions may be freed then. */
+void devices_stop(void);
 void devices_close(void);
 uint64_t ms_now(void);
 
@@ -230,6 +235,9 @@ uint16_t lanes_collect(struct engine_worker *ew, struct rte_mbuf **pkts,
 uint32_t lanes_room(const struct engine_worker *ew);
 uint32_t lanes_held(const struct engine_worker *ew);
 
+/* Marks what the device gives back, at most max, and gives up their copies. Returns how many. */
+uint16_t lane_dequeue(struct engine_worker *ew, struct lane *l, uint16_t max);
+
 /* bounce.c: the packet in one piece, as the slot's m_src. NULL: no copy is free. *whole false: the
  * chain ended before the text did, and there is nothing to be done with it. */
 struct bounce *bounce_take(struct engine_worker *ew, const struct crypto_op *op, enum shape shape,
@@ -238,6 +246,27 @@ struct bounce *bounce_take(struct engine_worker *ew, const struct crypto_op *op,
 void bounce_give(struct engine_worker *ew, struct bounce *b, bool back);
 int bounces_init(struct engine_worker *ew, struct err *err);
 void bounces_fini(struct engine_worker *ew);
+
+/* One operation of a lane that is at rest: fills a slot of it. False: nothing for the device. */
+bool lane_fill_one(struct lane *l, uint32_t at, const struct crypto_op *op, struct rte_mbuf *m,
+		   const struct entry *e);
+
+/* probe.c: whether a device that was started again answers. Control only, in DEVICE_TRIED. */
+enum probe_state {
+	PROBE_GOOD,
+	PROBE_WAITS,
+	PROBE_BAD,
+};
+int probe_start(struct device *d);
+enum probe_state probe_poll(struct device *d);
+void probe_end(struct device *d);
+
+/* sessions.c: the session anew on each queue pair; for control's own. */
+int kept_make(struct kept *k, struct device *d, enum shape *shape, struct err *err);
+void kept_free(struct kept *k);
+struct kept *kept_new(const struct session *s, bool encrypt);
+/* Any one that the device has, or NULL. */
+const struct kept *kept_of(const struct device *d);
 
 /* loss.c */
 bool loss_tick(uint64_t now, struct err *event);

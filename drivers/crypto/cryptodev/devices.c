@@ -4,9 +4,9 @@
 #include <string.h>
 #include <time.h>
 
-#include <rte_bus_vdev.h>
 #include <rte_dev.h>
 #include <rte_devargs.h>
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
 
@@ -87,6 +87,12 @@ device_start(struct device *d, struct err *err)
 	return 0;
 }
 
+static bool
+is_scheduler(const char *driver)
+{
+	return strcmp(driver, "crypto_scheduler") == 0;
+}
+
 /* -ENOTSUP: one that is of no use, for the reason in err. */
 static int
 device_add(uint8_t id, struct err *err)
@@ -107,7 +113,7 @@ device_add(uint8_t id, struct err *err)
 	d->pool_size = POOL_FIRST;
 	d->sessions_max = info.sym.max_nb_sessions;
 	/* A scheduler's session is one of each of its workers, too, out of the same pool. */
-	d->objects = strstr(info.driver_name, "scheduler") != NULL ? 9 : 1;
+	d->objects = is_scheduler(d->driver) ? 9 : 1;
 	if ((info.feature_flags & RTE_CRYPTODEV_FF_SYMMETRIC_CRYPTO) == 0)
 		return err_set(err, -ENOTSUP, "cryptodev: %s does no symmetric crypto", d->name);
 	if (info.max_nb_queue_pairs < cd.n_workers)
@@ -215,18 +221,36 @@ devices_open(const struct engine_setup *setup, struct err *err)
 	return rc;
 }
 
-/* The devices stay plugged in, stopped: they may be opened again. */
+static void
+devices_stop_one(struct device *d)
+{
+	if (device_state(d) != DEVICE_STOPPED)
+		rte_cryptodev_stop(d->id);
+	device_state_set(d, DEVICE_STOPPED);
+	probe_end(d);
+}
+
+void
+devices_stop(void)
+{
+	for (uint16_t i = 0; i < cd.n_devices; i++)
+		devices_stop_one(&cd.devices[i]);
+}
+
+/* The devices stay plugged in, stopped: they may be opened again. But a scheduler goes: when the
+ * EAL takes all devices out, the scheduler's workers are gone before it, which it does not bear.
+ */
 void
 devices_close(void)
 {
 	for (uint16_t i = 0; i < cd.n_devices; i++) {
 		struct device *d = &cd.devices[i];
 
-		if (device_state(d) != DEVICE_STOPPED)
-			rte_cryptodev_stop(d->id);
-		device_state_set(d, DEVICE_STOPPED);
+		devices_stop_one(d);
 		for (uint16_t k = 0; k < d->n_pools; k++)
 			rte_mempool_free(d->pools[k]);
 		d->n_pools = 0;
+		if (is_scheduler(d->driver))
+			rte_eal_hotplug_remove("vdev", d->name);
 	}
 }

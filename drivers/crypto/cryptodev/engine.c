@@ -34,12 +34,7 @@ async_close(void)
 {
 	if (!cd.open)
 		return;
-	for (uint16_t i = 0; i < cd.n_devices; i++) {
-		if (device_state(&cd.devices[i]) == DEVICE_STOPPED)
-			continue;
-		rte_cryptodev_stop(cd.devices[i].id);
-		device_state_set(&cd.devices[i], DEVICE_STOPPED);
-	}
+	devices_stop();
 	sessions_drop_all();
 	devices_close();
 	rte_free(cd.kept);

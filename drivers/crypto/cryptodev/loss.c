@@ -4,6 +4,8 @@
  */
 #include "cryptodev.h"
 
+#include <errno.h>
+
 #define IDLE_POLLS_MIN 8 /* a worker that did not ask has no answer */
 
 /* Something of this lane has waited for too long. */
@@ -94,17 +96,51 @@ device_flush(const struct device *d)
 			rte_cryptodev_dequeue_burst(d->id, i, batch, CRYPTO_BURST_MAX);
 }
 
+/* Once everybody has given up what it had. */
 static bool
-stopped_tick(struct device *d, uint64_t now_ms, struct err *event)
+stopped_tick(struct device *d, uint64_t now_ms)
 {
-	uint32_t n_missing;
-
 	if (now_ms < d->retry_ms || !all_have_seen(d, DEVICE_STOPPED) || inside_of(d) != 0)
 		return false;
 	d->retry_ms = now_ms + RETRY_MS;
-	if (device_start(d, event) < 0)
-		return true;
+	if (device_start(d, NULL) < 0)
+		return false;
 	device_flush(d);
+	device_state_set(d, DEVICE_TRIED);
+	return false;
+}
+
+static void
+give_up_again(struct device *d, uint64_t now_ms)
+{
+	probe_end(d);
+	rte_cryptodev_stop(d->id);
+	device_state_set(d, DEVICE_STOPPED);
+	d->retry_ms = now_ms + RETRY_MS;
+}
+
+static bool
+tried_tick(struct device *d, uint64_t now_ms, struct err *event)
+{
+	enum probe_state state = PROBE_WAITS;
+	uint32_t n_missing;
+	int rc = 0;
+
+	if (!all_have_seen(d, DEVICE_TRIED))
+		return false;
+	if (d->probe == NULL)
+		rc = probe_start(d);
+	if (rc == 0)
+		state = probe_poll(d);
+	if (rc == -ENOENT)
+		state = PROBE_GOOD;
+	if ((rc < 0 && rc != -ENOENT) || state == PROBE_BAD) {
+		give_up_again(d, now_ms);
+		return false;
+	}
+	if (state == PROBE_WAITS)
+		return false;
+	probe_end(d);
 	n_missing = sessions_remake(d);
 	for (uint16_t i = 0; i < cd.n_workers; i++)
 		d->watch[i].since_ms = 0;
@@ -134,7 +170,10 @@ loss_tick(uint64_t now, struct err *event)
 			said = silent_tick(d, now_ms);
 			break;
 		case DEVICE_STOPPED:
-			said = stopped_tick(d, now_ms, event);
+			said = stopped_tick(d, now_ms);
+			break;
+		case DEVICE_TRIED:
+			said = tried_tick(d, now_ms, event);
 			break;
 		}
 	}

@@ -190,7 +190,7 @@ kept_unmake(struct kept *k)
 	}
 }
 
-static void
+void
 kept_free(struct kept *k)
 {
 	size_t size = sizeof(*k) + cd.n_workers * sizeof(k->of[0]);
@@ -200,9 +200,31 @@ kept_free(struct kept *k)
 	rte_free(k);
 }
 
+struct kept *
+kept_new(const struct session *s, bool encrypt)
+{
+	struct kept *k =
+		rte_zmalloc("cryptodev_session", sizeof(*k) + cd.n_workers * sizeof(k->of[0]), 0);
+
+	if (k == NULL)
+		return NULL;
+	k->s = *s;
+	k->encrypt = encrypt;
+	return k;
+}
+
+const struct kept *
+kept_of(const struct device *d)
+{
+	for (uint32_t id = 0; id < cd.max_sessions; id++)
+		if (cd.kept[id] != NULL && cd.kept[id]->device == d)
+			return cd.kept[id];
+	return NULL;
+}
+
 /* One session for each worker: devices whose sessions must not be shared by queue pairs are not
  * told from others. */
-static int
+int
 kept_make(struct kept *k, struct device *d, enum shape *shape, struct err *err)
 {
 	struct plan plan;
@@ -289,11 +311,9 @@ sessions_open(const struct session *s, bool encrypt, struct err *err)
 	rc = entries_make(s->id, err);
 	if (rc < 0)
 		return rc;
-	k = rte_zmalloc("cryptodev_session", sizeof(*k) + cd.n_workers * sizeof(k->of[0]), 0);
+	k = kept_new(s, encrypt);
 	if (k == NULL)
 		return err_set(err, -ENOSPC, "cryptodev: no memory for more sessions");
-	k->s = *s;
-	k->encrypt = encrypt;
 	rc = kept_place(k, &shape, err);
 	if (rc < 0) {
 		kept_free(k);

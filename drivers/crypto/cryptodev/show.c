@@ -4,6 +4,7 @@ static const char *const state_names[] = {
 	[DEVICE_UP] = "up",
 	[DEVICE_SILENT] = "lost",
 	[DEVICE_STOPPED] = "stopped",
+	[DEVICE_TRIED] = "tried",
 };
 
 struct sums {

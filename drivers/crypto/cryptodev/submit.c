@@ -140,7 +140,7 @@ wants_copy(const struct crypto_op *op, const struct rte_mbuf *m, uint8_t shape)
 enum filled {
 	FILLED,
 	FILLED_BAD, /* nothing that could be done; it is through, and failed */
-	FILLED_NOT, /* no copy is free */
+	FILLED_NOT, /* no copy is free now */
 };
 
 static enum filled
@@ -190,6 +190,13 @@ slot_fill(struct engine_worker *ew, struct lane *l, uint32_t at, const struct cr
 	else if (!separate_fill(ew, l, at, op, &v, encrypt))
 		return FILLED_BAD;
 	return FILLED;
+}
+
+bool
+lane_fill_one(struct lane *l, uint32_t at, const struct crypto_op *op, struct rte_mbuf *m,
+	      const struct entry *e)
+{
+	return slot_fill(NULL, l, at, op, m, e, false) == FILLED;
 }
 
 /* What the device did not take is as it was. */
@@ -267,7 +274,7 @@ lane_submit(struct engine_worker *ew, struct lane *l, const struct crypto_op *op
 		}
 		filled = slot_fill(ew, l, at, &ops[i], pkts[i], e, encrypt);
 		if (unlikely(filled == FILLED_NOT)) {
-			*why = ENGINE_DOWN;
+			*why = ENGINE_FULL;
 			break;
 		}
 		if (likely(filled == FILLED)) {
@@ -281,6 +288,20 @@ lane_submit(struct engine_worker *ew, struct lane *l, const struct crypto_op *op
 	if (unlikely(in < i))
 		*why = ENGINE_FULL;
 	return in;
+}
+
+/* Software must not do it: the packet would overtake those of its SA that are in a device. */
+static bool
+copy_comes_back(struct engine_worker *ew)
+{
+	for (uint32_t polls = 0; polls < BOUNCE_POLLS && ew->free_bounce == NULL; polls++)
+		for (uint16_t i = 0; i < ew->n_lanes; i++) {
+			struct lane *l = &ew->lanes[i];
+
+			if (l->n != 0 && device_state(l->device) == DEVICE_UP)
+				lane_dequeue(ew, l, CRYPTO_BURST_MAX);
+		}
+	return ew->free_bounce != NULL;
 }
 
 uint16_t
@@ -305,6 +326,8 @@ lanes_submit(struct engine_worker *ew, const struct crypto_op *ops, struct rte_m
 			break;
 		}
 		done += lane_submit(ew, l, ops + done, pkts + done, max, encrypt, why);
+		if (unlikely(*why == ENGINE_FULL && ew->free_bounce == NULL) && copy_comes_back(ew))
+			*why = ENGINE_TAKEN;
 	}
 	return done;
 }
