@@ -57,14 +57,14 @@ static void
 algorithms_print(const struct rte_security_capability *c, FILE *f)
 {
 	struct err err;
+	int n_without = 0;
 
 	for (int id = 0; id < ALG_MAX; id++)
 		if (is_algorithm(id) && inline_match_algorithm(c, (uint8_t)id, &err) == 0)
 			fprintf(f, " %s", algs[id].name);
-	fprintf(f, "\n    without");
 	for (int id = 0; id < ALG_MAX; id++)
 		if (is_algorithm(id) && inline_match_algorithm(c, (uint8_t)id, &err) == -ENOENT)
-			fprintf(f, " %s", algs[id].name);
+			fprintf(f, "%s %s", n_without++ == 0 ? "\n    without" : "", algs[id].name);
 	fputc('\n', f);
 	for (int id = 0; id < ALG_MAX; id++)
 		if (is_algorithm(id) && inline_match_algorithm(c, (uint8_t)id, &err) == -ENOTSUP)

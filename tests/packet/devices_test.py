@@ -138,7 +138,14 @@ def refused(what, config, *words):
 
 
 refused("a crypto device that there is not is named",
-        lambda: configured({"crypto": ["cryptodev", "ipsec_mb"], "crypto_devices": ["crypto_nonesuch0"]}), "crypto_nonesuch0")
+        lambda: configured({"crypto": ["cryptodev", "ipsec_mb"], "crypto_devices": ["crypto_nonesuch0"]}),
+        "gateway.crypto_devices: crypto_nonesuch0: DPDK has no driver of this name: a PCI address, or a name such as")
+refused("a crypto device at a PCI address where there is none is named",
+        lambda: configured({"crypto": ["cryptodev", "ipsec_mb"], "crypto_devices": ["0000:3d:01.0"]}),
+        "gateway.crypto_devices: 0000:3d:01.0: there is no such device")
+refused("arguments that a crypto device does not take are named",
+        lambda: configured({"crypto": ["cryptodev", "ipsec_mb"], "crypto_devices": ["crypto_null0,nonesuch=1"]}),
+        "gateway.crypto_devices: crypto_null0,nonesuch=1: its driver does not take these arguments")
 refused("crypto devices that no engine uses are an error",
         lambda: configured({"crypto": ["ipsec_mb"], "crypto_devices": ["crypto_null0"]}), "crypto_devices", "cryptodev")
 refused("an option of the emulated NIC that there is not is named",

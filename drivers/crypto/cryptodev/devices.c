@@ -38,6 +38,22 @@ args_name(const char *args, char *name, struct err *err)
 	return 0;
 }
 
+/* What DPDK answers is of the kind "Bad address". */
+static const char *
+probe_reason(int rc)
+{
+	switch (-rc) {
+	case EFAULT:
+		return "DPDK has no driver of this name: a PCI address, or a name such as "
+		       "crypto_aesni_gcm0, whose driver (librte-crypto-...) is installed";
+	case ENODEV:
+		return "there is no such device";
+	case EINVAL:
+		return "its driver does not take these arguments";
+	}
+	return rte_strerror(-rc);
+}
+
 /* Plugs the device in if nobody has. */
 static int
 device_probe(const char *args, uint8_t *id, struct err *err)
@@ -51,7 +67,8 @@ device_probe(const char *args, uint8_t *id, struct err *err)
 	if (at < 0) {
 		rc = rte_dev_probe(args);
 		if (rc < 0)
-			return err_set(err, -EINVAL, "cryptodev: %s: %s", args, rte_strerror(-rc));
+			return err_set(err, -EINVAL, "gateway.crypto_devices: %s: %s", args,
+				       probe_reason(rc));
 		at = rte_cryptodev_get_dev_id(name);
 	}
 	if (at < 0)
