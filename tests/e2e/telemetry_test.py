@@ -64,7 +64,8 @@ def judge(huge):
     # One number of each SA, which they wait for together at the start; what was sent since needs no other.
     same((state["records"], state["numbers_written"], state["commits"]), (80, 80, 1) if huge else (0, 0, 0), "/espgw/state")
     same([c.removeprefix("/espgw/") for c in listed if c.startswith("/espgw/")],
-         ["drops", "ipcomp", "iptfs", "mirrors", "ports", "reassembly", "sas", "state", "totals"], "what the socket offers")
+         ["crypto", "drops", "ipcomp", "iptfs", "mirrors", "nic", "ports", "reassembly", "sas", "state", "totals"],
+         "what the socket offers")
 
 
 @case("the telemetry socket tells totals, drops, ports and SAs as the exit report does")
