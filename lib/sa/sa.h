@@ -6,8 +6,9 @@
  * from them the cold part, for control alone.
  *
  * Control creates an SA whole, then publishes its index; ends it in the reverse order, with a grace
- * period before sa_destroy. Of a published SA control writes only next_hop, mtu, state and owner;
- * the workers write nothing of it: what they count is in lanes and windows, which belong to the key
+ * period before sa_destroy. Of a published SA control writes only next_hop, mtu, state and owner,
+ * and engine with SA_INLINE when a port's device or another engine is to do it from then on; the
+ * workers write nothing of it: what they count is in lanes and windows, which belong to the key
  * (lib/numbers), as do its limits in packets and bytes.
  */
 #ifndef SA_SA_H

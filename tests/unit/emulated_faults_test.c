@@ -474,13 +474,8 @@ main(void)
 		cmocka_unit_test(the_high_half_is_the_nearest),
 		cmocka_unit_test(keys_do_not_stay),
 	};
-	struct err err;
 
-	if (test_eal_init() < 0)
+	if (rig_start() < 0)
 		return 1;
-	if (port_pool_create("rig", 511, 1800, SOCKET_ID_ANY, &rig_pool, &err) < 0) {
-		fprintf(stderr, "%s\n", err.text);
-		return 1;
-	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

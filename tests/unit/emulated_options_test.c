@@ -323,13 +323,8 @@ main(void)
 		cmocka_unit_test(without_the_cipher_nothing_leaves_the_machine),
 		cmocka_unit_test(rules_of_other_kinds_are_refused),
 	};
-	struct err err;
 
-	if (test_eal_init() < 0)
+	if (rig_start() < 0)
 		return 1;
-	if (port_pool_create("rig", 511, 1800, SOCKET_ID_ANY, &rig_pool, &err) < 0) {
-		fprintf(stderr, "%s\n", err.text);
-		return 1;
-	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

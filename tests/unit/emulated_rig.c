@@ -5,6 +5,7 @@
 #include <rte_malloc.h>
 
 #include "drivers.h"
+#include "eal.h"
 #include "port/port.h"
 #include "tunnel/tunnel.h"
 #include "wire/ip.h"
@@ -31,6 +32,20 @@ ring_new(const char *rig, const char *kind, uint16_t size)
 			    RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
 	assert_non_null(r);
 	return r;
+}
+
+int
+rig_start(void)
+{
+	struct err err;
+
+	if (test_eal_init() < 0)
+		return -1;
+	if (port_pool_create("rig", 511, 1800, SOCKET_ID_ANY, &rig_pool, &err) < 0) {
+		fprintf(stderr, "%s\n", err.text);
+		return -1;
+	}
+	return 0;
 }
 
 struct rig *

@@ -45,6 +45,8 @@ struct rig {
 extern struct rte_mempool *rig_pool;
 extern const struct engine *rig_engine; /* inside the NIC: openssl, unless a test has another */
 
+/* DPDK, and rig_pool. Once, before all else; -1: it says why not. */
+int rig_start(void);
 /* A port of n descriptors' rings with the NIC of these options; fails the test if it refuses. */
 struct rig *rig_new(const char *options, uint16_t ring);
 void rig_free(struct rig *r); /* and finds that no mbuf is lost */

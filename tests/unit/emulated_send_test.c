@@ -224,13 +224,8 @@ main(void)
 		cmocka_unit_test(unmarked_packets_leave_as_they_are),
 		cmocka_unit_test(extension_headers_stay_on_their_side),
 	};
-	struct err err;
 
-	if (test_eal_init() < 0)
+	if (rig_start() < 0)
 		return 1;
-	if (port_pool_create("rig", 511, 1800, SOCKET_ID_ANY, &rig_pool, &err) < 0) {
-		fprintf(stderr, "%s\n", err.text);
-		return 1;
-	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
