@@ -23,6 +23,7 @@
 #include "drivers.h"
 #include "echo/echo.h"
 #include "echo/probes.h"
+#include "idle.h"
 #include "ipc/ipc.h"
 #include "ipc/xfrm.h"
 #include "options.h"
@@ -59,9 +60,8 @@ struct watch {
 	struct ipc *ipc;       /* NULL: none */
 	struct daemons *daemons;
 	bool quit;
-	uint64_t seen;	     /* packets taken in, at the last look */
-	uint64_t idle_since; /* real time, ms */
-	uint64_t next_stats; /* likewise */
+	struct idle idle;
+	uint64_t next_stats; /* real time, ms */
 };
 
 static uint64_t
@@ -106,9 +106,9 @@ watch_init(struct watch *w, const struct options *o)
 {
 	sigset_t set;
 
-	*w = (struct watch) { .options = o, .idle_since = real_ms() };
+	*w = (struct watch) { .options = o, .idle.after_ms = o->exit_when_idle_ms };
 	w->cli.stats_period = o->stats_period;
-	w->next_stats = w->idle_since + o->stats_period * UINT64_C(1000);
+	w->next_stats = real_ms() + o->stats_period * UINT64_C(1000);
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
@@ -119,31 +119,6 @@ watch_init(struct watch *w, const struct options *o)
 	w->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	return poller_init(&w->poller) == 0 && w->signals >= 0 &&
 	       poller_add(&w->poller, w->signals, EPOLLIN, signals_read, w) == 0;
-}
-
-/* Whether nothing came for as long as was asked, and nothing is inside. */
-static bool
-is_idle(struct watch *w, const struct gw *gw)
-{
-	struct gw_totals t;
-
-	if (w->options->exit_when_idle_ms == 0)
-		return false;
-	totals_read(gw, &t);
-	/* Nothing comes while nobody reads: that is for whoever said `stop` to end. */
-	/* Captures end, and their time with them: what waits for an SA, or for other fragments,
-	 * would wait for ever.
-	 */
-	if (gw->clock.kind == CLOCK_STAMPS)
-		t.held -= t.waiting;
-	/* What comes from the hosts of mirrors is taken in, too. */
-	t.rx += t.generated[GENERATED_MIRROR];
-	if (t.rx != w->seen || t.held != 0 || gw->paused) {
-		w->seen = t.rx;
-		w->idle_since = real_ms();
-		return false;
-	}
-	return real_ms() - w->idle_since >= w->options->exit_when_idle_ms;
 }
 
 static int
@@ -232,7 +207,7 @@ run(struct watch *w, struct gw *gw)
 			daemons_tick(w->daemons, clock_now(&gw->clock));
 		telem_tick(gw);
 		stats_print(w, gw);
-		w->quit |= is_idle(w, gw);
+		w->quit |= idle_is_over(&w->idle, gw, real_ms());
 	}
 }
 

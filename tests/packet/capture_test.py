@@ -55,6 +55,14 @@ def empty():
     same((done.report["rx"], done.report["tx"], done.drops), (0, 0, {}), "rx, tx and drops")
 
 
+@case("a run ends no sooner than its workers have looked, however short --exit-when-idle is")
+def ends_when_read():
+    tunnel = Tunnel(1)
+    for _ in range(3):
+        result = run(with_tunnels(tunnel), lan=[to_lan(from_lan(1, b"%d" % i)) for i in range(600)], idle=1, workers=6, queues=6)
+        same((result.drops, len(result.wan)), ({}, 600), "drops and packets")
+
+
 @case("no route drops no_route, no neighbour drops no_neighbour")
 def lost():
     t = Tunnel(1)
