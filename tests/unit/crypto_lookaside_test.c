@@ -4,6 +4,7 @@
 #include "crypto_rig.h"
 
 #include <dlfcn.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <rte_memory.h>
@@ -329,12 +330,14 @@ a_device_that_stays_dead_gets_no_more_packets(void **state)
 	struct err event = { "" };
 	enum engine_refusal why;
 	struct session s;
+	time_t began;
 
 	session_of(&s, 1, 14, true);
 	assert_int_equal(opened(&s, true), 0);
 	assert_int_equal(packets_submit(0, &s, pkts, 8, &why), 8);
 	stays_dead = true;
 	n_starts = 0;
+	began = time(NULL);
 	rte_crypto_fp_ops[dev_id].dequeue_burst = dequeue_nothing;
 	for (int i = 0; i < 2500; i++) {
 		struct rte_mbuf *back[8];
@@ -352,7 +355,8 @@ a_device_that_stays_dead_gets_no_more_packets(void **state)
 		}
 		usleep(1000);
 	}
-	assert_in_range(n_starts, 1, 2);
+	/* Once a second, however long that was. */
+	assert_in_range(n_starts, 1, (uint64_t)(time(NULL) - began) + 1);
 	assert_int_equal(packets_submit(0, &s, more, 4, &why), 0);
 	assert_int_equal(why, ENGINE_DOWN);
 	stays_dead = false;
