@@ -31,14 +31,13 @@ struct probe {
 static struct kept *
 probe_session(const struct session *like)
 {
-	struct session s = *like;
-	struct kept *k;
+	struct session s = { .suite = like->suite };
+	struct kept *k = NULL;
 
 	s.suite.esn = false;
-	if (RAND_bytes(s.key, sizeof(s.key)) != 1 ||
-	    RAND_bytes(s.auth_key, sizeof(s.auth_key)) != 1)
-		return NULL;
-	k = kept_new(&s, false);
+	if (RAND_bytes(s.key, sizeof(s.key)) == 1 &&
+	    RAND_bytes(s.auth_key, sizeof(s.auth_key)) == 1)
+		k = kept_new(&s, false);
 	explicit_bzero(&s, sizeof(s));
 	return k;
 }
