@@ -210,16 +210,22 @@ call_again(void *ctx, void *obj)
 }
 
 /* No worker may be inside the driver when the device stops: what is done to it waits until all
- * have read their mail, and none gives it anything for its IPsec.
+ * have read their mail, and none gives it anything for its IPsec. A port that is shut is shut
+ * again: of those that were to open it some may have been told, and others not.
  */
 static int
 stop_prepare(struct gw *gw, struct port *port, void (*then)(void *ctx, void *obj), struct err *err)
 {
+	void *index = (void *)(uintptr_t)port->link.index;
 	const char *name = port->link.name;
 
-	offloads_port_stops(gw, port->link.index);
-	if (!port->shut && !gw_mail_all(gw, shut_run, (void *)(uintptr_t)port->link.index))
+	if (!gw_mail_all(gw, shut_run, index)) {
+		/* As it was, with those that were told. */
+		if (!port->shut)
+			gw_mail_all(gw, open_run, index);
 		return err_set(err, -ENOBUFS, "port %s: a worker does not read its mail", name);
+	}
+	offloads_port_stops(gw, port->link.index);
 	port->shut = true;
 	if (defer_give(&gw->defer, 0, then, gw, port) < 0)
 		return err_set(err, -ENOMEM, "port %s: no memory to stop it", name);
