@@ -21,6 +21,7 @@ import yaml
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import engine  # noqa: E402
+import octets  # noqa: E402
 from esp import AUTHS, CIPHERS, Esp  # noqa: E402
 from tap import Failure, check, same  # noqa: E402
 
@@ -354,21 +355,17 @@ def execute(arguments, timeout=60, workers=None, **more):
     return subprocess.run(argv, capture_output=True, timeout=timeout * SLOWER, check=False, **more)
 
 
-def run(config, wan=(), lan=(), arguments=(), folder=None, idle=100, workers=None, queues=1):
-    """Runs espgw over captures. config has `ports` named wan and lan, as laboratory() gives it.
-
-    queues: of each port, which get their frames in turn; each is read by another worker.
-    """
+def run_once(config, captures, arguments=(), folder=None, idle=100, workers=None, queues=1):
+    """Runs espgw over captures, by port, with the engines that the configuration names."""
     with tempfile.TemporaryDirectory(prefix="espgw-test-") as made:
         work = folder or made
         config = copy.deepcopy(config)
-        for i, (name, frames) in enumerate((("wan", wan), ("lan", lan))):
+        for i, (name, frames) in enumerate(captures.items()):
             device = f"net_pcap{i}"
             for q in range(queues):
                 write_pcap(f"{work}/{name}.in{q}.pcap", frames[q::queues])
                 device += f",rx_pcap={work}/{name}.in{q}.pcap"
             config["ports"][i]["device"] = f"{device},tx_pcap={work}/{name}.out.pcap"
-        chosen = engine.choose(config)
         file = f"{work}/espgw.yaml"
         with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
             yaml.safe_dump(config, f, sort_keys=False)
@@ -381,11 +378,35 @@ def run(config, wan=(), lan=(), arguments=(), folder=None, idle=100, workers=Non
             report = json.loads(done.stdout)
         except ValueError as error:
             raise Failure(f"the exit report is not JSON ({error}): {done.stdout[:2000]!r}\n{stderr}") from error
-        result = Run(report, {name: read_pcap(f"{work}/{name}.out.pcap") for name in ("wan", "lan")}, stderr)
+        result = Run(report, {name: read_pcap(f"{work}/{name}.out.pcap") for name in captures}, stderr)
     result.conserve()
-    if chosen:
-        engine.judge(config, result.report)
     return result
+
+
+def run(config, wan=(), lan=(), **more):
+    """Runs espgw over captures. config has `ports` named wan and lan, as laboratory() gives it. more: of run_once().
+
+    queues: of each port, which get their frames in turn; each is read by another worker.
+    """
+    captures = {"wan": wan, "lan": lan}
+    chosen = copy.deepcopy(config)
+    if not engine.choose(chosen):
+        return run_once(config, captures, **more)
+    result = run_once(chosen, captures, **more)
+    engine.judge(chosen, result.report)
+    if "folder" not in more and "state_file" not in config["gateway"]:
+        same_as_software(config, captures, result, more)
+    return result
+
+
+def same_as_software(config, captures, result, more):
+    """What left the ports is what it would have been with software, octet for octet. What lies in a folder from an
+    earlier run would be another one the second time: such runs are not repeated."""
+    what = [config, {name: [f if isinstance(f, tuple) else f.hex() for f in frames] for name, frames in captures.items()}, more]
+    alone = copy.deepcopy(config)
+    alone["gateway"]["crypto"] = list(engine.SOFTWARE)
+    octets.same_as_software(result.frames, octets.software(ESPGW, what, lambda: run_once(alone, captures, **more).frames),
+                            own_names=engine.judges_itself())
 
 
 def skewed(packets, classes_first, delay):
