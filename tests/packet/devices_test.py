@@ -4,13 +4,15 @@
 That the packets went that way is read from what the devices count.
 """
 import os
+import re
 import tempfile
 
 import yaml
 
+from control import BUILD
 from gw import Tunnel, aged, execute, from_far, from_lan, run, same_packets, to_lan, to_wan, with_tunnels
 from prompt import answer, config_text
-from tap import add_case, case, check, main, once, same
+from tap import Skip, add_case, case, check, main, once, same
 
 SIZES = (0, 1, 15, 64, 500, 1300)
 GCM, CBC = Tunnel(1), Tunnel(2, cipher="aes-cbc-128", auth="hmac-sha256-128")
@@ -115,6 +117,53 @@ def nobody_asked():
     check("passed over" not in result.stderr, f"engines are talked of:\n{result.stderr}")
     same([(e["name"], e["used"]) for e in result.report["crypto"]["engines"]],
          [("inline", False), ("cryptodev", False), ("ipsec_mb", True), ("openssl", True)], "engines")
+
+
+MANY = 2000
+FAULTS = f"{BUILD}/tests/faults/libcrypto_faults.so"
+
+
+def many_through(fault):
+    """MANY packets each way through a device that fails in this way; with it the most that it had inside."""
+    if not os.path.exists(FAULTS):
+        raise Skip(f"{FAULTS} is not there")
+    numbered = [i.to_bytes(4, "big") for i in range(MANY)]
+    with tempfile.TemporaryDirectory(prefix="espgw-test-") as folder:
+        with open(f"{folder}/fault", "w", encoding="ascii") as f:
+            f.write(fault)
+        done = run(configured({"crypto": ["cryptodev", "ipsec_mb"], "crypto_devices": ["crypto_aesni_gcm0"]}, tunnels=(GCM,)),
+                   lan=[to_lan(from_lan(1, text)) for text in numbered],
+                   wan=[to_wan(GCM.seal(from_far(1, text), seq)) for seq, text in enumerate(numbered, 1)],
+                   env={"LD_PRELOAD": FAULTS, "CRYPTO_FAULTS": f"{folder}/fault"})
+    for way in ("out", "in"):
+        same(done.sa(f"t1.{way}")["engine"], "cryptodev", f"engine of t1.{way}")
+    most = re.search(r"crypto_faults: device 0 had (\d+) packets at most", done.stderr)
+    check(most, f"the library says nothing:\n{done.stderr}")
+    # Numbers of ESP, and those in the packets; each once at most, and in order.
+    left = [int.from_bytes(p[24:28], "big") for p in done.wan]
+    opened = [int.from_bytes(GCM.open(p)[0][28:32], "big") for p in done.wan]
+    came = [int.from_bytes(p[28:32], "big") for p in done.lan]
+    for numbers in (left, opened, came):
+        check(all(a < b for a, b in zip(numbers, numbers[1:])), f"out of order, or twice: {numbers}")
+    return done, int(most.group(1)), 2 * MANY - len(left) - len(came)
+
+
+@case("a crypto device that is slower than the ports: they wait for it while its ring is full, and nothing is lost")
+def slow_device():
+    done, most, lost = many_through("slow")
+    # Ports are not read while less than half of the 511 places are free; the rest is for what is on its way.
+    check(250 < most < 511, f"the device had {most} packets at most")
+    same((done.drops, lost), ({}, 0), "drops, packets lost")
+
+
+@case("a crypto device with room for half a burst: what it does not take is counted, all else arrives in order")
+def tight_device():
+    done, most, lost = many_through("tight")
+    same(most, 16, "packets inside at most")
+    check(lost > MANY / 10, f"only {lost} packets were too many for it")
+    same(done.drops, {"crypto_full": lost}, "drops")
+    refused = done.report["crypto"]["engines"][0]["devices"][0]
+    same(refused["packets"], 2 * MANY - lost, f"packets that the device did: {refused}")
 
 
 def started(config, *arguments, **more):

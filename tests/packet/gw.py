@@ -355,8 +355,8 @@ def execute(arguments, timeout=60, workers=None, **more):
     return subprocess.run(argv, capture_output=True, timeout=timeout * SLOWER, check=False, **more)
 
 
-def run_once(config, captures, arguments=(), folder=None, idle=100, workers=None, queues=1):
-    """Runs espgw over captures, by port, with the engines that the configuration names."""
+def run_once(config, captures, arguments=(), folder=None, idle=100, workers=None, queues=1, env=None):
+    """Runs espgw over captures, by port, with the engines that the configuration names. env: more of the environment."""
     with tempfile.TemporaryDirectory(prefix="espgw-test-") as made:
         work = folder or made
         config = copy.deepcopy(config)
@@ -370,7 +370,8 @@ def run_once(config, captures, arguments=(), folder=None, idle=100, workers=None
         with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
             yaml.safe_dump(config, f, sort_keys=False)
         done = execute(["--config", file, "--exit-when-idle", str(idle), "--json",
-                        "--control-socket", f"{work}/control.sock", *arguments], workers=workers)
+                        "--control-socket", f"{work}/control.sock", *arguments], workers=workers,
+                       env={**os.environ, **(env or {})})
         stderr = done.stderr.decode(errors="replace")
         if done.returncode != 0:
             raise Failure(f"espgw ends with {done.returncode}\n{stderr}\n{done.stdout.decode(errors='replace')[:2000]}")
