@@ -209,6 +209,18 @@ class Charon(Daemon):
         return [(way, int(n)) for way, n in re.findall(r"^    (in|out) .* (\d+) packets", self.sas(), re.M)]
 
 
+def established(charons):
+    """How many children and IKE SAs came up, on both sides."""
+    return sum(len(re.findall(r" established with SPIs |IKE_SA .* rekeyed between", charon.said())) for charon in charons)
+
+
+def rekeyed(charons, by, *what):
+    """One rekey, done on both sides."""
+    count = established(charons)
+    charons[by].swanctl("--rekey", *what)
+    wait_for(f"a rekey: {what}", lambda: established(charons) >= count + 2, 10)
+
+
 class LaterCharon(Charon):
     """A later charon than the machine's, with its C library, laid over /usr and /etc where it runs."""
 

@@ -5,7 +5,7 @@ import json
 import re
 import time
 
-from ike_lab import BLACK4, BLACK6, HOST4, ID, connection, guide
+from ike_lab import BLACK4, BLACK6, HOST4, ID, connection, established, guide, rekeyed
 from ike_pump import RATE, Pump, answered, gone, pinged, pumped, sites
 from lab import sh, wait_for
 from tap import case, check, main, once, same
@@ -56,18 +56,6 @@ def configured(charons, text):
     finally:
         for charon in charons:
             charon.swanctl("--terminate", "--ike", "site", "--force", "--timeout", 2, quiet=True)
-
-
-def established(charons):
-    """How many children and IKE SAs came up, on both sides."""
-    return sum(len(re.findall(r" established with SPIs |IKE_SA .* rekeyed between", charon.said())) for charon in charons)
-
-
-def rekeyed(charons, by, *what):
-    """One rekey, done on both sides."""
-    count = established(charons)
-    charons[by].swanctl("--rekey", *what)
-    wait_for(f"a rekey: {what}", lambda: established(charons) >= count + 2, 10)
 
 
 def gateways(family):
