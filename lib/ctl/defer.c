@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <rte_prefetch.h>
 #include <rte_rcu_qsbr.h>
 
 #include "worker/mailbox.h"
@@ -12,7 +13,8 @@ defer_init(struct defer *d, struct rte_rcu_qsbr *qsbr, struct worker *const *wor
 	   uint16_t n_workers)
 {
 	*d = (struct defer) { .qsbr = qsbr, .workers = workers, .n_workers = n_workers };
-	d->last = &d->first;
+	d->soon.last = &d->soon.first;
+	d->timed.last = &d->timed.first;
 }
 
 /* Worker by worker: one that runs much mail does not make up for another that stands still. */
@@ -29,6 +31,7 @@ int
 defer_give(struct defer *d, uint64_t not_before, void (*run)(void *ctx, void *obj), void *ctx,
 	   void *obj)
 {
+	struct defer_queue *q = not_before == 0 ? &d->soon : &d->timed;
 	struct defer_entry *e = malloc(sizeof(*e) + d->n_workers * sizeof(e->mails[0]));
 
 	if (e == NULL)
@@ -43,10 +46,33 @@ defer_give(struct defer *d, uint64_t not_before, void (*run)(void *ctx, void *ob
 	};
 	for (uint16_t i = 0; i < d->n_workers; i++)
 		e->mails[i] = mailbox_posted(d->workers[i]);
-	*d->last = e;
-	d->last = &e->next;
+	*q->last = e;
+	q->last = &e->next;
 	d->backlog++;
 	return 0;
+}
+
+static uint32_t
+queue_poll(struct defer *d, struct defer_queue *q, uint64_t now, bool all)
+{
+	uint32_t n = 0;
+
+	while (q->first != NULL) {
+		struct defer_entry *e = q->first;
+
+		if (!all && (now < e->not_before || !mails_are_run(d, e) ||
+			     rte_rcu_qsbr_check(d->qsbr, e->token, false) == 0))
+			break;
+		rte_prefetch0(e->next);
+		q->first = e->next;
+		if (q->first == NULL)
+			q->last = &q->first;
+		d->backlog--;
+		e->run(e->ctx, e->obj);
+		free(e);
+		n++;
+	}
+	return n;
 }
 
 uint32_t
@@ -54,19 +80,9 @@ defer_poll(struct defer *d, uint64_t now, bool all)
 {
 	uint32_t n = 0;
 
-	while (d->first != NULL) {
-		struct defer_entry *e = d->first;
-
-		if (!all && (now < e->not_before || !mails_are_run(d, e) ||
-			     rte_rcu_qsbr_check(d->qsbr, e->token, false) == 0))
-			break;
-		d->first = e->next;
-		if (d->first == NULL)
-			d->last = &d->first;
-		d->backlog--;
-		e->run(e->ctx, e->obj);
-		free(e);
-		n++;
-	}
+	do {
+		n += queue_poll(d, &d->timed, now, all);
+		n += queue_poll(d, &d->soon, now, all);
+	} while (all && d->backlog > 0);
 	return n;
 }

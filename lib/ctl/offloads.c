@@ -413,7 +413,9 @@ reopen_due(void *ctx, void *obj)
 	free(r);
 }
 
-/* A worker that has seen the entry of before may rely on it until the end of its loop. */
+/* A worker that has seen the entry of before may rely on it until the end of its loop; and the
+ * device may have no room before the session of before is freed.
+ */
 static void
 reopen_later(struct gw *gw, uint32_t index)
 {
@@ -421,7 +423,8 @@ reopen_later(struct gw *gw, uint32_t index)
 
 	if (r != NULL)
 		*r = (struct reopening) { index, sa_at(&gw->sas, index)->generation };
-	if (r == NULL || defer_give(&gw->defer, 0, reopen_due, gw, r) < 0)
+	if (r == NULL ||
+	    defer_give(&gw->defer, clock_now(&gw->clock) + LINGER_NS, reopen_due, gw, r) < 0)
 		free(r);
 }
 

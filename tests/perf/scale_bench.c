@@ -312,13 +312,22 @@ mixed(uint64_t n)
 }
 
 /* What is ended is freed 50 ms and some grace periods later: no more of it may wait than the tables
- * have room for.
+ * have room for. Until then control sleeps, as the program's does.
  */
 static void
 backlog_wait(struct bench *b, uint32_t most, double *since)
 {
-	while (b->gw.defer.backlog > most)
+	while (b->gw.defer.backlog > most) {
+		usleep(1000);
 		look(b, since);
+	}
+}
+
+/* Half of the room that the tables have beyond what is installed, and 16 MB. */
+static uint32_t
+backlog_most(const struct bench *b)
+{
+	return RTE_MIN((b->gw.conf->gateway.max_sas - 2 * b->n_pairs) / 2, 16384u);
 }
 
 static void
@@ -341,7 +350,7 @@ churn(struct bench *b, double duration)
 			n += 2;
 		}
 		look(b, &since);
-		backlog_wait(b, RTE_MIN(b->n_pairs / 64, 16384u), &since);
+		backlog_wait(b, backlog_most(b), &since);
 		now = seconds();
 	} while (now - begin < duration);
 	printf("SAs added and ended, %u installed: %.0f per second, of control's CPU %.0f; %.1f ms "

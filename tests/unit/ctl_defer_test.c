@@ -132,10 +132,49 @@ entries_wait_for_their_time_in_order(void **state)
 	struct bed *b = *state;
 
 	give(b, 100);
-	give(b, 0);
+	give(b, 50);
 	assert_int_equal(defer_poll(&b->defer, 99, false), 0);
 	assert_int_equal(b->defer.backlog, 2);
 	assert_int_equal(defer_poll(&b->defer, 100, false), 2);
+	assert_int_equal(b->defer.backlog, 0);
+}
+
+static void
+who_has_no_delay_waits_for_none(void **state)
+{
+	struct bed *b = *state;
+
+	give(b, 100);
+	give(b, 0);
+	give(b, 0);
+	assert_int_equal(defer_poll(&b->defer, 99, false), 2);
+	assert_int_equal(b->defer.backlog, 1);
+	assert_int_equal(defer_poll(&b->defer, 100, false), 1);
+	assert_int_equal(b->defer.backlog, 0);
+}
+
+/* As the end of an SA does: a step that waits, one that does not, one that waits again. */
+static void
+step_on(void *ctx, void *obj)
+{
+	struct bed *b = ctx;
+	uintptr_t left = (uintptr_t)obj;
+
+	b->ran++;
+	if (left > 0)
+		assert_int_equal(defer_give(&b->defer, left % 2 * 100, step_on, b,
+					    (void *)(left - 1)),
+				 0);
+}
+
+static void
+all_that_follows_is_run_at_the_end(void **state)
+{
+	struct bed *b = *state;
+
+	assert_int_equal(defer_give(&b->defer, 100, step_on, b, (void *)3), 0);
+	assert_int_equal(defer_poll(&b->defer, 0, true), 4);
+	assert_int_equal(b->ran, 4);
 	assert_int_equal(b->defer.backlog, 0);
 }
 
@@ -160,6 +199,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(later_mail_is_not_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_reader_is_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(entries_wait_for_their_time_in_order, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(who_has_no_delay_waits_for_none, setup, teardown),
+		cmocka_unit_test_setup_teardown(all_that_follows_is_run_at_the_end, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(what_was_given_before_there_were_workers, setup,
 						teardown),
