@@ -1,13 +1,15 @@
+/* SHA256_CTX is deprecated since OpenSSL 3. */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "numbers/record.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 #include <rte_malloc.h>
 
 #define BUCKETS_MIN 1024
@@ -38,30 +40,53 @@ buckets_resize(struct records *rs, uint32_t n)
 	return 0;
 }
 
+/* What HMAC-SHA256 hashes with the secret, before and behind, already hashed. In SHA256_CTX, which
+ * can be copied: EVP allocates its contexts anew for each hash, and takes 300 ns for what is 120.
+ */
+struct record_mac {
+	SHA256_CTX inner, outer;
+};
+
+static bool
+pad_hash(SHA256_CTX *c, const uint8_t *secret, uint8_t filler)
+{
+	uint8_t pad[SHA256_CBLOCK];
+	bool ok;
+
+	memset(pad, filler, sizeof(pad));
+	for (int i = 0; i < NUMBERS_SECRET_SIZE; i++)
+		pad[i] ^= secret[i];
+	ok = SHA256_Init(c) == 1 && SHA256_Update(c, pad, sizeof(pad)) == 1;
+	OPENSSL_cleanse(pad, sizeof(pad));
+	return ok;
+}
+
 /* HMAC-SHA256 under a key that nobody knows: the hashes tell nothing of keys that are weak or
  * reused. */
 static int
 mac_open(struct records *rs, const uint8_t *given)
 {
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]) { "SHA256" }, 0),
-		OSSL_PARAM_construct_end(),
-	};
-	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 	uint8_t secret[NUMBERS_SECRET_SIZE];
 	int rc = -EIO;
 
-	if (mac == NULL)
-		return rc;
-	rs->mac = EVP_MAC_CTX_new(mac);
+	rs->mac = calloc(1, sizeof(*rs->mac));
+	if (rs->mac == NULL)
+		return -ENOMEM;
 	if (given != NULL)
 		memcpy(secret, given, sizeof(secret));
-	if (rs->mac != NULL && (given != NULL || RAND_bytes(secret, sizeof(secret)) == 1) &&
-	    EVP_MAC_init(rs->mac, secret, sizeof(secret), params) == 1)
+	if ((given != NULL || RAND_bytes(secret, sizeof(secret)) == 1) &&
+	    pad_hash(&rs->mac->inner, secret, 0x36) && pad_hash(&rs->mac->outer, secret, 0x5c))
 		rc = 0;
 	OPENSSL_cleanse(secret, sizeof(secret));
-	EVP_MAC_free(mac);
 	return rc;
+}
+
+static void
+mac_close(struct records *rs)
+{
+	if (rs->mac != NULL)
+		OPENSSL_cleanse(rs->mac, sizeof(*rs->mac));
+	free(rs->mac);
 }
 
 int
@@ -79,8 +104,7 @@ records_init(struct records *rs, uint32_t max, uint32_t max_kept, int socket, co
 	if (buckets_resize(rs, BUCKETS_MIN) < 0)
 		rc = err_set(err, -ENOMEM, "records of keys: no memory on socket %d", socket);
 	else if (mac_open(rs, secret) < 0)
-		rc = err_set(err, -EIO,
-			     "records of keys: no random octets or no HMAC in libcrypto");
+		rc = err_set(err, -EIO, "records of keys: no random octets, or no memory");
 	if (rc < 0)
 		records_fini(rs);
 	return rc;
@@ -93,7 +117,7 @@ records_fini(struct records *rs)
 	     i = slab_next(&rs->items, i + 1))
 		if (record_at(rs, i)->laned && !record_at(rs, i)->in_use)
 			lane_numbers_free(rs, record_at(rs, i)->lanes);
-	EVP_MAC_CTX_free(rs->mac);
+	mac_close(rs);
 	rte_free(rs->buckets);
 	slab_fini(&rs->items);
 	memset(rs, 0, sizeof(*rs));
@@ -103,17 +127,20 @@ int
 record_hash(struct records *rs, const struct numbers_key *key, struct record_hash *hash)
 {
 	const uint8_t kind[2] = { key->counter_mode, key->counter_mode ? 0 : key->key_len };
-	uint8_t out[32];
-	size_t n = 0;
+	uint8_t out[SHA256_DIGEST_LENGTH];
+	SHA256_CTX c = rs->mac->inner;
 	bool ok;
 
-	ok = EVP_MAC_init(rs->mac, NULL, 0, NULL) == 1 &&
-	     EVP_MAC_update(rs->mac, kind, sizeof(kind)) == 1 &&
-	     EVP_MAC_update(rs->mac, key->key, key->key_len) == 1 &&
-	     EVP_MAC_update(rs->mac, key->salt, key->salt_len) == 1;
+	ok = SHA256_Update(&c, kind, sizeof(kind)) == 1 &&
+	     SHA256_Update(&c, key->key, key->key_len) == 1 &&
+	     SHA256_Update(&c, key->salt, key->salt_len) == 1;
 	if (ok && !key->counter_mode)
-		ok = EVP_MAC_update(rs->mac, key->auth, key->auth_len) == 1;
-	if (!ok || EVP_MAC_final(rs->mac, out, &n, sizeof(out)) != 1)
+		ok = SHA256_Update(&c, key->auth, key->auth_len) == 1;
+	ok = ok && SHA256_Final(out, &c) == 1;
+	c = rs->mac->outer;
+	ok = ok && SHA256_Update(&c, out, sizeof(out)) == 1 && SHA256_Final(out, &c) == 1;
+	OPENSSL_cleanse(&c, sizeof(c));
+	if (!ok)
 		return -EIO;
 	memcpy(hash, out, sizeof(*hash));
 	return 0;

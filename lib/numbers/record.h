@@ -12,6 +12,7 @@
 #define RECORD_NONE UINT32_MAX
 
 struct numbers_live;
+struct record_mac;
 
 /* What is left of a key that used more lanes than the first. */
 struct lane_numbers {
@@ -46,7 +47,7 @@ struct records {
 	uint32_t oldest, newest;
 	uint32_t n_kept, max_kept, n_forever;
 	uint64_t lanes_bytes;
-	void *mac; /* EVP_MAC_CTX, holding the random key */
+	struct record_mac *mac; /* holding the secret */
 };
 
 /* secret: NUMBERS_SECRET_SIZE octets to hash with, borrowed; NULL: random ones. */

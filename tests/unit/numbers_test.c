@@ -1,5 +1,7 @@
 #include "numbers_rig.h"
 
+#include <openssl/hmac.h>
+
 static void
 a_new_key_begins_at_one(void **state)
 {
@@ -401,10 +403,50 @@ many_keys_are_told_apart(void **state)
 	assert_int_equal(t.kept, N - (N + 6) / 7);
 }
 
+/* What a state file has on the disk must be found by it for ever: HMAC-SHA256 of counter mode or
+ * not, key length, key, salt and auth key, as any library does it.
+ */
+static void
+hashes_are_hmac_sha256(void **state)
+{
+	static const uint8_t secret[NUMBERS_SECRET_SIZE] = { 1, 2, 3, [31] = 255 };
+	struct numbers_params p = {
+		.max_sas = 10, .max_kept = 10, .n_workers = 1, .socket = SOCKET, .secret = secret
+	};
+	struct numbers_reg *other;
+
+	assert_int_equal(numbers_create(&p, &other, &err), 0);
+	/* From one block to some more. */
+	for (uint8_t auth = 0; auth <= 200; auth += 8) {
+		struct numbers_ask ask = gcm("o", false, 1);
+		uint8_t key[32], auth_key[200], text[2 + sizeof(key) + sizeof(auth_key)];
+		uint8_t hash[NUMBERS_HASH_SIZE], expected[32];
+		size_t len = 2;
+
+		memset(key, 0x11 + auth, sizeof(key));
+		memset(auth_key, 0x22 + auth, sizeof(auth_key));
+		ask.key = (struct numbers_key) {
+			.key = key, .auth = auth_key, .key_len = sizeof(key), .auth_len = auth
+		};
+		text[0] = 0;
+		text[1] = sizeof(key);
+		memcpy(text + len, key, sizeof(key));
+		len += sizeof(key);
+		memcpy(text + len, auth_key, auth);
+		len += auth;
+		HMAC(EVP_sha256(), secret, sizeof(secret), text, len, expected, NULL);
+		ask.id.spi = 0; /* which is mixed in where a key may have several SAs */
+		assert_int_equal(numbers_hash(other, &ask, hash), 0);
+		assert_memory_equal(hash, expected, sizeof(hash));
+	}
+	numbers_free(other);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		NUMBERS_TEST(hashes_are_hmac_sha256),
 		NUMBERS_TEST(a_new_key_begins_at_one),
 		NUMBERS_TEST(a_key_added_again_goes_on),
 		NUMBERS_TEST(no_start_lowers_a_number),
