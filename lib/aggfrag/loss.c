@@ -14,8 +14,41 @@
 /* As many RTTs of silence end in the sender's halving its rate, again and again: what is lost later
  * belongs to the last event. A path that was dead for a minute is not one that loses all. */
 #define GAP_EVENTS 4
+/* History is discounted from so many times its mean on, and by no more than this (section 5.5). */
+#define DISCOUNT_FROM  2
+#define DISCOUNT_LEAST 0.25
 
 static const double weights[AGGFRAG_LOSS_INTERVALS] = { 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2 };
+
+/* The interval that goes on, I_0: of what follows another history, or a gap of several events, no
+ * packet may have come yet. */
+static double
+interval_open(const struct aggfrag_loss *l)
+{
+	return l->top < l->event_seq ? 0 : (double)(l->top - l->event_seq) + 1;
+}
+
+/* The mean of those that are closed, I_mean. */
+static double
+mean_closed(const struct aggfrag_loss *l)
+{
+	double total = 0, weight = 0;
+
+	for (uint8_t i = 0; i < l->n_closed; i++) {
+		total += weights[i] * l->discount[i] * l->closed[i];
+		weight += weights[i] * l->discount[i];
+	}
+	return total / weight;
+}
+
+/* What they weigh beside the one that goes on, DF. */
+static double
+discount(const struct aggfrag_loss *l)
+{
+	double newest = interval_open(l), most = DISCOUNT_FROM * mean_closed(l);
+
+	return newest > most ? fmax(most / newest, DISCOUNT_LEAST) : 1;
+}
 
 /* What the interval before the very first loss is said to be: not the packets that came, of which
  * slow start has sent most in its last round, but what goes with the rate of now (section 6.3.1).
@@ -33,15 +66,19 @@ first_interval(const struct aggfrag_loss *l)
 static void
 event_begin(struct aggfrag_loss *l, uint64_t seq, uint64_t at, bool marked)
 {
+	double factor = l->n_closed == 0 ? 1 : discount(l);
 	uint32_t length;
 
 	if (l->event_seq == 0)
 		length = first_interval(l);
 	else
 		length = (uint32_t)RTE_MIN(seq - l->event_seq, (uint64_t)UINT32_MAX);
-	for (int i = AGGFRAG_LOSS_INTERVALS - 1; i > 0; i--)
+	for (int i = AGGFRAG_LOSS_INTERVALS - 1; i > 0; i--) {
 		l->closed[i] = l->closed[i - 1];
+		l->discount[i] = (float)(l->discount[i - 1] * factor);
+	}
 	l->closed[0] = RTE_MAX(length, UINT32_C(1));
+	l->discount[0] = 1;
 	if (l->n_closed < AGGFRAG_LOSS_INTERVALS)
 		l->n_closed++;
 	l->marks = (uint16_t)(l->marks << 1 | marked);
@@ -99,8 +136,10 @@ aggfrag_loss_begin(struct aggfrag_loss *l, uint32_t rate)
 	if (rate == 0)
 		return;
 	l->n_closed = AGGFRAG_LOSS_INTERVALS;
-	for (int i = 0; i < AGGFRAG_LOSS_INTERVALS; i++)
+	for (int i = 0; i < AGGFRAG_LOSS_INTERVALS; i++) {
 		l->closed[i] = rate;
+		l->discount[i] = 1;
+	}
 	l->event_seq = 1;
 }
 
@@ -124,11 +163,11 @@ aggfrag_loss_event(struct aggfrag_loss *l, uint64_t seq, uint8_t flags, uint64_t
 		}
 	}
 	l->probing = probing;
-	l->top = seq;
 	if ((flags & AGGFRAG_LOSS_CE) != 0 && (l->event_seq == 0 || now > l->event_at + l->rtt)) {
 		event_begin(l, seq, now, true);
 		began = true;
 	}
+	l->top = seq;
 	return began;
 }
 
@@ -147,19 +186,19 @@ aggfrag_loss_round(struct aggfrag_loss *l, uint64_t now)
 uint32_t
 aggfrag_loss_rate(const struct aggfrag_loss *l)
 {
-	double with = 0, without = 0, weight = 0, newest = 0, mean;
+	double with, weight = weights[0], factor, mean;
 
 	if (l->n_closed == 0)
 		return 0;
-	/* Of what follows another history no packet may have come yet. */
-	if (l->top >= l->event_seq)
-		newest = (double)(l->top - l->event_seq) + 1;
-	for (uint8_t i = 0; i < l->n_closed; i++) {
-		with += weights[i] * (i == 0 ? newest : l->closed[i - 1]);
-		without += weights[i] * l->closed[i];
-		weight += weights[i];
+	factor = discount(l);
+	with = weights[0] * interval_open(l);
+	for (uint8_t i = 1; i < l->n_closed; i++) {
+		double w = weights[i] * l->discount[i - 1] * factor;
+
+		with += w * l->closed[i - 1];
+		weight += w;
 	}
-	mean = round(RTE_MAX(with, without) / weight);
+	mean = round(fmax(with / weight, mean_closed(l)));
 	return mean >= UINT32_MAX ? UINT32_MAX : RTE_MAX((uint32_t)mean, UINT32_C(1));
 }
 

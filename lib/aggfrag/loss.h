@@ -4,7 +4,9 @@
  * any more: what lies between two of them is lost. All losses within one RTT of an event's first
  * are that event. A CE mark counts as a loss. The interval of an event goes from its first loss to
  * that of the next one; the mean is of the last eight and the one that goes on, the newest weighing
- * most. One writer, the owner of the inbound stream; times are ns.
+ * most. Once the one that goes on is more than twice as long as the mean of those before it, these
+ * weigh less and less, down to a quarter, and keep that for good (section 5.5): a path that loses
+ * no more is soon believed. One writer, the owner of the inbound stream; times are ns.
  */
 #ifndef AGGFRAG_LOSS_H
 #define AGGFRAG_LOSS_H
@@ -28,6 +30,7 @@ struct aggfrag_loss {
 		event_at; /* the first loss of the event of now, and its time; 0: none */
 	/* Packets between the first losses of two events, the newest interval first. */
 	uint32_t closed[AGGFRAG_LOSS_INTERVALS];
+	float discount[AGGFRAG_LOSS_INTERVALS]; /* DF_i of closed[i - 1], in (0, 1] */
 	uint8_t n_closed;
 	bool probing;	/* the last header's P */
 	uint16_t marks; /* bit 0: the event of now began with a CE mark; bit i: that of closed[i -

@@ -87,19 +87,28 @@ without_an_rtt_each_loss_counts(void **state)
 	assert_int_equal(l.closed[1], 1);
 }
 
+static void
+closed_set(struct aggfrag_loss *l, const uint32_t closed[AGGFRAG_LOSS_INTERVALS], uint8_t n)
+{
+	memcpy(l->closed, closed, sizeof(l->closed));
+	for (uint8_t i = 0; i < AGGFRAG_LOSS_INTERVALS; i++)
+		l->discount[i] = 1;
+	l->n_closed = n;
+}
+
 /* Section 5.4 by hand: weights 1 1 1 1 .8 .6 .4 .2, with and without the interval that goes on. */
 static void
 the_mean_is_weighed(void **state)
 {
 	static const uint32_t closed[AGGFRAG_LOSS_INTERVALS] = { 10, 20, 30, 40, 50, 60, 70, 80 };
 	/* Without: 10+20+30+40+40+36+28+16 = 220; of 6 in all: 36.67 */
-	struct aggfrag_loss l = { .top = 1004, .event_seq = 1000, .n_closed = 8 };
+	struct aggfrag_loss l = { .top = 1004, .event_seq = 1000 };
 
-	memcpy(l.closed, closed, sizeof(closed));
+	closed_set(&l, closed, 8);
 	assert_int_equal(aggfrag_loss_rate(&l), 37);
-	/* With 500: 500+10+20+30+32+30+24+14 = 660: 110. */
-	l.top = 1499;
-	assert_int_equal(aggfrag_loss_rate(&l), 110);
+	/* With 73: 73+10+20+30+32+30+24+14 = 233: 38.8. No more than twice the mean. */
+	l.top = 1072;
+	assert_int_equal(aggfrag_loss_rate(&l), 39);
 	/* Two only: max(10+20, 5+10) of 2. */
 	l.top = 1004;
 	l.n_closed = 2;
@@ -112,6 +121,168 @@ the_mean_is_weighed(void **state)
 	l.event_seq = 1;
 	l.top = UINT64_MAX - 1;
 	assert_int_equal(aggfrag_loss_rate(&l), UINT32_MAX);
+}
+
+/* Section 5.5 by hand. The weights of I_1 ... I_7 are 5 in all beside 1 of I_0. */
+static void
+history_is_discounted(void **state)
+{
+	static const uint32_t tens[AGGFRAG_LOSS_INTERVALS] = { 10, 10, 10, 10, 10, 10, 10, 10 };
+	static const struct {
+		const char *what;
+		uint64_t open;
+		uint32_t rate;
+	} cases[] = {
+		{ "as long as the mean", 10, 10 },
+		{ "twice the mean: not yet", 20, 12 },		 /* (20 + 50) / 6 */
+		{ "four times: half", 40, 19 },			 /* (40 + 25) / 3.5 */
+		{ "eight times: a quarter", 80, 41 },		 /* (80 + 12.5) / 2.25 */
+		{ "longer: no less than a quarter", 1000, 450 }, /* (1000 + 12.5) / 2.25 */
+	};
+
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct aggfrag_loss l = { .top = 999 + cases[i].open, .event_seq = 1000 };
+
+		closed_set(&l, tens, 8);
+		if (aggfrag_loss_rate(&l) != cases[i].rate)
+			fail_msg("%s: %u", cases[i].what, aggfrag_loss_rate(&l));
+	}
+}
+
+/* A loss behind a long interval: what was discounted then stays so, and may be again. */
+static void
+discounts_stay_and_add_up(void **state)
+{
+	static const uint32_t tens[AGGFRAG_LOSS_INTERVALS] = { 10, 10, 10, 10, 10, 10, 10, 10 };
+	struct aggfrag_loss l = { .top = 1039, .event_seq = 1000 };
+	uint64_t length;
+
+	closed_set(&l, tens, 8);
+	/* 40 came, 1040 is lost: 10s weigh half, the 40 all. */
+	aggfrag_loss_take(&l, 1041, 0, 1041 * MS);
+	assert_int_equal(l.closed[0], 40);
+	assert_true(l.discount[0] == 1);
+	for (int i = 1; i < AGGFRAG_LOSS_INTERVALS; i++)
+		assert_true(l.discount[i] == 0.5f);
+	/* (40 + 10 * 5 / 2) / 3.5 */
+	assert_int_equal(aggfrag_loss_rate(&l), 19);
+	/* The mean is 65 / 3.5 = 18.57; 1040 ... 1139 are 100 packets: 37.14 in 100. */
+	for (uint64_t seq = 1042; seq < 1140; seq++)
+		aggfrag_loss_take(&l, seq, 0, seq * MS);
+	aggfrag_loss_take(&l, 1141, 0, 1141 * MS);
+	assert_int_equal(l.closed[0], 100);
+	assert_true(l.discount[0] == 1);
+	assert_true(fabsf(l.discount[1] - 0.3714f) < 0.001f);
+	for (int i = 2; i < AGGFRAG_LOSS_INTERVALS; i++)
+		assert_true(fabsf(l.discount[i] - 0.1857f) < 0.001f);
+	/* A short one discounts nothing more. */
+	length = l.event_seq + 15;
+	for (uint64_t seq = 1142; seq < length; seq++)
+		aggfrag_loss_take(&l, seq, 0, seq * MS);
+	aggfrag_loss_take(&l, length + 1, 0, (length + 1) * MS);
+	assert_int_equal(l.closed[0], 15);
+	assert_true(l.discount[1] == 1);
+	assert_true(fabsf(l.discount[2] - 0.3714f) < 0.001f);
+}
+
+/* Sections 5.4 and 5.5 to the letter, in the RFC's own arrays: I_0 ... I_n and DF_0 ... DF_n, and
+ * DF that each arrival updates. */
+struct model {
+	double length[AGGFRAG_LOSS_INTERVALS + 1], df[AGGFRAG_LOSS_INTERVALS + 1], general;
+	int n;
+};
+
+static double
+model_weight(int i)
+{
+	return i < AGGFRAG_LOSS_INTERVALS / 2 ?
+		       1 :
+		       2.0 * (AGGFRAG_LOSS_INTERVALS - i) / (AGGFRAG_LOSS_INTERVALS + 2);
+}
+
+static void
+model_arrival(struct model *m)
+{
+	double total = 0, weight = 0;
+
+	m->length[0]++;
+	for (int i = 1; i <= m->n; i++) {
+		weight += model_weight(i - 1) * m->df[i];
+		total += m->length[i] * model_weight(i - 1) * m->df[i];
+	}
+	m->general = 1;
+	if (m->length[0] > 2 * total / weight)
+		m->general = fmax(2 * total / weight / m->length[0], 0.25);
+}
+
+static void
+model_event(struct model *m)
+{
+	for (int i = 1; i <= m->n; i++)
+		m->df[i] *= m->general;
+	m->n = RTE_MIN(m->n + 1, AGGFRAG_LOSS_INTERVALS);
+	for (int i = m->n - 1; i >= 0; i--) {
+		m->df[i + 1] = m->df[i];
+		m->length[i + 1] = m->length[i];
+	}
+	m->df[0] = m->general = 1;
+	m->length[0] = 0;
+}
+
+static double
+model_rate(const struct model *m)
+{
+	double total0 = m->length[0], weight0 = 1, total1 = 0, weight1 = 0;
+
+	for (int i = 1; i < m->n; i++) {
+		total0 += m->length[i] * model_weight(i) * m->df[i] * m->general;
+		weight0 += model_weight(i) * m->df[i] * m->general;
+	}
+	for (int i = 1; i <= m->n; i++) {
+		total1 += m->length[i] * model_weight(i - 1) * m->df[i];
+		weight1 += model_weight(i - 1) * m->df[i];
+	}
+	return 1 / fmin(weight0 / total0, weight1 / total1);
+}
+
+static void
+model_runs(uint64_t random)
+{
+	struct model m = { .df[0] = 1, .general = 1 };
+	struct aggfrag_loss l = history(0);
+	uint64_t seq = 1;
+
+	for (int event = 0; event < 60; event++) {
+		/* From 2 to 2,001, mostly short. */
+		uint64_t length;
+
+		random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		length = 2 + (random >> 40) % (UINT64_C(2) << (random >> 33) % 11);
+		for (uint64_t i = 0; i < length; i++, seq++) {
+			aggfrag_loss_take(&l, seq, 0, seq * MS);
+			if (m.n == 0)
+				continue;
+			model_arrival(&m);
+			if (fabs(aggfrag_loss_rate(&l) - model_rate(&m)) > 0.51)
+				fail_msg("event %d: %u, and %f by the RFC", event,
+					 aggfrag_loss_rate(&l), model_rate(&m));
+		}
+		/* The number at hand is lost, and belongs to the interval that it begins. */
+		aggfrag_loss_take(&l, seq + 1, 0, (seq + 1) * MS);
+		if (m.n == 0)
+			m.length[0] = l.closed[0];
+		model_event(&m);
+		m.length[0] = 1;
+		model_arrival(&m);
+		seq += 2;
+	}
+}
+
+static void
+the_rfc_says_the_same(void **state)
+{
+	for (uint64_t seed = 1; seed <= 50; seed++)
+		model_runs(seed);
 }
 
 /* The ninth pushes out the first. */
@@ -267,6 +438,9 @@ main(void)
 		cmocka_unit_test(losses_within_an_rtt_are_one_event),
 		cmocka_unit_test(without_an_rtt_each_loss_counts),
 		cmocka_unit_test(the_mean_is_weighed),
+		cmocka_unit_test(history_is_discounted),
+		cmocka_unit_test(discounts_stay_and_add_up),
+		cmocka_unit_test(the_rfc_says_the_same),
 		cmocka_unit_test(eight_intervals_are_kept),
 		cmocka_unit_test(the_first_interval_is_of_the_rate),
 		cmocka_unit_test(a_round_ends_when_the_rtt_is_known),
