@@ -18,6 +18,13 @@ is_over(uint64_t lost, uint64_t of, uint32_t percent)
 }
 
 void
+aggfrag_breaker_reset(struct aggfrag_breaker *b)
+{
+	b->over_at = b->slice_at = 0;
+	__atomic_store_n(&b->opened, 0, __ATOMIC_RELAXED);
+}
+
+void
 aggfrag_breaker_look(struct aggfrag_breaker *b, uint32_t percent, uint64_t time,
 		     const struct aggfrag_breaker_loss *loss, uint64_t now)
 {
@@ -25,8 +32,7 @@ aggfrag_breaker_look(struct aggfrag_breaker *b, uint32_t percent, uint64_t time,
 
 	if (wishes != b->done) {
 		b->done = wishes;
-		b->over_at = b->slice_at = 0;
-		__atomic_store_n(&b->opened, 0, __ATOMIC_RELAXED);
+		aggfrag_breaker_reset(b);
 	}
 	if (b->opened != 0)
 		return;

@@ -24,8 +24,10 @@ struct aggfrag_breaker {
 	uint64_t done;			     /* of the wishes */
 	uint64_t opened;		     /* cell: ns; 0: it is closed */
 	uint64_t trips;			     /* cell */
-	/* Written by control: how often it wished it closed; trips that it told of. */
+	/* Written by control: how often it wished it closed; trips that it told of, and whether the
+	 * last of these was the end of it. */
 	uint64_t wishes, told;
+	bool told_open;
 };
 
 /* What is known of loss. */
@@ -37,6 +39,9 @@ struct aggfrag_breaker_loss {
 /* Looks at it, as often as the owner likes. percent and ns: what is configured, percent above 0. */
 void aggfrag_breaker_look(struct aggfrag_breaker *b, uint32_t percent, uint64_t time,
 			  const struct aggfrag_breaker_loss *loss, uint64_t now);
+
+/* The owner: it begins anew, closed. */
+void aggfrag_breaker_reset(struct aggfrag_breaker *b);
 
 /* Whether the sender stands still. Any thread. */
 static inline bool

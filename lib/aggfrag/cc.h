@@ -36,6 +36,9 @@ struct aggfrag_cc {
 	struct aggfrag_breaker breaker;
 	/* Cells of control's: what it is to begin with; 0: what one begins with. */
 	uint64_t first_interval, first_rtt_us;
+	/* Control's own: the rate that it told of last, and when. */
+	double told_pps;
+	uint64_t told_at;
 	/* Cells, for control. */
 	uint64_t interval, rtt_us, loss_rate;
 };
@@ -60,6 +63,16 @@ void aggfrag_cc_follow(struct aggfrag_cc *cc, const struct aggfrag_cc *before);
  */
 bool aggfrag_cc_tune(struct aggfrag_cc *cc, const struct aggfrag_params *p, uint64_t min_interval,
 		     uint32_t size, uint64_t now);
+
+/* The stream does as p says from now on. What is switched off is forgotten: a breaker that is open,
+ * and what congestion control allowed. */
+static inline void
+aggfrag_cc_retune(struct aggfrag_cc *cc, const struct aggfrag_params *p)
+{
+	cc->controlled &= p->congestion_control;
+	if (p->breaker_percent == 0)
+		aggfrag_breaker_reset(&cc->breaker);
+}
 
 /* Whether a stream has to ask. */
 static inline bool

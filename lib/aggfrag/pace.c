@@ -21,6 +21,18 @@ next_add(struct aggfrag_out *s, fine_ns more)
 	s->next_part = (uint32_t)next;
 }
 
+/* Another interval since the last payload. That is less than the old one ago where congestion
+ * control had the next one sent at once, and so may seem to lie before all time.
+ */
+static void
+next_move(struct aggfrag_out *s, fine_ns was, fine_ns now)
+{
+	fine_ns next = fine(s->next, s->next_part), last = next > was ? next - was : 0;
+
+	s->next = s->next_part = 0;
+	next_add(s, last + now);
+}
+
 /* Lanes take turns: theirs are as far apart as one lane's would be with all of the rate. */
 static void
 phase_set(struct aggfrag_out *s)
@@ -69,7 +81,7 @@ aggfrag_interval_set(struct aggfrag_out *s, uint32_t wire_octets, uint64_t rate_
 	if (s->lanes > 1)
 		s->next = 0;
 	else if (s->next != 0)
-		next_add(s, now - was);
+		next_move(s, was, now);
 }
 
 void

@@ -99,12 +99,30 @@ retune(struct worker *w, void *arg)
 	}
 }
 
-static void
-retune_all(void *ctx, void *obj)
-{
-	struct gw *gw = ctx;
+static void retune_all(struct gw *gw, uint32_t index);
 
-	if (!gw_mail_all(gw, retune, obj) && defer_give(&gw->defer, 0, retune_all, gw, obj) < 0)
+/* By then another may have taken its streams, of which the workers have been told, or are to be:
+ * this one has none any more.
+ */
+static void
+retune_again(void *ctx, void *obj)
+{
+	uint32_t index = (uint32_t)(uintptr_t)obj, generation = (uint64_t)(uintptr_t)obj >> 32;
+	struct gw *gw = ctx;
+	const struct sa *sa = sa_again(&gw->sas, index, generation);
+
+	if (sa != NULL && !sa_more(sa)->borrowed)
+		retune_all(gw, index);
+}
+
+static void
+retune_all(struct gw *gw, uint32_t index)
+{
+	struct sa *sa = sa_at(&gw->sas, index);
+	uint64_t which = (uint64_t)sa->generation << 32 | index;
+
+	if (!gw_mail_all(gw, retune, sa) &&
+	    defer_give(&gw->defer, 0, retune_again, gw, (void *)(uintptr_t)which) < 0)
 		GW_LOG(ERR, "no memory to tell workers of an SA's streams\n");
 }
 
@@ -117,7 +135,7 @@ streams_pass(struct gw *gw, uint32_t from, uint32_t to)
 		return;
 	was->borrowed = true;
 	now->borrowed = false;
-	retune_all(gw, sa_at(&gw->sas, to));
+	retune_all(gw, to);
 }
 
 static bool
@@ -260,7 +278,7 @@ streams_rate_set(struct gw *gw, uint32_t index, uint64_t rate_bps, struct err *e
 	if (conf_iptfs_interval(p->packet_size, p->rate_l2, rate_bps, err) < 0)
 		return -EINVAL;
 	aggfrag_rate_set(p, rate_bps);
-	retune_all(gw, sa_at(&gw->sas, index));
+	retune_all(gw, index);
 	return 0;
 }
 

@@ -1,4 +1,5 @@
 /* The end of streams that send. */
+#include "aggfrag/cc.h"
 #include "iptfs/out.h"
 
 void
@@ -63,6 +64,8 @@ iptfs_out_retune(struct worker *w, struct aggfrag_out *s, const struct aggfrag_p
 	s->params = p;
 	s->sa = sa;
 	s->generation = generation;
+	if (s->cc != NULL)
+		aggfrag_cc_retune(s->cc, p);
 	if (!aggfrag_is_paced(s))
 		out_pace(w, s, false);
 	/* The next turn finds out when the one behind it is. */

@@ -6,6 +6,7 @@
 #include <rte_common.h>
 
 #include "aggfrag_path.h"
+#include "aggfrag/fill.h"
 
 #define S NS_PER_SECOND
 
@@ -359,6 +360,83 @@ a_new_limit_holds_at_once(void **state)
 	assert_int_equal(aggfrag_cc_interval(&e->cc), S);
 }
 
+/* In the first minute of all time the interval of congestion control may be more than the time of
+ * the next packet, which was called at once. */
+static void
+switched_off_it_goes_on_at_its_rate(void **state)
+{
+	static const struct {
+		const char *what;
+		uint64_t interval, now;
+	} cases[] = {
+		{ "a packet a second, in the first second", S, 10 * MS },
+		{ "a packet in 64 s, in the third second", 64 * S, 3 * S },
+		{ "a packet in 64 s, as ever", 64 * S, 100 * S },
+		{ "a packet in 4 ms", 4 * MS, 100 * S },
+	};
+
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct aggfrag_params p = { .on = true, .congestion_control = true };
+		struct aggfrag_cc cc = { .met = true };
+		struct aggfrag_out s = { .params = &p, .cc = &cc, .lanes = 1 };
+		uint64_t now = cases[i].now;
+
+		aggfrag_interval_set(&s, 1500, 12000000);
+		aggfrag_interval_change(&s, cases[i].interval, now);
+		assert_true(aggfrag_tick(&s, now, 8));
+		/* Something was heard: the next one is called at once. */
+		aggfrag_interval_change(&s, MS, now + 2 * MS);
+		aggfrag_interval_change(&s, cases[i].interval, now + 2 * MS);
+		s.next = now + 2 * MS;
+		p.congestion_control = false;
+		aggfrag_interval_set(&s, 1500, 12000000);
+		assert_int_equal(s.interval, MS);
+		if (s.next > now + 3 * MS)
+			fail_msg("%s: the next one is due at %lu", cases[i].what, s.next);
+		now += 3 * MS;
+		assert_true(aggfrag_tick(&s, now, 8));
+		assert_true(s.next <= now + MS);
+	}
+}
+
+/* Options that change while the stream has them, as a reload under the same key does. */
+static void
+what_is_switched_off_is_forgotten(void **state)
+{
+	struct path_end *e = &bed.ends[0][0];
+
+	path_init(&bed, 25 * MS, 0.01, 1);
+	path_pair_add(&bed, 1000, bed.now);
+	e->params.congestion_control = false;
+	e->params.breaker_percent = 5;
+	e->params.breaker_time = S;
+	aggfrag_cc_tune(&e->cc, &e->params, MS, 1500, bed.now);
+	e->cc.breaker.opened = bed.now;
+	assert_true(aggfrag_cc_interval(&e->cc) == UINT64_MAX);
+	/* Congestion control in its place. */
+	e->params.congestion_control = true;
+	e->params.breaker_percent = 0;
+	aggfrag_cc_retune(&e->cc, &e->params);
+	e->last_tx = e->next_tx = e->look_at = bed.now;
+	aggfrag_cc_tune(&e->cc, &e->params, MS, 1500, bed.now);
+	assert_int_equal(aggfrag_cc_interval(&e->cc), S);
+	path_run(&bed, 20 * S);
+	assert_true(path_pps(e) > 100);
+	/* Neither, and back: nobody looked meanwhile, and the path may be another. */
+	e->params.congestion_control = false;
+	aggfrag_cc_retune(&e->cc, &e->params);
+	e->params.congestion_control = true;
+	aggfrag_cc_retune(&e->cc, &e->params);
+	assert_true(aggfrag_cc_tune(&e->cc, &e->params, MS, 1500, bed.now));
+	assert_int_equal(aggfrag_cc_interval(&e->cc), S);
+	/* What stays keeps what it has. */
+	path_run(&bed, 20 * S);
+	assert_true(path_pps(e) > 100);
+	aggfrag_cc_retune(&e->cc, &e->params);
+	assert_false(aggfrag_cc_tune(&e->cc, &e->params, MS, 1500, bed.now));
+	assert_true(path_pps(e) > 100);
+}
+
 /* As by a rekey of both ways, in the middle. */
 static void
 a_rekeyed_pair_goes_on(void **state)
@@ -408,6 +486,8 @@ main(void)
 		cmocka_unit_test(a_header_says_how_it_goes),
 		cmocka_unit_test(a_breaker_stops_a_constant_rate),
 		cmocka_unit_test(a_new_limit_holds_at_once),
+		cmocka_unit_test(switched_off_it_goes_on_at_its_rate),
+		cmocka_unit_test(what_is_switched_off_is_forgotten),
 		cmocka_unit_test(a_rekeyed_pair_goes_on),
 	};
 
