@@ -16,6 +16,8 @@
 static int
 rate_check(const struct daemons *d, const struct xfrm_sa *x, struct err *err)
 {
+	struct err why;
+
 	if ((x->has & XFRM_HAS_IPTFS_RATE) == 0)
 		return 0;
 	if (x->iptfs_rate.layer != 2 && x->iptfs_rate.layer != 3)
@@ -28,10 +30,38 @@ rate_check(const struct daemons *d, const struct xfrm_sa *x, struct err *err)
 		return err_set(err, -EINVAL,
 			       "IP-TFS rate: congestion control with subspaces: one stream of a "
 			       "peer is measured");
-	if (x->iptfs_rate.bits_per_second != 0 && d->gw->conf->gateway.idle == CONF_IDLE_SLEEP)
+	if (x->iptfs_rate.bits_per_second == 0)
+		return 0;
+	if (d->gw->conf->gateway.idle == CONF_IDLE_SLEEP)
 		return err_set(err, -EINVAL,
 			       "IP-TFS rate: the gateway's workers sleep (idle: sleep in its "
 			       "file): no rate, or idle: poll");
+	if (conf_iptfs_interval(x->iptfs.packet_size, x->iptfs_rate.layer == 2,
+				x->iptfs_rate.bits_per_second, &why) < 0)
+		return err_set(err, -EINVAL, "IP-TFS rate: %s", why.text);
+	return 0;
+}
+
+/* Of a constant rate that does not slow down by itself. */
+static int
+breaker_check(const struct xfrm_sa *x, struct err *err)
+{
+	bool rate = (x->has & XFRM_HAS_IPTFS_RATE) != 0 && x->iptfs_rate.bits_per_second != 0;
+
+	if (x->iptfs_options.breaker_loss == 0)
+		return 0;
+	if (!rate)
+		return err_set(err, -EINVAL,
+			       "IP-TFS options: a circuit breaker without a rate: there is "
+			       "nothing that it would stop");
+	if (x->iptfs_rate.congestion_control)
+		return err_set(err, -EINVAL,
+			       "IP-TFS options: a circuit breaker beside congestion control, "
+			       "which slows down by itself: one of them");
+	if ((x->has & XFRM_HAS_SUBSPACES) != 0)
+		return err_set(err, -EINVAL,
+			       "IP-TFS options: a circuit breaker with subspaces: one stream of a "
+			       "peer is measured");
 	return 0;
 }
 
@@ -70,8 +100,10 @@ iptfs_state_check(const struct daemons *d, const struct xfrm_sa *x, struct err *
 	if ((x->has & XFRM_HAS_OUTER) != 0 && x->outer.frag == CONF_FRAG_POST)
 		return err_set(err, -EINVAL,
 			       "frag 1 (post) with mode 5 (IP-TFS): it is the payload that is cut");
-	rc = rate_check(d, x, err);
-	return rc < 0 ? rc : size_check(x, err);
+	rc = size_check(x, err);
+	if (rc == 0)
+		rc = rate_check(d, x, err);
+	return rc < 0 ? rc : breaker_check(x, err);
 }
 
 /* Nothing of the outer header is an inner packet's. */
@@ -80,7 +112,7 @@ outer_fill(struct conf_sa *c, const struct xfrm_sa *x)
 {
 	bool given = (x->has & XFRM_HAS_OUTER) != 0;
 
-	memset(&c->outer_dscp, 0, sizeof(c->outer_dscp));
+	memset(&c->outer_dscp, x->iptfs_options.dscp, sizeof(c->outer_dscp));
 	c->df = given && x->outer.df == CONF_DF_CLEAR ? CONF_DF_CLEAR : CONF_DF_SET;
 	c->frag = given ? x->outer.frag : CONF_FRAG_PRE;
 }
@@ -103,7 +135,14 @@ iptfs_conf(struct conf_sa *c, const struct xfrm_sa *x)
 		.max_queue = (x->has & XFRM_HAS_IPTFS_MAX_QSIZE) != 0 ?
 				     RTE_MAX(t->max_queue, (uint32_t)MAX_QUEUE_MIN) :
 				     MAX_QUEUE,
-		.dont_frag = t->dont_frag,
+		.dont_frag = t->dont_frag || x->iptfs_options.refuse_frags,
+		.send_immediately = x->iptfs_options.send_immediately,
+		.max_aggregation_us = x->iptfs_options.max_aggregation_us,
+		.breaker = {
+			.on = x->iptfs_options.breaker_loss != 0,
+			.loss_percent = x->iptfs_options.breaker_loss,
+			.time_us = x->iptfs_options.breaker_time_us,
+		},
 		.reorder_window = (x->has & XFRM_HAS_IPTFS_REORDER_WINDOW) != 0 ?
 					  t->reorder_window :
 					  REORDER_WINDOW,
@@ -123,6 +162,24 @@ in_read(const struct aggfrag_params *p, struct xfrm_sa *x)
 	x->has |= XFRM_HAS_IPTFS_DROP_TIME | XFRM_HAS_IPTFS_REORDER_WINDOW;
 	x->iptfs.drop_time_us = (uint32_t)(p->drop_time / 1000);
 	x->iptfs.reorder_window = p->reorder_window;
+	x->iptfs_options.refuse_frags = p->dont_frag;
+	x->iptfs_options.send_immediately = p->send_immediately;
+	x->iptfs_options.on = p->dont_frag || p->send_immediately;
+}
+
+static void
+options_read(const struct sa *sa, struct xfrm_sa *x)
+{
+	const struct aggfrag_params *p = &sa_more(sa)->iptfs;
+
+	x->iptfs_options.max_aggregation_us = (uint32_t)(p->max_wait / 1000);
+	x->iptfs_options.dscp = sa->out.tos >> 2;
+	if (p->breaker_percent != 0) {
+		x->iptfs_options.breaker_loss = (uint8_t)p->breaker_percent;
+		x->iptfs_options.breaker_time_us = (uint32_t)(p->breaker_time / 1000);
+	}
+	x->iptfs_options.on =
+		p->max_wait != 0 || p->breaker_percent != 0 || x->iptfs_options.dscp != 0;
 }
 
 static void
@@ -147,10 +204,12 @@ iptfs_read(const struct sa *sa, struct xfrm_sa *x)
 {
 	if ((sa->flags & SA_IPTFS) == 0)
 		return;
-	if ((sa->flags & SA_INBOUND) != 0)
+	if ((sa->flags & SA_INBOUND) != 0) {
 		in_read(&sa_more(sa)->iptfs, x);
-	else
-		out_read(&sa_more(sa)->iptfs, x);
+		return;
+	}
+	out_read(&sa_more(sa)->iptfs, x);
+	options_read(sa, x);
 }
 
 void
@@ -173,4 +232,6 @@ iptfs_keep(struct xfrm_sa *x, const struct xfrm_sa *old)
 		x->iptfs.packet_size = old->iptfs.packet_size;
 	if ((kept & XFRM_HAS_IPTFS_RATE) != 0)
 		x->iptfs_rate = old->iptfs_rate;
+	if (!x->iptfs_options.on)
+		x->iptfs_options = old->iptfs_options;
 }

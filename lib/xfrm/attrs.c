@@ -69,6 +69,9 @@ static const struct attr_row {
 	OURS(XFRM_A_CLASSES) = { "classes", sizeof(struct xw_classes), SIZE_EXACT },
 	OURS(XFRM_A_ESP_PING) = { "ESP ping", 1, SIZE_EXACT },
 	OURS(XFRM_A_PATH) = { "path MTU", sizeof(struct xw_path), SIZE_EXACT },
+	OURS(XFRM_A_IPTFS_OPTIONS) = { "IP-TFS options", sizeof(struct xw_iptfs_options),
+				       SIZE_EXACT },
+	OURS(XFRM_A_IPTFS_STATE) = { "IP-TFS state", sizeof(struct xw_iptfs_state), SIZE_EXACT },
 #undef OURS
 };
 

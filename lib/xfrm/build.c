@@ -218,6 +218,8 @@ xfrm_put_ae(struct xfrm_out *out, const struct xfrm_head *h, const struct xfrm_a
 		put_u8(&p, XFRM_A_SA_DIR, ae->dir);
 	if (ae->has_path)
 		put_attr(&p, XFRM_A_PATH, &ae->path, sizeof(ae->path));
+	if (ae->has_iptfs)
+		put_attr(&p, XFRM_A_IPTFS_STATE, &ae->iptfs, sizeof(ae->iptfs));
 	return put_end(&p);
 }
 

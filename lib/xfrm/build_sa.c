@@ -100,6 +100,22 @@ put_iptfs(struct put *p, const struct xfrm_sa *sa)
 }
 
 static void
+put_options(struct put *p, const struct xfrm_sa *sa)
+{
+	struct xw_iptfs_options o = {
+		.max_aggregation_us = sa->iptfs_options.max_aggregation_us,
+		.breaker_time_us = sa->iptfs_options.breaker_time_us,
+		.breaker_loss = sa->iptfs_options.breaker_loss,
+		.dscp = sa->iptfs_options.dscp,
+		.refuse_frags = sa->iptfs_options.refuse_frags,
+		.send_immediately = sa->iptfs_options.send_immediately,
+	};
+
+	if (sa->iptfs_options.on)
+		put_attr(p, XFRM_A_IPTFS_OPTIONS, &o, sizeof(o));
+}
+
+static void
 put_ours(struct put *p, const struct xfrm_sa *sa)
 {
 	struct xw_subspaces s = { sa->subspaces.count, sa->subspaces.bits, sa->subspaces.mode };
@@ -118,6 +134,7 @@ put_ours(struct put *p, const struct xfrm_sa *sa)
 		put_attr(p, XFRM_A_LANE_STATS, sa->lanes, sa->n_lanes * sizeof(sa->lanes[0]));
 	if (sa->has & XFRM_HAS_IPTFS_RATE)
 		put_attr(p, XFRM_A_IPTFS_RATE, &r, sizeof(r));
+	put_options(p, sa);
 	if (sa->has & XFRM_HAS_OUTER)
 		put_attr(p, XFRM_A_OUTER, &o, sizeof(o));
 	if (sa->classes.dscp != 0)

@@ -6,6 +6,11 @@
 #include "xfrm/attrs.h"
 #include "xfrm/fields.h"
 
+/* As espgw.yaml has them. */
+#define MAX_AGGREGATION_US 60000000u
+#define BREAKER_US_MIN	   1000u
+#define BREAKER_US_MAX	   3600000000u
+
 static int
 mode_check(const struct xfrm_sa *sa, struct err *err)
 {
@@ -208,6 +213,36 @@ encap_check(const struct xfrm_sa *sa, const struct attrs *list, struct err *err)
 	return 0;
 }
 
+/* Numbers within those of espgw.yaml, and nothing of the other direction. */
+static int
+iptfs_options_check(const struct xfrm_sa *sa, const struct attrs *list, struct err *err)
+{
+	const struct attr *a = attr_find(list, XFRM_A_IPTFS_OPTIONS);
+	uint32_t loss = sa->iptfs_options.breaker_loss, time = sa->iptfs_options.breaker_time_us;
+	uint32_t wait = sa->iptfs_options.max_aggregation_us, dscp = sa->iptfs_options.dscp;
+
+	if (a == NULL)
+		return 0;
+	if (sa->dir == XFRM_SA_DIR_IN && (loss | time | wait | dscp) != 0)
+		return attr_refuse(a, -EINVAL, err,
+				   "of an inbound SA: refuse_frags and send_immediately alone");
+	if (sa->dir == XFRM_SA_DIR_OUT &&
+	    (sa->iptfs_options.refuse_frags || sa->iptfs_options.send_immediately))
+		return attr_refuse(a, -EINVAL, err,
+				   "refuse_frags and send_immediately of an outbound SA: 0");
+	if (loss > 100 || (loss == 0 && time != 0) ||
+	    (loss != 0 && (time < BREAKER_US_MIN || time > BREAKER_US_MAX)))
+		return attr_refuse(a, -EINVAL, err,
+				   "a circuit breaker of %u %% and %u us: 1 to 100 and %u to %u, "
+				   "or 0 and 0",
+				   loss, time, BREAKER_US_MIN, BREAKER_US_MAX);
+	if (wait > MAX_AGGREGATION_US || dscp > 63)
+		return attr_refuse(a, -EINVAL, err,
+				   "max_aggregation %u us and dscp %u: at most %u and 63", wait,
+				   dscp, MAX_AGGREGATION_US);
+	return 0;
+}
+
 static int
 iptfs_check(const struct xfrm_sa *sa, const struct attrs *list, struct err *err)
 {
@@ -222,6 +257,7 @@ iptfs_check(const struct xfrm_sa *sa, const struct attrs *list, struct err *err)
 		{ XFRM_A_IPTFS_MAX_QSIZE, XFRM_SA_DIR_OUT },
 		{ XFRM_A_IPTFS_PKT_SIZE, XFRM_SA_DIR_OUT },
 		{ XFRM_A_IPTFS_RATE, XFRM_SA_DIR_OUT },
+		{ XFRM_A_IPTFS_OPTIONS, 0 },
 	};
 
 	for (size_t i = 0; i < RTE_DIM(kinds); i++) {
@@ -232,12 +268,12 @@ iptfs_check(const struct xfrm_sa *sa, const struct attrs *list, struct err *err)
 		if (sa->mode != XFRM_IPTFS)
 			return attr_refuse(a, -EINVAL, err, "with mode %u: only with 5 (IP-TFS)",
 					   sa->mode);
-		if (sa->dir != kinds[i].dir)
+		if (kinds[i].dir != 0 && sa->dir != kinds[i].dir)
 			return attr_refuse(a, -EINVAL, err, "of an %s SA: only of an %s one",
 					   sa->dir == XFRM_SA_DIR_IN ? "inbound" : "outbound",
 					   sa->dir == XFRM_SA_DIR_IN ? "outbound" : "inbound");
 	}
-	return 0;
+	return iptfs_options_check(sa, list, err);
 }
 
 /* What only ESP has. */

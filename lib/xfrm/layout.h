@@ -264,6 +264,33 @@ struct xw_iptfs_rate {
 	uint8_t pad[6];
 };
 
+/* XFRM_A_IPTFS_OPTIONS: the rest of what espgw.yaml's `iptfs` says. Of an outbound SA the first
+ * four, of an inbound one the last two; what is not the direction's own is 0.
+ */
+struct xw_iptfs_options {
+	uint32_t max_aggregation_us; /* 0: any time */
+	uint32_t breaker_time_us;
+	uint8_t breaker_loss; /* %; 0: no circuit breaker */
+	uint8_t dscp;	      /* of outer packets */
+	uint8_t refuse_frags; /* 0 or 1, as the next */
+	uint8_t send_immediately;
+	uint8_t pad[4];
+};
+
+enum xw_iptfs_kind {
+	XW_IPTFS_STOPPED = 1, /* the circuit breaker has opened */
+	XW_IPTFS_GOES_ON,     /* it was closed */
+	XW_IPTFS_RATE,	      /* congestion control allows half, or twice, of what was told */
+};
+
+/* XFRM_A_IPTFS_STATE, of an outbound SA. */
+struct xw_iptfs_state {
+	uint8_t kind; /* enum xw_iptfs_kind */
+	uint8_t pad[3];
+	uint32_t packets_per_second; /* that congestion control allows; 0: it has none */
+	uint64_t bits_per_second;    /* that were asked for, by constant rate or as the most */
+};
+
 /* XFRM_A_OUTER: the words of `df` and `frag` in the order of espgw.yaml(5). */
 struct xw_outer {
 	uint8_t df, frag, pad[2];
@@ -336,6 +363,8 @@ XW_SIZE(xw_hash_sizes, 8);
 XW_SIZE(xw_thresh, 2);
 XW_SIZE(xw_subspaces, 4);
 XW_SIZE(xw_iptfs_rate, 16);
+XW_SIZE(xw_iptfs_options, 16);
+XW_SIZE(xw_iptfs_state, 16);
 XW_SIZE(xw_outer, 4);
 XW_SIZE(xw_classes, 16);
 XW_SIZE(xw_path, 12);

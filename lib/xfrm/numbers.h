@@ -121,6 +121,8 @@ enum xfrm_attr_type {
 	XFRM_A_CLASSES,	   /* struct xw_classes: of an outbound SA */
 	XFRM_A_ESP_PING,   /* u8: 1: ESP echoes that come by the SA are answered; 0: they are not */
 	XFRM_A_PATH,	   /* struct xw_path: NEWAE, to set an SA's path MTU; and of its events */
+	XFRM_A_IPTFS_OPTIONS, /* struct xw_iptfs_options */
+	XFRM_A_IPTFS_STATE,   /* struct xw_iptfs_state: of events, in NEWAE */
 	XFRM_A_PRIVATE_END,
 };
 

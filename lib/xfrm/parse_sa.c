@@ -103,6 +103,22 @@ dir_load(const struct attrs *list, struct xfrm_sa *sa, struct err *err)
 	return 0;
 }
 
+static void
+options_load(const struct attrs *list, struct xfrm_sa *sa)
+{
+	struct xw_iptfs_options o;
+
+	if (!attr_copy(list, XFRM_A_IPTFS_OPTIONS, &o, sizeof(o)))
+		return;
+	sa->iptfs_options.on = true;
+	sa->iptfs_options.max_aggregation_us = o.max_aggregation_us;
+	sa->iptfs_options.breaker_time_us = o.breaker_time_us;
+	sa->iptfs_options.breaker_loss = o.breaker_loss;
+	sa->iptfs_options.dscp = o.dscp;
+	sa->iptfs_options.refuse_frags = o.refuse_frags != 0;
+	sa->iptfs_options.send_immediately = o.send_immediately != 0;
+}
+
 static int
 ours_load(const struct attrs *list, struct xfrm_sa *sa, struct err *err)
 {
@@ -127,6 +143,7 @@ ours_load(const struct attrs *list, struct xfrm_sa *sa, struct err *err)
 		sa->iptfs_rate.layer = r.layer;
 		sa->iptfs_rate.congestion_control = r.congestion_control != 0;
 	}
+	options_load(list, sa);
 	if (attr_copy(list, XFRM_A_OUTER, &o, sizeof(o))) {
 		sa->has |= XFRM_HAS_OUTER;
 		sa->outer.df = o.df;

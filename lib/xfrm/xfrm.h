@@ -212,6 +212,13 @@ struct xfrm_sa {
 		bool congestion_control;
 	} iptfs_rate;
 	struct {
+		bool on; /* XFRM_A_IPTFS_OPTIONS is there */
+		bool refuse_frags, send_immediately;
+		uint8_t breaker_loss; /* 0: none */
+		uint8_t dscp;
+		uint32_t max_aggregation_us, breaker_time_us;
+	} iptfs_options;
+	struct {
 		uint8_t df, frag; /* as espgw.yaml's words in their order */
 	} outer;
 	struct {
@@ -296,8 +303,9 @@ struct xfrm_ae {
 	uint32_t replay_thresh, etimer_thresh;
 	struct xfrm_mark mark;
 	struct xfrm_used used;
-	bool has_path;
+	bool has_path, has_iptfs; /* each alone, of events; a path of requests too */
 	struct xw_path path;
+	struct xw_iptfs_state iptfs;
 	struct xfrm_replay replay;
 };
 

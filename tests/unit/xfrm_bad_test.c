@@ -169,7 +169,7 @@ attribute_frames_are_checked(void **state)
 		{ "type 0", 4, 0, 4, "attribute 0 at offset 240: not known here" },
 		{ "behind Linux's last", 8, XFRM_A_END, 8, "attribute 42 at offset 240" },
 		{ "before ours", 8, XFRM_A_PRIVATE, 8, "attribute 8192" },
-		{ "behind ours", 8, XFRM_A_PRIVATE_END, 8, "attribute 8202" },
+		{ "behind ours", 8, XFRM_A_PRIVATE_END, 8, "attribute 8204" },
 	};
 
 	for (size_t i = 0; i < RTE_DIM(cases); i++) {

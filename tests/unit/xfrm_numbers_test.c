@@ -250,6 +250,8 @@ newer_numbers(void **state)
 	assert_int_equal(XFRM_A_CLASSES, 0x2007);
 	assert_int_equal(XFRM_A_ESP_PING, 0x2008);
 	assert_int_equal(XFRM_A_PATH, 0x2009);
+	assert_int_equal(XFRM_A_IPTFS_OPTIONS, 0x200a);
+	assert_int_equal(XFRM_A_IPTFS_STATE, 0x200b);
 	assert_int_equal(XFRM_IPTFS, 5);
 }
 

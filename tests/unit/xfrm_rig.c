@@ -210,6 +210,9 @@ random_iptfs(struct xfrm_sa *sa)
 		sa->has |= XFRM_HAS_IPTFS_DROP_TIME | XFRM_HAS_IPTFS_REORDER_WINDOW;
 		sa->iptfs.drop_time_us = below(1000000);
 		sa->iptfs.reorder_window = (uint16_t)below(100);
+		sa->iptfs_options.on = often();
+		sa->iptfs_options.refuse_frags = sa->iptfs_options.on && often();
+		sa->iptfs_options.send_immediately = sa->iptfs_options.on && often();
 		return;
 	}
 	sa->has |= XFRM_HAS_IPTFS_DONT_FRAG | XFRM_HAS_IPTFS_INIT_DELAY | XFRM_HAS_IPTFS_MAX_QSIZE |
@@ -221,6 +224,14 @@ random_iptfs(struct xfrm_sa *sa)
 	sa->iptfs_rate.bits_per_second = rig_random();
 	sa->iptfs_rate.layer = 3;
 	sa->iptfs_rate.congestion_control = often();
+	if (!often())
+		return;
+	sa->iptfs_options.on = true;
+	sa->iptfs_options.max_aggregation_us = below(60000001);
+	sa->iptfs_options.dscp = (uint8_t)below(64);
+	sa->iptfs_options.breaker_loss = (uint8_t)below(101);
+	if (sa->iptfs_options.breaker_loss != 0)
+		sa->iptfs_options.breaker_time_us = 1000 + below(3600000000u - 1000);
 }
 
 static void

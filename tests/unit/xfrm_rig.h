@@ -61,6 +61,7 @@ struct part {
 };
 #define WORD(type, n)	{ type, 4, &(const uint32_t) { n } }
 #define OCTET(type, n)	{ type, 1, &(const uint8_t) { n } }
+#define OPTIONS(...)	{ XFRM_A_IPTFS_OPTIONS, 16, &(const struct xw_iptfs_options) { __VA_ARGS__ } }
 #define DIR_IN		OCTET(XFRM_A_SA_DIR, XFRM_SA_DIR_IN)
 #define DIR_OUT		OCTET(XFRM_A_SA_DIR, XFRM_SA_DIR_OUT)
 #define NATT		{ XFRM_A_ENCAP, 24, &(const struct xw_encap) { 2, 0x9411, 0x9411, { 0 }, { 0 } } }
