@@ -41,6 +41,7 @@ struct paths;
 struct pin;
 struct pmtu_change;
 struct policy_view;
+struct rates_event;
 struct poller;
 struct ports;
 struct reserve;
@@ -124,6 +125,8 @@ struct gw_hooks {
 	uint32_t (*outbound)(void *ctx, const struct addr *dst, uint32_t spi);
 	/* An inbound SA's packets come in fragments. */
 	void (*fragments)(void *ctx, const struct egress_event *event);
+	/* An outbound SA of IP-TFS was stopped, goes on, or is a good deal faster or slower. */
+	void (*iptfs)(void *ctx, const struct rates_event *event);
 };
 
 /* Likewise, for who can find a neighbour. */

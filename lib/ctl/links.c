@@ -1,7 +1,5 @@
 #include "ctl/links.h"
 
-#include <inttypes.h>
-
 #include "aggfrag/cc.h"
 #include "aggfrag/fill.h"
 #include "aggfrag/split.h"
@@ -174,31 +172,12 @@ link_up(struct gw *gw, uint32_t out)
 		GW_LOG(ERR, "no memory to free the feedback of an SA\n");
 }
 
-static void
-breaker_tell(struct gw *gw, uint32_t out)
-{
-	const struct sa *sa = sa_at(&gw->sas, out);
-	struct aggfrag_breaker *b = &sa_more(sa)->fill->cc->breaker;
-	uint64_t trips = cell_get(&b->trips);
-	char name[SA_NAME_MAX];
-
-	if (trips == b->told)
-		return;
-	b->told = trips;
-	GW_LOG(WARNING,
-	       "SA %s: the circuit breaker stopped it: the path lost %u %% or more for %" PRIu64
-	       " ms\n",
-	       sa_name(sa_cold(&gw->sas, out), name), sa_more(sa)->iptfs.breaker_percent,
-	       sa_more(sa)->iptfs.breaker_time / 1000000);
-}
-
 void
 links_look(struct gw *gw, uint32_t sa)
 {
 	if (likely((sa_at(&gw->sas, sa)->flags & SA_IPTFS) == 0) || !has_to_know(gw, sa))
 		return;
 	link_up(gw, sa);
-	breaker_tell(gw, sa);
 }
 
 void

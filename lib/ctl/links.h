@@ -10,8 +10,8 @@
 
 #include "ctl/gw.h"
 
-/* Looks after an SA: links an outbound one to the inbound one that it is now a pair with, tells the
- * log of its breaker. For others it costs a test. The sweep asks for each.
+/* Looks after an SA: links an outbound one to the inbound one that it is now a pair with. For
+ * others it costs a test. The sweep asks for each.
  */
 void links_look(struct gw *gw, uint32_t sa);
 

@@ -3,6 +3,7 @@
 #include <rte_prefetch.h>
 
 #include "ctl/links.h"
+#include "ctl/rates.h"
 #include "ctl/log.h"
 #include "ctl/offloads.h"
 #include "ctl/pin.h"
@@ -133,6 +134,7 @@ look(struct gw *gw, uint32_t index, uint64_t now)
 	own_limit_set(gw, index, &counts);
 	limits_check(gw, index, &counts, now);
 	links_look(gw, index);
+	rates_look(gw, index, now);
 	offloads_sa_look(gw, index);
 }
 

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "ctl/egress.h"
+#include "ctl/rates.h"
 #include "daemon/state.h"
 #include "pmtu/pmtu.h"
 #include "worker/mailbox.h"
@@ -124,7 +125,7 @@ mapping(void *ctx, const struct mapping_event *e)
 
 /* Of any SA, the file's too. */
 static void
-path_tell(struct daemons *d, uint32_t sa, const struct xw_path *path)
+sa_tell(struct daemons *d, uint32_t sa, struct xfrm_ae *ae)
 {
 	const struct xfrm_head head = { .type = XFRM_NEWAE };
 	const struct sa_cold *cold = sa_cold(&d->gw->sas, sa);
@@ -134,17 +135,42 @@ path_tell(struct daemons *d, uint32_t sa, const struct xw_path *path)
 	const struct state *s = state_of_sa(d, sa, &index);
 	bool ah = (sa_at(&d->gw->sas, sa)->flags & SA_AH) != 0;
 	uint8_t proto = ah ? XFRM_PROTO_AH : XFRM_PROTO_ESP;
-	const struct xfrm_ae ae = {
-		.family = cold->dst.family,
-		.id = { .dst = cold->dst, .spi = cold->spi, .proto = proto },
-		.src = cold->src,
-		.reqid = s != NULL ? s->reqid : 0,
-		.has_path = true,
-		.path = *path,
+
+	ae->family = cold->dst.family;
+	ae->id = (struct xfrm_ident) { .dst = cold->dst, .spi = cold->spi, .proto = proto };
+	ae->src = cold->src;
+	ae->reqid = s != NULL ? s->reqid : 0;
+	if (xfrm_put_ae(&out, &head, ae) == 0)
+		d->out.event(d->out.ctx, XFRM_GROUP_AEVENTS, event, out.at - event);
+}
+
+static void
+path_tell(struct daemons *d, uint32_t sa, const struct xw_path *path)
+{
+	struct xfrm_ae ae = { .has_path = true, .path = *path };
+
+	sa_tell(d, sa, &ae);
+}
+
+/* How fast an outbound SA of IP-TFS is, by its circuit breaker or congestion control. */
+static void
+iptfs(void *ctx, const struct rates_event *e)
+{
+	static const uint8_t kinds[] = {
+		[RATES_STOPPED] = XW_IPTFS_STOPPED,
+		[RATES_GOES_ON] = XW_IPTFS_GOES_ON,
+		[RATES_CHANGED] = XW_IPTFS_RATE,
+	};
+	struct xfrm_ae ae = {
+		.has_iptfs = true,
+		.iptfs = {
+			.kind = kinds[e->what],
+			.packets_per_second = e->packets_per_second,
+			.bits_per_second = e->bits_per_second,
+		},
 	};
 
-	if (xfrm_put_ae(&out, &head, &ae) == 0)
-		d->out.event(d->out.ctx, XFRM_GROUP_AEVENTS, event, out.at - event);
+	sa_tell(ctx, e->sa, &ae);
 }
 
 static void
@@ -250,6 +276,7 @@ daemons_hook(struct daemons *d)
 		.outbound = state_sa_outbound,
 		.path_mtu = path_mtu,
 		.fragments = fragments,
+		.iptfs = iptfs,
 	};
 }
 

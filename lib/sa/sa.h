@@ -130,6 +130,11 @@ struct sa_more {
 		struct aggfrag_out *fill;
 		struct aggfrag_in *split;
 	};
+	/* Out, a constant rate: what control saw of it at `at` (ns), and the rate of which it told
+	 * that it is not made. */
+	struct sa_pace {
+		uint64_t rate, at, packets, late, told_rate;
+	} pace;
 	LIST_ENTRY(sa_more) with_streams; /* control's list of these SAs */
 	uint32_t index;			  /* the SA that it is of; where it is in that list */
 };

@@ -7,6 +7,8 @@
 #include "ctl/report.h"
 #include "ctl/streams.h"
 #include "daemon_state_rig.h"
+#include "aggfrag/cc.h"
+#include "worker/mailbox.h"
 
 static struct xfrm_sa
 iptfs_sa(bool inbound, uint32_t spi, uint8_t key)
@@ -109,6 +111,279 @@ all_of_it_is_taken_and_given_back(void **state)
 	assert_int_equal(x.has & XFRM_HAS_IPTFS_DONT_FRAG, XFRM_HAS_IPTFS_DONT_FRAG);
 	assert_int_equal(x.iptfs_rate.bits_per_second, 40000000);
 	assert_int_equal(x.iptfs_rate.layer, 2);
+	daemon_client_gone(rig.d, &c);
+}
+
+/* What Linux has no attribute for. */
+static void
+the_rest_is_taken_and_given_back(void **state)
+{
+	struct daemon_client c = rig_client(1, 0, true);
+	struct xfrm_sa in = iptfs_sa(true, 0xc100, 5), out = iptfs_sa(false, 0xc200, 6), x;
+	const struct aggfrag_params *p;
+
+	in.iptfs_options.on = in.iptfs_options.refuse_frags = true;
+	in.iptfs_options.send_immediately = true;
+	out.has |= XFRM_HAS_IPTFS_RATE;
+	out.iptfs_rate.bits_per_second = 1000000;
+	out.iptfs_rate.layer = 3;
+	out.iptfs_options.on = true;
+	out.iptfs_options.max_aggregation_us = 30000;
+	out.iptfs_options.breaker_loss = 7;
+	out.iptfs_options.breaker_time_us = 4000000;
+	out.iptfs_options.dscp = 46;
+	assert_int_equal(rig_put(&c, XFRM_NEWSA, &in), 0);
+	assert_int_equal(rig_put(&c, XFRM_NEWSA, &out), 0);
+	p = params_of(&in);
+	assert_true(p->dont_frag && p->send_immediately);
+	p = params_of(&out);
+	assert_int_equal(p->max_wait, 30000000);
+	assert_int_equal(p->breaker_percent, 7);
+	assert_int_equal(p->breaker_time, 4 * NS_PER_SECOND);
+	assert_int_equal(rig_sa_of(&out.id)->out.tos & 0xfc, 46 << 2);
+	assert_int_equal(rig_by_id(&c, XFRM_GETSA, &in.id, &x), 1);
+	assert_memory_equal(&x.iptfs_options, &in.iptfs_options, sizeof(x.iptfs_options));
+	assert_int_equal(rig_by_id(&c, XFRM_GETSA, &out.id, &x), 1);
+	assert_memory_equal(&x.iptfs_options, &out.iptfs_options, sizeof(x.iptfs_options));
+	/* An update that does not speak of them leaves them; one that does says all of them. */
+	x = out;
+	memset(&x.iptfs_options, 0, sizeof(x.iptfs_options));
+	assert_int_equal(rig_put(&c, XFRM_UPDSA, &x), 0);
+	assert_int_equal(params_of(&out)->breaker_percent, 7);
+	assert_int_equal(params_of(&out)->max_wait, 30000000);
+	x.iptfs_options.on = true;
+	x.iptfs_options.dscp = 8;
+	assert_int_equal(rig_put(&c, XFRM_UPDSA, &x), 0);
+	assert_int_equal(params_of(&out)->breaker_percent, 0);
+	assert_int_equal(params_of(&out)->max_wait, 0);
+	assert_int_equal(rig_sa_of(&out.id)->out.tos & 0xfc, 8 << 2);
+	daemon_client_gone(rig.d, &c);
+}
+
+static void
+congestion_control_has_its_pair(void **state)
+{
+	struct daemon_client c = rig_client(1, 0, true);
+	struct xfrm_sa in = iptfs_sa(true, 0xc100, 5), out = iptfs_sa(false, 0xc200, 6), x;
+	const struct aggfrag_out *fill;
+
+	out.has |= XFRM_HAS_IPTFS_RATE;
+	out.iptfs_rate.bits_per_second = 1000000;
+	out.iptfs_rate.layer = 3;
+	out.iptfs_rate.congestion_control = true;
+	assert_int_equal(rig_put(&c, XFRM_NEWSA, &out), 0);
+	assert_int_equal(rig_put(&c, XFRM_NEWSA, &in), 0);
+	fill = sa_more(rig_sa_of(&out.id))->fill;
+	rig_wait(1);
+	assert_true(params_of(&out)->congestion_control);
+	assert_non_null(fill->link);
+	assert_ptr_equal(fill->link, sa_more(rig_sa_of(&in.id))->split->link);
+	assert_int_equal(rig_by_id(&c, XFRM_GETSA, &out.id, &x), 1);
+	assert_true(x.iptfs_rate.congestion_control);
+	daemon_client_gone(rig.d, &c);
+}
+
+static const struct xw_iptfs_state *
+told(uint32_t n)
+{
+	static struct xw_iptfs_state state;
+	const struct message *m = &rig.events[n];
+	size_t at = m->len - sizeof(state);
+
+	assert_int_equal(m->group, XFRM_GROUP_AEVENTS);
+	assert_int_equal(m->octets[4], XFRM_NEWAE);
+	assert_int_equal(m->octets[at - 2] | m->octets[at - 1] << 8, XFRM_A_IPTFS_STATE);
+	memcpy(&state, m->octets + at, sizeof(state));
+	return &state;
+}
+
+/* Group AEVENTS hears of what was only logged. */
+static void
+a_breaker_is_an_event(void **state)
+{
+	struct daemon_client c = rig_client(1, 0, true);
+	struct xfrm_sa out = iptfs_sa(false, 0xc200, 6), in = iptfs_sa(true, 0xc100, 5), x;
+	struct aggfrag_breaker *b;
+
+	out.has |= XFRM_HAS_IPTFS_RATE;
+	out.iptfs_rate.bits_per_second = 1000000;
+	out.iptfs_rate.layer = 3;
+	out.iptfs_options.on = true;
+	out.iptfs_options.breaker_loss = 5;
+	out.iptfs_options.breaker_time_us = 1000000;
+	assert_int_equal(rig_put(&c, XFRM_NEWSA, &out), 0);
+	assert_int_equal(rig_put(&c, XFRM_NEWSA, &in), 0);
+	b = &sa_more(rig_sa_of(&out.id))->fill->cc->breaker;
+	rig.n_events = 0;
+	rig_wait(1);
+	assert_int_equal(rig.n_events, 0);
+	b->opened = rig.now;
+	b->trips = 1;
+	rig_wait(2);
+	assert_int_equal(rig.n_events, 1);
+	assert_int_equal(told(0)->kind, XW_IPTFS_STOPPED);
+	assert_int_equal(told(0)->bits_per_second, 1000000);
+	assert_int_equal(told(0)->packets_per_second, 0);
+	/* Closed, and open again before anybody looked: both are told. */
+	b->trips = 2;
+	rig_wait(1);
+	assert_int_equal(rig.n_events, 3);
+	assert_int_equal(told(1)->kind, XW_IPTFS_GOES_ON);
+	assert_int_equal(told(2)->kind, XW_IPTFS_STOPPED);
+	/* An update that has none closes it, for good. */
+	x = out;
+	x.iptfs_options.breaker_loss = x.iptfs_options.breaker_time_us = 0;
+	assert_int_equal(rig_put(&c, XFRM_UPDSA, &x), 0);
+	assert_false(aggfrag_breaker_is_open(b));
+	rig.n_events = 0;
+	rig_wait(1);
+	assert_int_equal(rig.n_events, 1);
+	assert_int_equal(told(0)->kind, XW_IPTFS_GOES_ON);
+	assert_int_equal(rig_put(&c, XFRM_UPDSA, &out), 0);
+	rig.n_events = 0;
+	rig_wait(1);
+	assert_int_equal(rig.n_events, 0);
+	daemon_client_gone(rig.d, &c);
+}
+
+/* Half or twice of what was told last, and not too often. */
+static void
+a_changed_rate_is_an_event(void **state)
+{
+	struct daemon_client c = rig_client(1, 0, true);
+	struct xfrm_sa out = iptfs_sa(false, 0xc200, 6), in = iptfs_sa(true, 0xc100, 5);
+	struct aggfrag_cc *cc;
+
+	out.has |= XFRM_HAS_IPTFS_RATE;
+	out.iptfs_rate.bits_per_second = 10000000;
+	out.iptfs_rate.layer = 3;
+	out.iptfs_rate.congestion_control = true;
+	assert_int_equal(rig_put(&c, XFRM_NEWSA, &out), 0);
+	assert_int_equal(rig_put(&c, XFRM_NEWSA, &in), 0);
+	cc = sa_more(rig_sa_of(&out.id))->fill->cc;
+	rig.n_events = 0;
+	cc->interval = NS_PER_SECOND / 400;
+	rig_wait(2);
+	assert_int_equal(rig.n_events, 0); /* no RTT: it has not begun */
+	cc->rtt_us = 50000;
+	rig_wait(1);
+	assert_int_equal(rig.n_events, 1);
+	assert_int_equal(told(0)->kind, XW_IPTFS_RATE);
+	assert_int_equal(told(0)->packets_per_second, 400);
+	assert_int_equal(told(0)->bits_per_second, 10000000);
+	cc->interval = NS_PER_SECOND / 250;
+	rig_wait(10);
+	assert_int_equal(rig.n_events, 1);
+	cc->interval = NS_PER_SECOND / 200;
+	rig_wait(1);
+	assert_int_equal(rig.n_events, 2);
+	cc->interval = NS_PER_SECOND / 800;
+	rig_wait(3);
+	assert_int_equal(rig.n_events, 2);
+	rig_wait(3);
+	assert_int_equal(rig.n_events, 3);
+	assert_int_equal(told(2)->packets_per_second, 800);
+	daemon_client_gone(rig.d, &c);
+}
+
+/* Late, and less than was asked for: told once, and again of another rate. */
+static void
+a_rate_that_is_not_made_is_told(void **state)
+{
+	static const struct {
+		const char *what;
+		uint64_t packets, late; /* a second; 1,000 of 1,000 octets were asked for */
+		bool told;
+	} cases[] = {
+		{ "as asked for", 1000, 0, false },
+		{ "late, and made up for", 1000, 3, false },
+		{ "nearly as asked for", 960, 3, false },
+		{ "less", 900, 3, true },
+		{ "less, but not late", 900, 0, false },
+		{ "nothing at all", 0, 1, true },
+	};
+
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct daemon_client c = rig_client(1, 0, true);
+		struct xfrm_sa out = iptfs_sa(false, 0xc200 + i, 6 + i);
+		struct aggfrag_out *fill;
+		struct sa_more *more;
+
+		out.has |= XFRM_HAS_IPTFS_RATE | XFRM_HAS_IPTFS_PKT_SIZE;
+		out.iptfs.packet_size = 1000;
+		out.iptfs_rate.bits_per_second = 8000000;
+		out.iptfs_rate.layer = 3;
+		assert_int_equal(rig_put(&c, XFRM_NEWSA, &out), 0);
+		more = sa_more(rig_sa_of(&out.id));
+		fill = more->fill;
+		for (int half = 0; half < 8; half++) {
+			fill->counts[AGGFRAG_TX_PKTS] += cases[i].packets / 2;
+			fill->counts[AGGFRAG_TX_LATE_TICKS] += cases[i].late;
+			rig.now += NS_PER_SECOND / 2;
+			clock_set(&rig.gw.clock, rig.now);
+			gw_tick(&rig.gw);
+		}
+		if ((more->pace.told_rate == 8000000) != cases[i].told)
+			fail_msg("%s: told of %lu", cases[i].what, more->pace.told_rate);
+		assert_int_equal(rig_by_id(&c, XFRM_DELSA, &out.id, NULL), 0);
+		daemon_client_gone(rig.d, &c);
+	}
+}
+
+static void
+nothing(struct worker *w, void *arg)
+{
+}
+
+static void
+mail_run(void)
+{
+	struct rte_mbuf *pkts[BURST_MAX];
+
+	for (uint16_t i = 0; i < rig.gw.n_workers; i++)
+		for (int k = 0; k < 4096; k++)
+			mailbox_poll(rig.gw.workers[i], NULL, pkts, BURST_MAX);
+}
+
+static void
+mail_fill(void)
+{
+	for (uint16_t i = 0; i < rig.gw.n_workers; i++)
+		while (mailbox_post(rig.gw.workers[i], (struct mail) { nothing, NULL }) == 0)
+			;
+}
+
+/* Mail that found no room is posted later: when by then a third SA has the streams, nobody is told
+ * that they are the second one's, which may be gone. */
+static void
+late_mail_speaks_of_no_past(void **state)
+{
+	struct daemon_client c = rig_client(1, 0, true);
+	struct xfrm_sa out = iptfs_sa(false, 0xc200, 6);
+	const struct aggfrag_out *fill;
+
+	assert_int_equal(rig_put(&c, XFRM_NEWSA, &out), 0);
+	fill = sa_more(rig_sa_of(&out.id))->fill;
+	rig.gw.running = true;
+	mail_fill();
+	out.has |= XFRM_HAS_IPTFS_MAX_QSIZE;
+	out.iptfs.max_queue = 20000;
+	assert_int_equal(rig_put(&c, XFRM_UPDSA, &out), 0);
+	mail_run();
+	assert_int_equal(fill->params->max_queue, 10485760);
+	out.iptfs.max_queue = 30000;
+	assert_int_equal(rig_put(&c, XFRM_UPDSA, &out), 0);
+	mail_run();
+	assert_int_equal(fill->params->max_queue, 30000);
+	for (int i = 0; i < 10; i++) {
+		rig_wait(1);
+		mail_run();
+		assert_ptr_equal(sa_at(&rig.gw.sas, fill->sa), rig_sa_of(&out.id));
+		assert_int_equal(fill->params->max_queue, 30000);
+	}
+	rig.gw.running = false;
+	rig_wait(2);
+	assert_int_equal(rig.gw.sas.records.n_taken, 2);
 	daemon_client_gone(rig.d, &c);
 }
 
@@ -221,6 +496,9 @@ what_cannot_be_is_refused(void **state)
 		{ "a size beyond IP's", false, XFRM_HAS_IPTFS_PKT_SIZE, 65536, 0, 0, false, 0 },
 		{ "a rate of layer 4", false, XFRM_HAS_IPTFS_RATE, 0, 1000000, 4, false, 0 },
 		{ "control of no rate", false, XFRM_HAS_IPTFS_RATE, 0, 0, 3, true, 0 },
+		{ "a rate of a packet an hour", false, XFRM_HAS_IPTFS_RATE, 0, 3, 3, false, 0 },
+		{ "a rate of 1 Tbit/s of small packets", false,
+		  XFRM_HAS_IPTFS_RATE | XFRM_HAS_IPTFS_PKT_SIZE, 100, 1000000000000, 3, false, 0 },
 		{ "outer packets cut", false, XFRM_HAS_OUTER, 0, 0, 0, false, 1 },
 		{ "a size in", true, XFRM_HAS_IPTFS_PKT_SIZE, 1000, 0, 0, false, 0 },
 	};
@@ -237,6 +515,40 @@ what_cannot_be_is_refused(void **state)
 		x.outer.frag = cases[i].frag;
 		if (rig_put(&c, XFRM_NEWSA, &x) != -EINVAL)
 			fail_msg("%s was not refused", cases[i].what);
+		daemon_client_gone(rig.d, &c);
+	}
+}
+
+static void
+a_breaker_needs_a_rate_alone(void **state)
+{
+	static const struct {
+		const char *what;
+		uint64_t rate;
+		bool congestion_control, subspaces;
+		int rc;
+	} cases[] = {
+		{ "of a rate", 1000000, false, false, 0 },
+		{ "of none", 0, false, false, -EINVAL },
+		{ "beside congestion control", 1000000, true, false, -EINVAL },
+		{ "with subspaces", 1000000, false, true, -EINVAL },
+	};
+
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct daemon_client c = rig_client(1, 0, true);
+		struct xfrm_sa x = iptfs_sa(false, 0xc100 + i, 5 + i);
+
+		x.has |= XFRM_HAS_IPTFS_RATE | (cases[i].subspaces ? XFRM_HAS_SUBSPACES : 0);
+		x.subspaces.bits = 16;
+		x.flags |= XFRM_SA_ESN;
+		x.iptfs_rate.bits_per_second = cases[i].rate;
+		x.iptfs_rate.layer = 3;
+		x.iptfs_rate.congestion_control = cases[i].congestion_control;
+		x.iptfs_options.on = true;
+		x.iptfs_options.breaker_loss = 5;
+		x.iptfs_options.breaker_time_us = 1000;
+		if (rig_put(&c, XFRM_NEWSA, &x) != cases[i].rc)
+			fail_msg("a breaker %s", cases[i].what);
 		daemon_client_gone(rig.d, &c);
 	}
 }
@@ -260,9 +572,16 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		RIG(linux_defaults_hold),
 		RIG(all_of_it_is_taken_and_given_back),
+		RIG(the_rest_is_taken_and_given_back),
+		RIG(congestion_control_has_its_pair),
+		RIG(a_breaker_is_an_event),
+		RIG(a_changed_rate_is_an_event),
+		RIG(a_rate_that_is_not_made_is_told),
+		RIG(late_mail_speaks_of_no_past),
 		RIG(an_update_goes_on_with_the_streams),
 		RIG(a_rate_changes_alone),
 		RIG(what_cannot_be_is_refused),
+		RIG(a_breaker_needs_a_rate_alone),
 		RIG(a_direction_is_demanded),
 	};
 
