@@ -28,9 +28,11 @@ static const struct factor number_factors[] = {
 	{ "k", 1000 },
 	{ "M", 1000000 },
 	{ "G", 1000000000 },
+	{ "T", UINT64_C(1000000000000) },
 	{ "Ki", UINT64_C(1) << 10 },
 	{ "Mi", UINT64_C(1) << 20 },
 	{ "Gi", UINT64_C(1) << 30 },
+	{ "Ti", UINT64_C(1) << 40 },
 	{ NULL, 0 },
 };
 
