@@ -82,10 +82,11 @@ def stream(ns, src, dst):
 class Batch:
     """Pairs that run at once over one gateway, and what became of each."""
 
-    def __init__(self, pairs, idle="sleep", link=LINK, between=None, lost=None):
+    def __init__(self, pairs, idle="sleep", link=LINK, between=None, lost=None, unmended=False):
         """link: the MTU of the near link; between: what lies between the two, as a context; lost: by what names both ends
-        count what that loses."""
+        count what that loses; unmended: the kernel's module is as the kernel has it (see guest-iptfs), from now on."""
         self.pairs, self.idle, self.link, self.between, self.lost = pairs, idle, link, between, lost or set()
+        self.unmended = unmended
         self.failures, self.errors, self.states, self.report, self.said = {}, {}, {}, None, ""
         self.broken = None  # why all of it failed
 
@@ -97,6 +98,8 @@ class Batch:
 
     def run(self, lab):
         guest_clear(lab.guest)
+        if self.unmended:
+            lab.guest.sh("modprobe -r xfrm_iptfs && insmod /lib/unmended/xfrm_iptfs.ko")
         guest_add(lab.guest, self.pairs, "xfrm")
         host_setup(lab, self.pairs)
         for ns, interface in ((lab.ns("host"), "eth0"), (lab.ns("gw"), "red")):
@@ -241,7 +244,14 @@ LOSSY = Batch([
     for n, outer in ((1, 4), (2, 6))
 ], between=lambda lab: Between(lab, lambda r: None if r.random() < 0.02 else 0),
     lost={"XfrmInIptfsError", "aggfrag_gap", "aggfrag_orphan", "aggfrag_timeout"})
-BATCHES = (AS_THEY_COME, LARGEST, CONSTANT, OVERTAKEN, LOSSY)
+WHOLE = {"dont_frag": True}
+UNMENDED = Batch([
+    IptfsPair(1, "an unmended kernel, whole packets to it, over IPv4", WHOLE, carry=whole, cut=False),
+    IptfsPair(2, "an unmended kernel, whole packets to it, over IPv6", WHOLE, carry=whole, cut=False, outer=6),
+    IptfsPair(3, "an unmended kernel, whole packets to it at a constant rate", {"rate": "4M", **WHOLE}, carry=whole, cut=False),
+    IptfsPair(4, "an unmended kernel, several whole packets in one", {"init_delay": "3ms", **WHOLE}, carry=whole, cut=False),
+], idle="poll", unmended=True)
+BATCHES = (AS_THEY_COME, LARGEST, CONSTANT, OVERTAKEN, LOSSY, UNMENDED)
 
 
 @once
