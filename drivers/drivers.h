@@ -16,6 +16,10 @@ extern const struct engine engine_cryptodev; /* asynchronous: DPDK's crypto devi
  * its order; before a port is opened. -EINVAL: more than it takes. */
 int inline_emulated_use(const struct engine *const *engines, uint16_t n, struct err *err);
 
+/* Whether a port's words behind `inline:` say what a provider knows; after the call above. -EINVAL
+ * with the sentence of the start. */
+int inline_words_check(const char *words, struct err *err);
+
 extern const struct engine engine_inline;   /* the IPsec of a port's device */
 extern const struct offload offload_inline; /* and what it does: rte_security and rte_flow */
 

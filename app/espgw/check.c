@@ -10,6 +10,7 @@
 #include "capture.h"
 #include "conf/conf.h"
 #include "crypto/crypto.h"
+#include "drivers.h"
 #include "state/state.h"
 
 /* A PCI device has to be in the machine; what else DPDK can name shows only when it is opened. */
@@ -30,10 +31,11 @@ static void
 devices_check(const struct conf *c, struct conf_errors *errors)
 {
 	const struct conf_devices *d = &c->gateway.crypto_devices;
+	struct conf_place at = conf_gateway_place(c, "crypto_devices");
 
 	for (uint32_t i = 0; i < d->n; i++)
 		if (!is_there(d->list[i]))
-			conf_complain_at(errors, false, 0, 0, "gateway.crypto_devices",
+			conf_complain_at(errors, false, at.line, at.col, "gateway.crypto_devices",
 					 "an address from lspci -D",
 					 "there is no PCI device %s in this machine", d->list[i]);
 }
@@ -43,11 +45,15 @@ ports_check(const struct conf *c, struct conf_errors *errors)
 {
 	for (uint32_t i = 0; i < c->n_ports; i++) {
 		const char *device = c->ports[i].device;
+		struct err err;
 
 		if (!is_there(device))
 			conf_complain(errors, false, &c->ports[i].mark, "device",
 				      "an address from lspci -D",
 				      "there is no PCI device %s in this machine", device);
+		if (inline_words_check(c->ports[i].ipsec, &err) < 0)
+			conf_complain(errors, false, &c->ports[i].mark, "inline", NULL, "%s",
+				      err.text);
 	}
 }
 
@@ -69,14 +75,15 @@ static void
 state_check(const struct conf *c, uint64_t *n_records, struct conf_errors *errors)
 {
 	const struct state_options options = { .path = c->gateway.state_file };
+	struct conf_place at = conf_gateway_place(c, "state_file");
 	struct err err = { "" };
 	int rc = 0;
 
 	if (options.path[0] != 0)
 		rc = state_file_probe(&options, n_records, &err);
 	if (rc < 0)
-		conf_complain_at(errors, rc == -EBUSY, 0, 0, "gateway.state_file", NULL, "%s",
-				 err.text);
+		conf_complain_at(errors, rc == -EBUSY, at.line, at.col, "gateway.state_file", NULL,
+				 "%s", err.text);
 }
 
 /* What the file costs: while it is written anew, it is there twice. */
@@ -155,6 +162,10 @@ check_run(const struct options *o, const struct engine *const *engines, uint16_t
 	uint64_t n_records = 0;
 	int rc;
 
+	struct err unused;
+
+	/* What `inline` may name is among them. */
+	inline_emulated_use(engines, n_engines, &unused);
 	conf_errors_init(&errors, o->config);
 	if (conf_load(o->config, &conf, &errors) == 0) {
 		ports_check(conf, &errors);

@@ -222,6 +222,14 @@ port_init(struct nic_port *p, const char *options, int socket, struct err *err)
 	return rc < 0 ? rc : callbacks_add(p, err);
 }
 
+static int
+emulated_check(const char *options, struct err *err)
+{
+	struct nic_options unused;
+
+	return nic_options_parse(&unused, options, engines, n_engines, err);
+}
+
 static struct rte_security_ctx *
 emulated_open(uint16_t dpdk_id, const char *options, uint16_t n_workers, int socket,
 	      struct err *err)
@@ -311,6 +319,7 @@ emulated_rx_number_get(const struct rte_mbuf *m, uint64_t *number, uint8_t *oute
 
 const struct inline_provider inline_emulated = {
 	.name = "emulated",
+	.check = emulated_check,
 	.open = emulated_open,
 	.close = emulated_close,
 	.reset = emulated_reset,

@@ -164,6 +164,18 @@ option_set(struct nic_options *to, const struct option *o, const char *value,
 }
 
 static int
+option_unknown(const char *name, struct err *err)
+{
+	char list[256] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < RTE_DIM(options); i++)
+		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n > 0 ? ", " : "",
+				      options[i].name);
+	return err_set(err, -EINVAL, "emulated: no option %.40s: there are %s", name, list);
+}
+
+static int
 option_parse(struct nic_options *to, char *text, const struct engine *const *engines,
 	     uint16_t n_engines, struct err *err)
 {
@@ -175,7 +187,7 @@ option_parse(struct nic_options *to, char *text, const struct engine *const *eng
 	for (size_t i = 0; i < RTE_DIM(options); i++)
 		if (strcmp(options[i].name, text) == 0)
 			return option_set(to, &options[i], value, engines, n_engines, err);
-	return err_set(err, -EINVAL, "emulated: no option %s", text);
+	return option_unknown(text, err);
 }
 
 int

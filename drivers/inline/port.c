@@ -80,19 +80,39 @@ inline_port_open_by(const struct inline_provider *provider, uint16_t dpdk_id, co
 	return 0;
 }
 
+/* By the first word; *options: what stands behind it. */
+static const struct inline_provider *
+provider_find(const char *words, const char **options)
+{
+	size_t len = strcspn(words, ",");
+
+	*options = words + len + (words[len] == ',');
+	for (size_t i = 0; i < RTE_DIM(providers); i++)
+		if (strlen(providers[i].word) == len && memcmp(words, providers[i].word, len) == 0)
+			return providers[i].provider;
+	return NULL;
+}
+
+int
+inline_words_check(const char *words, struct err *err)
+{
+	const char *options;
+	const struct inline_provider *provider = provider_find(words, &options);
+
+	return provider == NULL || provider->check == NULL ? 0 : provider->check(options, err);
+}
+
 static int
-inline_port_open(uint16_t dpdk_id, const char *options, uint16_t n_workers, int socket,
+inline_port_open(uint16_t dpdk_id, const char *words, uint16_t n_workers, int socket,
 		 struct offload_port **out, struct err *err)
 {
-	size_t len = strcspn(options, ",");
+	const char *options;
+	const struct inline_provider *provider = provider_find(words, &options);
 
-	for (size_t i = 0; i < RTE_DIM(providers); i++)
-		if (strlen(providers[i].word) == len &&
-		    memcmp(options, providers[i].word, len) == 0)
-			return inline_port_open_by(providers[i].provider, dpdk_id,
-						   options + len + (options[len] == ','), n_workers,
-						   socket, out, err);
-	return err_set(err, -EINVAL, "nothing is behind inline: %.*s", (int)len, options);
+	if (provider == NULL)
+		return err_set(err, -EINVAL, "nothing is behind inline: %.*s",
+			       (int)strcspn(words, ","), words);
+	return inline_port_open_by(provider, dpdk_id, options, n_workers, socket, out, err);
 }
 
 static void

@@ -26,6 +26,8 @@ enum inline_can {
 
 struct inline_provider {
 	const char *name;
+	/* Whether open() would understand its options. NULL: there are none. */
+	int (*check)(const char *options, struct err *err);
 	/* Of a port: its security context, or NULL with the reason in err: it has none. Called
 	 * once, between the device's setup and its start. options: what stands behind the
 	 * provider's name in the file, "" for nothing. */

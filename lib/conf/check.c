@@ -45,6 +45,22 @@ item_error(struct load *l, const struct conf_mark *mark, const struct origin *o,
 	return false;
 }
 
+/* At the key, if the file gives it. below: of a key in the map that it is. */
+static void __rte_format_printf(5, 6)
+	gateway_error(struct load *l, const char *key, const char *below, const char *right,
+		      const char *format, ...)
+{
+	struct conf_place at = conf_gateway_place(l->conf, key);
+	char path[64], text[256];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	snprintf(path, sizeof(path), "gateway.%s%s", key, below);
+	conf_complain_at(l->e, false, at.line, at.col, path, right, "%s", text);
+}
+
 void
 item_warning(struct load *l, const struct conf_mark *mark, const struct origin *o, const char *key,
 	     const char *right, const char *format, ...)
@@ -130,7 +146,7 @@ check_mirrors(struct load *l, struct index *devices)
 	index_fini(&taps);
 }
 
-/* What the words behind `emulated` mean the driver knows, and says at the start. */
+/* What the words behind `emulated` mean the driver knows; app asks it. */
 static void
 check_inline(struct load *l, uint32_t i)
 {
@@ -264,11 +280,11 @@ check_routes(struct load *l, const struct index *ports)
 	}
 	index_fini(&ix);
 	if (n4 > c->gateway.max_routes.v4)
-		conf_complain_at(l->e, false, 1, 1, "gateway.max_routes.v4", "at least as many",
-				 "there are %u routes", n4);
+		gateway_error(l, "max_routes", ".v4", "at least as many", "there are %u routes",
+			      n4);
 	if (n6 > c->gateway.max_routes.v6)
-		conf_complain_at(l->e, false, 1, 1, "gateway.max_routes.v6", "at least as many",
-				 "there are %u routes", n6);
+		gateway_error(l, "max_routes", ".v6", "at least as many", "there are %u routes",
+			      n6);
 }
 
 static void
@@ -345,8 +361,26 @@ check_limits(struct load *l)
 	const struct conf *c = l->conf;
 
 	if (c->n_sas > c->gateway.max_sas)
-		conf_complain_at(l->e, false, 1, 1, "gateway.max_sas", "at least as many",
-				 "there are %u SAs", c->n_sas);
+		gateway_error(l, "max_sas", "", "at least as many", "there are %u SAs", c->n_sas);
+}
+
+static bool
+has_engine(const struct conf_engines *e, uint8_t engine)
+{
+	for (uint8_t i = 0; i < e->n; i++)
+		if (e->list[i] == engine)
+			return true;
+	return false;
+}
+
+static void
+check_devices(struct load *l)
+{
+	const struct conf_gateway *g = &l->conf->gateway;
+
+	if (g->crypto_devices.n != 0 && !has_engine(&g->crypto, CONF_ENGINE_CRYPTODEV))
+		gateway_error(l, "crypto_devices", "", "cryptodev in it, or no crypto_devices",
+			      "crypto does not name the engine that would use them");
 }
 
 static bool
@@ -397,6 +431,7 @@ check_all(struct load *l)
 		check_policies(l);
 		check_sets(l, &sas);
 		check_limits(l);
+		check_devices(l);
 		check_state(l);
 	}
 	index_fini(&ports);

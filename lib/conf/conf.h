@@ -428,6 +428,9 @@ const struct conf_secret *conf_sa_key(const struct conf_sa *sa);
  */
 void conf_print(FILE *f, const struct conf *c);
 
+/* Where a key of `gateway:` stands; line 0: it was left out. */
+struct conf_place conf_gateway_place(const struct conf *c, const char *key);
+
 /* What each limit costs in memory, a line each. */
 void conf_costs_print(FILE *f, const struct conf *c);
 

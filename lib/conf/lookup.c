@@ -28,6 +28,17 @@ schema_find(enum conf_block block, const char *name)
 	return NULL;
 }
 
+struct conf_place
+conf_gateway_place(const struct conf *c, const char *key)
+{
+	uint32_t n, i = 0;
+	const struct conf_key *k = schema_block(BLOCK_GATEWAY, &n);
+
+	while (i < n && i < CONF_PLACES && strcmp(k[i].name, key) != 0)
+		i++;
+	return i < n && i < CONF_PLACES ? c->gateway.places[i] : (struct conf_place) { 0, 0 };
+}
+
 /* How many letters to add, drop, change or swap with the next; names are short. */
 static unsigned
 distance(const char *a, const char *b)

@@ -209,6 +209,19 @@ def checked():
     check("gateway.crypto_devices: there is no PCI device ffff:1f:1f.7" in result.stdout.decode(), result.stdout.decode())
 
 
+@case("--check knows the options of the emulated NIC")
+def checked_options():
+    for words, wrong in (("emulated,nonesuch=1", "no option nonesuch: there are kinds, "),
+                         ("emulated,sessions=many", "sessions=many: a number from 1 to 65536"),
+                         ("emulated,late", "late: option=value is wanted"),
+                         ("emulated,engine=cryptodev", "engine=cryptodev: there is no such synchronous engine"),
+                         ("emulated,kinds=crypto+protocol,engine=openssl", "")):
+        result = started(configured({}, words), "--check")
+        same(result.returncode, 2 if wrong else 0, f"{words}: exit status")
+        out = result.stdout.decode()
+        check(not wrong or "inline: emulated: " + wrong in out, f"{words}:\n{out}")
+
+
 @case("show sa says who serves an SA and why another does not; show nic and show crypto who there is")
 def shown():
     config = configured({"crypto": ["inline", "cryptodev", "ipsec_mb"]}, "emulated,suites=aes-gcm")

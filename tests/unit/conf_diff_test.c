@@ -191,7 +191,8 @@ what_is_shown_says_the_same(void **state)
 			      "\"2001:db8::/32\", 10.9.0.1-10.9.0.7], dst: any,\n"
 			      "     protocol: icmp, dscp: [46, 34], icmp: false, action: protect, "
 			      "sa: a}\n"
-			      "gateway: {crypto: [openssl, inline], max_sas: 1k, idle: sleep, "
+			      "gateway: {crypto: [openssl, cryptodev, inline], max_sas: 1k, idle: "
+			      "sleep, "
 			      "crypto_devices: [\"0000:3d:01.0\", \"crypto_null0,a=b\"]}\n";
 	struct conf *old = load_good(text), *new;
 	char *shown = NULL, *again, *lines;

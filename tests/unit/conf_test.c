@@ -273,7 +273,9 @@ static const struct {
 	/* limits */
 	{ "more SAs than room", "gateway: {max_sas: 1}\nports: [{name: a, device: x, side: red}]\nsas:\n" SA_AS("a", "out", "256", KEY_A, "")
 		SA_AS("b", "out", "257", KEY_B, ""),
-	  "1:1: gateway.max_sas: ", "there are 2 SAs: at least as many" },
+	  "1:20: gateway.max_sas: ", "there are 2 SAs: at least as many" },
+	{ "crypto devices, and nobody who uses them", "gateway: {crypto: [openssl], crypto_devices: [crypto_null0]}\nports: [{name: a, device: x, side: red}]\n",
+	  "1:46: gateway.crypto_devices: ", "cryptodev in it, or no crypto_devices" },
 };
 /* clang-format on */
 
