@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """IP-TFS as people and programs see it: show iptfs, changes while it runs, and what is refused."""
 import json
+import struct
 
 from control import running
 from gw import Tunnel, with_tunnels
 from tap import case, check, main, same
+from xfrm import GETSA, IN, NEWSA, OUT, UPDSA, Daemon, attribute, attributes, sa, sa_id
 
 # Outer IPv4, SPI, number and IV, trailer and tag of AES-GCM: what is left of 1400 octets, aligned to 4.
 TEXT = 1400 - 20 - 16 - 16 - 2
@@ -88,6 +90,54 @@ def changes():
         after = shown(gateway, "iptfs", "t1.out")
         same(after["rate"], 5000000, "rate after the reload")
         check(after["lanes"][0]["tx_pkts"] >= before, f"{before} packets, then {after['lanes'][0]['tx_pkts']}")
+        gateway.alive()
+
+
+IPTFS, RATE, OPTIONS = 5, 0x2002, 0x200a
+US, PEER = "192.0.2.1", "198.51.100.9"
+
+
+def rate(bits, congestion_control):
+    return attribute(RATE, struct.pack("=QBB6x", bits, 3, congestion_control))
+
+
+def options(wait=0, time=0, loss=0, dscp=0, refuse=0, at_once=0):
+    return attribute(OPTIONS, struct.pack("=IIBBBB4x", wait, time, loss, dscp, refuse, at_once))
+
+
+@case("a key daemon asks for all that the file can say: breaker, congestion control, waits, DSCP, what is refused")
+def by_daemon():
+    with running(config=config(Tunnel(1))) as gateway:
+        daemon = Daemon(gateway.path)
+
+        def put(kind, spi, n, *attrs, way=OUT, want=0):
+            ends = (US, PEER) if way == OUT else (PEER, US)
+            key = struct.pack("=H", spi) + bytes(range(18))
+            body = sa(*ends, spi, n, key, way + 1, mode=IPTFS, window=0 if way == OUT else 32)
+            daemon.ask(kind, body + b"".join(attrs), want=want)
+
+        def state(spi, dst):
+            name = f"xfrm:0x{spi:08x}@{dst}"
+            return shown(gateway, "iptfs", name)
+
+        put(NEWSA, 0x5001, 1, rate(1000000, 0), options(30000, 2000000, 7, 46))
+        put(NEWSA, 0x6001, 1, options(refuse=1, at_once=1), way=IN)
+        put(NEWSA, 0x5002, 2, rate(1000000, 1))
+        put(NEWSA, 0x6002, 2, way=IN)
+        out, into, controlled = state(0x5001, PEER), state(0x6001, US), state(0x5002, PEER)
+        same((out["breaker"]["loss"], out["breaker"]["time_us"], out["max_aggregation_us"]), (7, 2000000, 30000), "out")
+        same((into["dont_frag"], into["send_immediately"]), (True, True), "in")
+        check(controlled["congestion_control"] and "cc" in controlled, f"{controlled}")
+        put(NEWSA, 0x5003, 3, options(time=2000000, loss=7), want=-22)
+        put(NEWSA, 0x5003, 3, rate(1000000, 1), options(time=2000000, loss=7), want=-22)
+        put(NEWSA, 0x5003, 3, rate(1, 0), want=-22)
+        put(UPDSA, 0x5001, 1)
+        same(state(0x5001, PEER)["breaker"]["loss"], 7, "the breaker, of which an update says nothing")
+        put(UPDSA, 0x5001, 1, options(dscp=8))
+        check("breaker" not in state(0x5001, PEER), "the breaker is gone")
+        found = attributes(daemon.ask(GETSA, sa_id(PEER, 0x5001))[0].body[224:])
+        same((found[OPTIONS], found[RATE]), (options(dscp=8)[4:], rate(1000000, 0)[4:]), "what GETSA says")
+        daemon.close()
         gateway.alive()
 
 
