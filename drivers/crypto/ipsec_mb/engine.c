@@ -13,6 +13,7 @@
  * powers of the hash key only; a longer one uses all of them.
  */
 #define SMALL_TEXT 320
+#define KEYS_AHEAD 3 /* runs whose keys are on their way to the cache */
 
 /* The library asks the CPU anew each time, and in a virtual machine that costs as much as the rest
  * of an SA. Any thread: whoever comes first finds out the same.
@@ -168,21 +169,21 @@ key_prefetch(const uint8_t *key, const struct crypto_op *op)
 }
 
 /* The expanded key for a run, made if it is not there. */
-static inline const void *
-key_of(struct engine_worker *ew, const struct crypto_op *op)
+static inline void
+key_find(struct engine_worker *ew, const struct session *s, struct run *run)
 {
-	const struct session *s = op->session;
 	enum key_state state;
 	void *key;
 
+	run->cold = false;
+	run->key = s->key;
 	if (s->suite.cipher == ALG_CHACHA20_POLY1305)
-		return s->key;
+		return;
 	key = key_cache_get(&ew->keys, s, &state);
 	if (unlikely(state == KEY_FRESH))
 		keys_expand(ew, s, key);
-	else if (state == KEY_COLD)
-		key_prefetch(key, op);
-	return key;
+	run->cold = state == KEY_COLD;
+	run->key = key;
 }
 
 /* Splits the burst into runs of one session. Returns how many. */
@@ -216,7 +217,18 @@ keys_find(struct engine_worker *ew, const struct crypto_op *ops, uint16_t n_runs
 	for (uint16_t i = 0; i < n_runs && n_runs > 1; i++)
 		key_cache_prefetch(&ew->keys, ops[ew->runs[i].first].session->id);
 	for (uint16_t i = 0; i < n_runs; i++)
-		ew->runs[i].key = key_of(ew, &ops[ew->runs[i].first]);
+		key_find(ew, ops[ew->runs[i].first].session, &ew->runs[i]);
+}
+
+/* Comes while the packets before it are enciphered: all of a burst's keys at once are more than the
+ * core can ask for, and it would stand still.
+ */
+static inline void
+run_prefetch(const struct engine_worker *ew, uint16_t i, uint16_t n_runs,
+	     const struct crypto_op *ops)
+{
+	if (i < n_runs && ew->runs[i].cold)
+		key_prefetch(ew->runs[i].key, &ops[ew->runs[i].first]);
 }
 
 static inline void
@@ -240,8 +252,12 @@ ipsec_mb_crypt(struct engine_worker *ew, struct crypto_op *ops, uint16_t n, enum
 	uint16_t n_runs = runs_find(ew, ops, n);
 
 	keys_find(ew, ops, n_runs);
-	for (uint16_t i = 0; i < n_runs; i++)
+	for (uint16_t i = 0; i < KEYS_AHEAD; i++)
+		run_prefetch(ew, i, n_runs, ops);
+	for (uint16_t i = 0; i < n_runs; i++) {
+		run_prefetch(ew, i + KEYS_AHEAD, n_runs, ops);
 		run_crypt(ew, &ew->runs[i], &ops[ew->runs[i].first], dir);
+	}
 	/* Before the next round overwrites keys. */
 	if (ew->batch.n != 0)
 		batch_run(ew, dir);

@@ -65,6 +65,7 @@ _Static_assert(sizeof(struct gcm_key_data) <= KEY_CACHE_ENTRY, "fits an entry");
 struct run {
 	const void *key; /* expanded, or the raw key where nothing is expanded */
 	uint16_t first, n;
+	bool cold; /* the key is worth a prefetch */
 };
 
 /* A collected operation. */
