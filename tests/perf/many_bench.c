@@ -532,7 +532,7 @@ eal_start(bool no_huge)
 int
 main(int argc, char **argv)
 {
-	static const uint32_t standard[] = { 1, 100, 10000, 100000, 1000000 };
+	static const uint32_t standard[] = { 1, 10, 100, 1000, 10000, 100000, 1000000 };
 	bool no_huge = false, brief = false, stages = false;
 	uint32_t sas[16], n = 0;
 
