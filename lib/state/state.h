@@ -8,9 +8,10 @@
  *
  * Control's thread calls; it waits for no disk, but in open, close and where the name says wait. A
  * thread of the file's own writes and syncs: what is asked for while it works is the next commit,
- * however much it is. A disk that is slow or hangs only delays; one that fails (full, read-only,
- * broken) makes nothing durable until it is well again, is tried again every retry_ms, and
- * state_file_is_well() has a sentence about it.
+ * however much it is. No commit is held for more to come: many at once share one as it is, and a
+ * daemon that adds one at a time would wait for nothing (tests/perf/README.md). A disk that is slow
+ * or hangs only delays; one that fails (full, read-only, broken) makes nothing durable until it is
+ * well again, is tried again every retry_ms, and state_file_is_well() has a sentence about it.
  *
  * What is read, and what is refused (the sentences come from state_file_open(), with the cure):
  *
