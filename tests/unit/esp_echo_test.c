@@ -8,21 +8,9 @@
 #include "drivers.h"
 #include "eal.h"
 #include "esp/echo.h"
-#include "path_rig.h"
+#include "path_bed.h"
 
 #define MBUFS 1024
-
-static struct path_rig rig;
-static struct rte_mbuf *sent[BURST_MAX];
-static uint16_t n_sent;
-
-static uint16_t catch (struct worker *w, struct rte_mbuf **pkts, uint16_t n)
-{
-	for (uint16_t i = 0; i < n; i++)
-		sent[n_sent++] = pkts[i];
-	cell_add(&w->tx_packets, n);
-	return 0;
-}
 
 /* clang-format off */
 static const struct rig_suite suites[] = {
@@ -48,16 +36,9 @@ static int
 setup(void **state)
 {
 	static const struct engine *const engines[] = { &engine_ipsec_mb, &engine_openssl };
-	struct rte_mempool *pool;
-	struct err err;
 
-	assert_int_equal(port_pool_create("packets", MBUFS, 1500, SOCKET_ID_ANY, &pool, &err), 0);
-	path_rig_make(&rig, &(struct rig_params) { .engines = engines,
-						   .n_engines = RTE_DIM(engines),
-						   .pool = pool,
-						   .sink = catch });
-	for (size_t i = 0; i < RTE_DIM(suites); i++)
-		path_rig_sa(&rig, &suites[i]);
+	bed_make(engines, RTE_DIM(engines), MBUFS);
+	bed_sas(suites, RTE_DIM(suites));
 	return 0;
 }
 
@@ -68,13 +49,6 @@ a_minute_later(void **state)
 	clock_set(&rig.clock, rig.clock.now + 60 * NS_PER_SECOND);
 	rig.w->now = rig.clock.now;
 	return 0;
-}
-
-static void
-balance_check(void)
-{
-	assert_true(path_rig_conserves(&rig));
-	assert_int_equal(rte_mempool_avail_count(rig.pool), MBUFS);
 }
 
 static struct esp_echo_job
@@ -160,7 +134,7 @@ round_of(uint32_t n, struct esp_echo_job *job)
 	assert_int_equal(n_sent, 0);
 	assert_int_equal(rig.w->consumed[CONSUMED_ESP_ECHO], consumed + 1);
 	seen_check(job, n);
-	balance_check();
+	bed_check();
 }
 
 static void
@@ -219,7 +193,7 @@ probes_have_their_size_and_may_not_be_cut(void **state)
 		}
 		a_minute_later(state);
 	}
-	balance_check();
+	bed_check();
 }
 
 static void
@@ -244,7 +218,7 @@ dropped(uint32_t n, const struct esp_echo_job *of, uint16_t text_len, enum drop_
 		print_error("SA %u, %u octets, type %u: not dropped %s\n", n, text_len,
 			    of->echo.type, drop_names[why].name);
 	assert_int_equal(rig.w->drops[why], before + 1);
-	balance_check();
+	bed_check();
 }
 
 static void
@@ -319,7 +293,7 @@ a_flood_gets_ten_a_second_and_leaves_others_theirs(void **state)
 	/* That of all. */
 	a_minute_later(state);
 	assert_int_equal(flood(0, ESP_ECHO_RESPONSE, 1000), ESP_ECHO_BURST);
-	balance_check();
+	bed_check();
 }
 
 static void
@@ -339,7 +313,7 @@ a_full_ring_drops(void **state)
 	assert_int_equal(rig.w->drops[DROP_PING_QUEUE] - before, 10);
 	while (esp_echo_next(rig.w->esp, &seen))
 		rte_pktmbuf_free(seen.m);
-	balance_check();
+	bed_check();
 }
 
 static void
@@ -354,7 +328,7 @@ without_mbufs_a_job_fails(void **state)
 	assert_null(esp_echo_make(rig.w, &job));
 	assert_int_equal(esp_echo_job_state(&job), ESP_ECHO_FAILED);
 	rte_pktmbuf_free_bulk(all, n);
-	balance_check();
+	bed_check();
 }
 
 /* ---- Plain ones. ---- */
@@ -409,7 +383,7 @@ a_plain_request_is_answered_where_the_port_is_asked_to(void **state)
 					 RTE_BE16(RTE_IPV4_HDR_DF_FLAG));
 		rte_pktmbuf_free(sent[--n_sent]);
 	}
-	balance_check();
+	bed_check();
 }
 
 static void
@@ -434,7 +408,7 @@ a_plain_answer_comes_to_control_if_it_is_awaited(void **state)
 	assert_int_equal(seen.echo.id, 0xbeef);
 	rte_pktmbuf_free(seen.m);
 	rig.view.awaits_echo = false;
-	balance_check();
+	bed_check();
 }
 
 static void
@@ -461,7 +435,7 @@ sources_that_nobody_answers(void **state)
 			print_error("%s is answered\n", peers[i]);
 		assert_int_equal(rig.w->drops[DROP_PING_SOURCE], before + 1);
 	}
-	balance_check();
+	bed_check();
 }
 
 static void
@@ -477,7 +451,7 @@ plain_echoes_are_paced_like_icmp(void **state)
 			rte_pktmbuf_free(sent[--n_sent]);
 	}
 	assert_int_equal(rig.w->drops[DROP_PING_RATE], before + 9);
-	balance_check();
+	bed_check();
 }
 
 /* The first draft's layout is answered in kind. */
@@ -497,7 +471,7 @@ next_header_59_is_answered_in_kind(void **state)
 	assert_memory_equal(rte_pktmbuf_mtod_offset(sent[0], uint8_t *, RTE_ETHER_HDR_LEN + 20),
 			    answer, sizeof(answer));
 	rte_pktmbuf_free(sent[--n_sent]);
-	balance_check();
+	bed_check();
 }
 
 int

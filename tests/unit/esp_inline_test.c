@@ -6,23 +6,10 @@
 #include "drivers.h"
 #include "eal.h"
 #include "offload_fake.h"
-#include "wire/sum.h"
+#include "path_bed.h"
 
 #define MBUFS 511
 #define INNER 62
-
-static struct path_rig rig;
-static struct rte_mempool *pool;
-static struct rte_mbuf *sent[BURST_MAX];
-static uint16_t n_sent;
-
-static uint16_t catch (struct worker *w, struct rte_mbuf **pkts, uint16_t n)
-{
-	for (uint16_t i = 0; i < n; i++)
-		sent[n_sent++] = pkts[i];
-	cell_add(&w->tx_packets, n);
-	return 0;
-}
 
 /* clang-format off */
 static const struct rig_suite suites[] = {
@@ -38,19 +25,10 @@ static int
 up(void **state)
 {
 	static const struct engine *const engines[] = { &engine_ipsec_mb, &engine_inline_fake };
-	struct err err;
 
-	if (pool == NULL)
-		assert_int_equal(port_pool_create("packets", MBUFS, 1500, SOCKET_ID_ANY, &pool,
-						  &err),
-				 0);
-	path_rig_make(&rig, &(struct rig_params) { .engines = engines,
-						   .n_engines = RTE_DIM(engines),
-						   .pool = pool,
-						   .sink = catch });
+	bed_make(engines, RTE_DIM(engines), MBUFS);
 	fake_offload_make(&rig);
-	for (size_t i = 0; i < RTE_DIM(suites); i++)
-		path_rig_sa(&rig, &suites[i]);
+	bed_sas(suites, RTE_DIM(suites));
 	for (uint32_t n = 0; n < OURS; n++) {
 		struct sa *sas[] = { sa_at(&rig.sas, rig.sa[n].in),
 				     sa_at(&rig.sas, rig.sa[n].out) };
@@ -60,23 +38,14 @@ up(void **state)
 			sas[i]->engine = crypto_engines(1, 0);
 		}
 	}
-	n_sent = 0;
 	return 0;
-}
-
-static void
-drop_sent(void)
-{
-	rte_pktmbuf_free_bulk(sent, n_sent);
-	n_sent = 0;
 }
 
 static int
 down(void **state)
 {
 	drop_sent();
-	assert_true(path_rig_conserves(&rig));
-	assert_int_equal(rte_mempool_avail_count(pool), MBUFS);
+	bed_check();
 	fake_offload_free(&rig);
 	path_rig_free(&rig);
 	return 0;
@@ -93,20 +62,8 @@ both_set(uint32_t n, enum offload_kind kind, bool number)
 static struct rte_mbuf *
 red_frame(uint8_t n, uint8_t flow, uint16_t octets)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
-	uint8_t *at = (uint8_t *)rte_pktmbuf_append(m, RTE_ETHER_HDR_LEN + octets);
-	const uint8_t ip[28] = { 0x45, 0, octets >> 8, octets, 0, 0,  0x40, 0,		64,
-				 17,   0, 0,	       10,     1, n,  5,    10,		2,
-				 n,    5, 0,	       flow,   0, 80, 0,    octets - 20 };
-
-	memset(at, 'c', RTE_ETHER_HDR_LEN + octets);
-	memcpy(at, &rig.links[RIG_RED].mac, 6);
-	at[12] = 8;
-	at[13] = 0;
-	memcpy(at + RTE_ETHER_HDR_LEN, ip, sizeof(ip));
-	((struct rte_ipv4_hdr *)(at + RTE_ETHER_HDR_LEN))->hdr_checksum =
-		wire_ip4_checksum(at + RTE_ETHER_HDR_LEN, 20);
-	return m;
+	return red_datagram(&(struct red_datagram) {
+		.from = n, .to = n, .text = 'c', .flow = flow, .octets = octets });
 }
 
 static void
@@ -232,7 +189,7 @@ what_the_device_does_not_take_software_does(void **state)
 	drop_sent();
 	/* In two segments. */
 	m = red_frame(0, 1, 1000);
-	m->next = rte_pktmbuf_alloc(pool);
+	m->next = rte_pktmbuf_alloc(rig.pool);
 	rte_pktmbuf_append(m->next, 500);
 	memset(rte_pktmbuf_mtod(m->next, uint8_t *), 'd', 500);
 	m->data_len -= 500;

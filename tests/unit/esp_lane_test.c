@@ -5,24 +5,11 @@
 #include "drivers.h"
 #include "eal.h"
 #include "esp/lane.h"
-#include "path_rig.h"
+#include "path_bed.h"
 #include "wire/subspace.h"
-#include "wire/sum.h"
 
 #define MBUFS 512
 #define LANES 200
-
-static struct path_rig rig;
-static struct rte_mbuf *sent[BURST_MAX];
-static uint16_t n_sent;
-
-static uint16_t catch (struct worker *w, struct rte_mbuf **pkts, uint16_t n)
-{
-	for (uint16_t i = 0; i < n; i++)
-		sent[n_sent++] = pkts[i];
-	cell_add(&w->tx_packets, n);
-	return 0;
-}
 
 /* clang-format off */
 static const struct rig_suite suites[] = {
@@ -40,28 +27,16 @@ static int
 up(void **state)
 {
 	static const struct engine *const engines[] = { &engine_ipsec_mb };
-	static struct rte_mempool *pool;
-	struct err err;
 
-	if (pool == NULL)
-		assert_int_equal(port_pool_create("packets", MBUFS, 1500, SOCKET_ID_ANY, &pool,
-						  &err),
-				 0);
-	path_rig_make(&rig, &(struct rig_params) { .engines = engines,
-						   .n_engines = RTE_DIM(engines),
-						   .pool = pool,
-						   .sink = catch });
-	for (size_t i = 0; i < RTE_DIM(suites); i++)
-		path_rig_sa(&rig, &suites[i]);
-	n_sent = 0;
+	bed_make(engines, RTE_DIM(engines), MBUFS);
+	bed_sas(suites, RTE_DIM(suites));
 	return 0;
 }
 
 static int
 down(void **state)
 {
-	assert_true(path_rig_conserves(&rig));
-	assert_int_equal(rte_mempool_avail_count(rig.pool), MBUFS);
+	bed_check();
 	path_rig_free(&rig);
 	return 0;
 }
@@ -70,17 +45,8 @@ down(void **state)
 static struct rte_mbuf *
 red_frame(uint32_t n, uint16_t flow, uint8_t tos)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(rig.pool);
-	uint8_t *at = (uint8_t *)rte_pktmbuf_append(m, 14 + 28 + 20);
-	const uint8_t ip[28] = { 0x45, tos, 0, 48, 0, 0, 0x40, 0,	  64,	17, 0,	0, 10,
-				 1,    n,   5, 10, 2, n, 5,    flow >> 8, flow, 0,  80, 0, 28 };
-
-	memset(at, 0, 14 + 28 + 20);
-	memcpy(at, &rig.links[RIG_RED].mac, 6);
-	at[12] = 8;
-	memcpy(at + 14, ip, sizeof(ip));
-	((struct rte_ipv4_hdr *)(at + 14))->hdr_checksum = wire_ip4_checksum(at + 14, 20);
-	return m;
+	return red_datagram(&(struct red_datagram) {
+		.from = n, .to = n, .tos = tos, .flow = flow, .octets = 48 });
 }
 
 /* Sends some packets of that flow; they stay in `sent`. Returns the lane they went by. */
@@ -97,13 +63,6 @@ send_flow(uint32_t n, uint16_t flow, uint8_t tos, uint16_t count)
 	for (uint16_t i = 0; i < count; i++)
 		assert_int_equal(pkt_of(sent[n_sent - 1 - i])->lane, lane);
 	return lane;
-}
-
-static void
-drop_sent(void)
-{
-	rte_pktmbuf_free_bulk(sent, n_sent);
-	n_sent = 0;
 }
 
 /* What was sent comes back from the wire. */

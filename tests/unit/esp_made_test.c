@@ -6,21 +6,9 @@
 #include "drivers.h"
 #include "eal.h"
 #include "esp/made.h"
-#include "path_rig.h"
+#include "path_bed.h"
 
 #define MBUFS 512
-
-static struct path_rig rig;
-static struct rte_mbuf *sent[BURST_MAX];
-static uint16_t n_sent;
-
-static uint16_t catch (struct worker *w, struct rte_mbuf **pkts, uint16_t n)
-{
-	for (uint16_t i = 0; i < n; i++)
-		sent[n_sent++] = pkts[i];
-	cell_add(&w->tx_packets, n);
-	return 0;
-}
 
 /* clang-format off */
 static const struct rig_suite suites[] = {
@@ -40,24 +28,10 @@ static int
 setup(void **state)
 {
 	static const struct engine *const engines[] = { &engine_ipsec_mb };
-	struct rte_mempool *pool;
-	struct err err;
 
-	assert_int_equal(port_pool_create("packets", MBUFS, 1500, SOCKET_ID_ANY, &pool, &err), 0);
-	path_rig_make(&rig, &(struct rig_params) { .engines = engines,
-						   .n_engines = RTE_DIM(engines),
-						   .pool = pool,
-						   .sink = catch });
-	for (size_t i = 0; i < RTE_DIM(suites); i++)
-		path_rig_sa(&rig, &suites[i]);
+	bed_make(engines, RTE_DIM(engines), MBUFS);
+	bed_sas(suites, RTE_DIM(suites));
 	return 0;
-}
-
-static void
-balance_check(void)
-{
-	assert_true(path_rig_conserves(&rig));
-	assert_int_equal(rte_mempool_avail_count(rig.pool), MBUFS);
 }
 
 /* Addresses change places, which no checksum notices: what we sent comes from the peer. */
@@ -86,7 +60,7 @@ give_back(bool v6)
 		turn_round(pkts[i], v6);
 	path_rig_feed(&rig, RIG_BLACK, pkts, n);
 	assert_int_equal(n_sent, 0);
-	balance_check();
+	bed_check();
 }
 
 static void

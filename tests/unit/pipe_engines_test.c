@@ -4,29 +4,15 @@
 
 #include "eal.h"
 #include "engine_fake.h"
-#include "path_rig.h"
+#include "path_bed.h"
 #include "pipe/handoff.h"
 #include "pipe/loop.h"
 #include "pipe/move.h"
-#include "wire/sum.h"
 
 #define MBUFS  2047
 #define LARGE  1000 /* what its headers are pulled together of leaves a second segment */
 #define INNER  62
 #define DEVICE 1 /* in the list of engines */
-
-static struct path_rig rig;
-static struct rte_mempool *pool;
-static struct rte_mbuf *sent[FAKE_MAX];
-static uint16_t n_sent;
-
-static uint16_t catch (struct worker *w, struct rte_mbuf **pkts, uint16_t n)
-{
-	for (uint16_t i = 0; i < n; i++)
-		sent[n_sent++] = pkts[i];
-	cell_add(&w->tx_packets, n);
-	return 0;
-}
 
 /* Suites 0, 1 and 3 go to the device. */
 static const struct rig_suite suites[] = {
@@ -47,41 +33,23 @@ static int
 up(void **state)
 {
 	static const struct engine *const engines[] = { &engine_ipsec_mb, &engine_fake };
-	struct err err;
 
-	if (pool == NULL)
-		assert_int_equal(port_pool_create("packets", MBUFS, 1500, SOCKET_ID_ANY, &pool,
-						  &err),
-				 0);
-	path_rig_make(&rig, &(struct rig_params) { .engines = engines,
-						   .n_engines = RTE_DIM(engines),
-						   .pool = pool,
-						   .sink = catch });
-	for (size_t i = 0; i < RTE_DIM(suites); i++)
-		path_rig_sa(&rig, &suites[i]);
+	bed_make(engines, RTE_DIM(engines), MBUFS);
+	bed_sas(suites, RTE_DIM(suites));
 	engine_set(0, crypto_engines(DEVICE, 0));
 	engine_set(1, crypto_engines(DEVICE, 0));
 	engine_set(3, crypto_engines(DEVICE, 0));
 	engines_sources_add(rig.w);
 	rig.w->patience = WORKER_PATIENCE_NS;
-	n_sent = 0;
 	return 0;
-}
-
-static void
-drop_sent(void)
-{
-	rte_pktmbuf_free_bulk(sent, n_sent);
-	n_sent = 0;
 }
 
 static int
 down(void **state)
 {
 	drop_sent();
-	assert_true(path_rig_conserves(&rig));
 	assert_int_equal(engines_held(rig.w), 0);
-	assert_int_equal(rte_mempool_avail_count(pool), MBUFS);
+	bed_check();
 	path_rig_free(&rig);
 	return 0;
 }
@@ -90,22 +58,11 @@ down(void **state)
 static struct rte_mbuf *
 red_frame(uint32_t n, uint16_t flow, uint16_t octets)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
-	uint8_t *at = (uint8_t *)rte_pktmbuf_append(m, RTE_ETHER_HDR_LEN + octets);
-	uint8_t dst = suites[n].transport ? 0 : n;
-	const uint8_t ip[28] = { 0x45, 0,  octets >> 8, octets, 0,	     0,	 0x40,
-				 0,    64, 17,		0,	0,	     10, 1,
-				 n,    5,  10,		2,	dst,	     5,	 flow >> 8,
-				 flow, 0,  80,		0,	octets - 20, 0,	 0 };
-
-	memset(at, (int)flow, RTE_ETHER_HDR_LEN + octets);
-	memcpy(at, &rig.links[RIG_RED].mac, 6);
-	at[12] = 8;
-	at[13] = 0;
-	memcpy(at + RTE_ETHER_HDR_LEN, ip, sizeof(ip));
-	((struct rte_ipv4_hdr *)(at + RTE_ETHER_HDR_LEN))->hdr_checksum =
-		wire_ip4_checksum(at + RTE_ETHER_HDR_LEN, 20);
-	return m;
+	return red_datagram(&(struct red_datagram) { .from = n,
+						     .to = suites[n].transport ? 0 : n,
+						     .text = (uint8_t)flow,
+						     .flow = flow,
+						     .octets = octets });
 }
 
 /* A burst out: flow i of net nets[i % n_nets]. */
@@ -310,7 +267,7 @@ a_duplicate_is_found_behind_the_device(void **state)
 
 	send_to(0, 1);
 	poll_engines();
-	copy = rte_pktmbuf_copy(sent[0], pool, 0, UINT32_MAX);
+	copy = rte_pktmbuf_copy(sent[0], rig.pool, 0, UINT32_MAX);
 	sent[n_sent++] = copy;
 	loop_back();
 	assert_int_equal(engines_held(rig.w), 2);
@@ -404,7 +361,7 @@ chains_come_through(void **state)
 		path_rig_feed(&rig, RIG_RED, &m, 1);
 		engine_set(0, crypto_engines(DEVICE, 0));
 		m = sent[0];
-		tail = rte_pktmbuf_alloc(pool);
+		tail = rte_pktmbuf_alloc(rig.pool);
 		cut = m->data_len - last;
 		memcpy(rte_pktmbuf_append(tail, last), rte_pktmbuf_mtod(m, uint8_t *) + cut, last);
 		m->data_len = cut;
