@@ -287,6 +287,29 @@ check_routes(struct load *l, const struct index *ports)
 			      n6);
 }
 
+/* Whom no mirror's kernel looks for has to be in the file. */
+static void
+check_vias(struct load *l, const struct index *neighbours)
+{
+	const struct conf *c = l->conf;
+
+	for (uint32_t i = 0; i < c->n_routes; i++) {
+		const struct conf_route *r = &c->routes[i];
+		struct conf_neighbour wanted = { .ip = r->via };
+
+		if (r->via.family == 0 || r->port == INDEX_NONE || c->ports[r->port].mirror.on)
+			continue;
+		memcpy(wanted.port_name, r->port_name, sizeof(wanted.port_name));
+		if (index_get(neighbours, &wanted.ip,
+			      sizeof(wanted.ip) + sizeof(wanted.port_name)) == INDEX_NONE)
+			item_warning(l, &r->mark, &l->routes[i], "via",
+				     "its MAC address in neighbours, or a mirror at the port",
+				     "port %s has no such neighbour: what goes by this route is "
+				     "dropped",
+				     r->port_name);
+	}
+}
+
 static void
 check_neighbours(struct load *l, const struct index *ports)
 {
@@ -308,6 +331,8 @@ check_neighbours(struct load *l, const struct index *ports)
 			item_error(l, &n->mark, &l->neighbours[i], "ip", "each neighbour once",
 				   "given twice");
 	}
+	if (!l->no_memory)
+		check_vias(l, &ix);
 	index_fini(&ix);
 }
 

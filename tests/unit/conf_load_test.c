@@ -412,6 +412,36 @@ an_address_that_no_port_has_is_warned_of(void **state)
 	conf_errors_free(&e);
 }
 
+#define VIA(port, rest)                                                                         \
+	"ports: [{name: a, device: x, side: black" port "}, {name: b, device: y, side: red}]\n" \
+	"routes: [{to: 10.0.0.0/8, via: 192.0.2.9, port: a}, {to: 10.9.0.0/16, port: a}]\n" rest
+#define STATION(ip, port) "neighbours: [{ip: " ip ", mac: \"02:00:00:00:00:07\", port: " port "}]\n"
+
+static void
+a_next_hop_that_nobody_knows_is_warned_of(void **state)
+{
+	static const struct {
+		const char *what, *text;
+		uint32_t warnings;
+	} cases[] = {
+		{ "no neighbour", VIA("", ""), 1 },
+		{ "another one", VIA("", STATION("192.0.2.8", "a")), 1 },
+		{ "one of another port", VIA("", STATION("192.0.2.9", "b")), 1 },
+		{ "its own", VIA("", STATION("192.0.2.9", "a")), 0 },
+		{ "a mirror, whose kernel asks", VIA(", mirror: {tap: tap0}", ""), 0 },
+	};
+
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct conf_errors e;
+		struct conf *c = load(cases[i].text, &e);
+
+		if (c == NULL || e.n_warnings != cases[i].warnings)
+			fail_msg("%s: %u warnings", cases[i].what, e.n_warnings);
+		conf_free(c);
+		conf_errors_free(&e);
+	}
+}
+
 static void
 every_example_loads(void **state)
 {
@@ -483,6 +513,7 @@ main(void)
 		cmocka_unit_test(iptfs_has_defaults_of_its_own),
 		cmocka_unit_test(what_iptfs_does_not_look_at_is_warned_of),
 		cmocka_unit_test(an_address_that_no_port_has_is_warned_of),
+		cmocka_unit_test(a_next_hop_that_nobody_knows_is_warned_of),
 		cmocka_unit_test(every_example_loads),
 	};
 
