@@ -10,6 +10,7 @@
 #include "crypto/crypto.h"
 #include "esp/esp.h"
 #include "esp/inner.h"
+#include "frag/seen.h"
 #include "replay/replay.h"
 #include "sa/sa.h"
 #include "wire/ip.h"
@@ -93,7 +94,7 @@ ah_check(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 	return kept;
 }
 
-/* Authentic: takes AH off, and the outer header in tunnel mode. */
+/* Takes AH off, and the outer header in tunnel mode. */
 static enum drop_reason
 strip(struct rte_mbuf *m, struct pkt *p)
 {
@@ -109,6 +110,7 @@ strip(struct rte_mbuf *m, struct pkt *p)
 	return why;
 }
 
+/* Authentic: it has its headers again as they came. */
 static enum drop_reason
 accept_one(struct worker *w, struct rte_mbuf *m, uint16_t i)
 {
@@ -121,10 +123,27 @@ accept_one(struct worker *w, struct rte_mbuf *m, uint16_t i)
 	why = replay_accept(window, p->seq);
 	if (unlikely(why == DROP_SEQ_WAIT))
 		why = window_wait(w, p, window);
-	if (why != DROP_NONE)
-		return why;
-	memcpy(rte_pktmbuf_mtod(m, uint8_t *), w->ah->before[i], p->esp_off);
-	return strip(m, p);
+	if (why == DROP_NONE)
+		memcpy(rte_pktmbuf_mtod(m, uint8_t *), w->ah->before[i], p->esp_off);
+	return why;
+}
+
+static uint16_t
+strip_all(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		enum drop_reason why = strip(m, pkt_of(m));
+
+		if (why != DROP_NONE) {
+			drop(w, m, why);
+			continue;
+		}
+		pkts[kept++] = m;
+	}
+	return kept;
 }
 
 uint16_t
@@ -142,5 +161,7 @@ ah_accept(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		}
 		pkts[kept++] = m;
 	}
-	return kept;
+	if (unlikely(frag_seen_wanted(w)))
+		kept = frag_seen_note(w, pkts, kept);
+	return strip_all(w, pkts, kept);
 }

@@ -50,6 +50,9 @@ in_show(struct form *f, const struct gw *gw, uint32_t sa)
 	form_u64(f, "whole_max", view.whole_max);
 	form_u64(f, "reassembled_max", view.reassembled_max);
 	form_u64(f, "events", view.told);
+	form_u64(f, "toobig", view.toobig);
+	form_u64(f, "toobig_max", view.toobig_max);
+	form_u64(f, "toobig_events", view.toobig_told);
 	form_end(f);
 }
 

@@ -47,9 +47,12 @@ reassembly_print(FILE *out, const struct gw *gw)
 {
 	const struct conf_gateway *g = &gw->conf->gateway;
 
-	fprintf(out, "each worker: %u datagrams, %u fragments each, %u packet buffers, %g s\n",
+	fprintf(out,
+		"each worker: %u datagrams, %u fragments each, %u packet buffers, %g s; of SAs up "
+		"to "
+		"%u octets\n",
 		g->reassembly.max_datagrams, g->reassembly.max_pieces, frags_segments(gw, 0),
-		g->reassembly.timeout_us / 1e6);
+		g->reassembly.timeout_us / 1e6, g->reassembly.emtu_r);
 	for (uint16_t i = 0; i < gw->n_workers; i++) {
 		struct frag_counts c = frag_counts_read(gw->workers[i]);
 
@@ -68,6 +71,7 @@ reassembly_json(FILE *out, const struct gw *gw)
 	json_object(&j, NULL);
 	json_u64(&j, "max_datagrams", g->reassembly.max_datagrams);
 	json_u64(&j, "max_pieces", g->reassembly.max_pieces);
+	json_u64(&j, "emtu_r", g->reassembly.emtu_r);
 	json_u64(&j, "max_segments", frags_segments(gw, 0));
 	json_u64(&j, "timeout_us", g->reassembly.timeout_us);
 	json_array(&j, "workers");

@@ -147,6 +147,7 @@ enum conf_lane_by {
 /* Numbers that stand for a word where a key takes either. */
 #define CONF_AUTO	     0		/* rx_queues, mbufs, lanes, packet_size */
 #define CONF_ALL	     UINT64_MAX /* workers, dscp */
+#define CONF_EMTU_ANY	     65535	/* reassembly.emtu_r: no limit */
 #define CONF_FLOW_LABEL_HASH (UINT32_C(1) << 20)
 #define CONF_FLOW_LABEL_COPY (CONF_FLOW_LABEL_HASH + 1)
 #define CONF_PROTOCOL_ANY    256
@@ -187,6 +188,7 @@ struct conf_gateway {
 	struct {
 		uint64_t timeout_us;
 		uint32_t max_datagrams, max_pieces;
+		uint32_t emtu_r; /* octets, CONF_EMTU_ANY: any */
 	} reassembly;
 	struct conf_place places[CONF_PLACES];
 };

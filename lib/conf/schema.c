@@ -157,6 +157,7 @@ const struct conf_key conf_keys[] = {
 	ROW(REASSEMBLY, NUMBER, 0, KEY_RESTART, conf_gateway, reassembly.max_datagrams, FRAG_DATAGRAM_OCTETS, "max_datagrams", "4096", 1, MI, NULL, "",
 	    "Datagrams waiting, for each worker. A quarter of them, at least one, is for all sources that are no peer of an inbound SA, the rest for peers, at most a quarter of it for each. Likewise with packet buffers, of which a quarter at most may wait. At a limit the oldest ends as frag_limit."),
 	SUB(REASSEMBLY, NUMBER, conf_gateway, reassembly.max_pieces, "max_pieces", "64", 2, 8192, NULL, "", "Pieces of one datagram."),
+	SUB(REASSEMBLY, NUMBER, conf_gateway, reassembly.emtu_r, "emtu_r", "65535", 576, CONF_EMTU_ANY, NULL, "octets", "The largest outer packet of an SA that is taken, whole or put together, its IP header included; 65535 takes all. What is larger drops as outer_toobig once it has proved authentic, and who listens at the control socket is told."),
 
 	PORT(NAME, KEY_REQUIRED, name, "name", NULL, 0, 0, NULL, "", "Name of the port."),
 	PORT(TEXT, KEY_REQUIRED | KEY_RESTART, device, "device", NULL, 0, 0, NULL, "PCI address or DPDK device arguments",

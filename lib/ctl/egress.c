@@ -10,7 +10,7 @@
 
 struct place {
 	uint32_t sa, generation;
-	uint64_t next; /* s: not told before */
+	uint64_t next, toobig_next; /* s: not told before */
 	struct egress_view view;
 };
 
@@ -39,21 +39,47 @@ egress_fini(struct gw *gw)
 }
 
 static void
-tell(const struct gw *gw, struct place *place, const struct frag_seen *seen)
+tell(const struct gw *gw, const struct egress_event *event)
 {
-	struct egress_event event = {
-		.sa = seen->sa,
-		.fits = RTE_MAX(seen->frag_max, seen->whole_max),
-		.datagrams = seen->frag_seen,
-		.reassembled_max = seen->reassembled_max,
-	};
+	const char *what = event->kind == EGRESS_TOOBIG ?
+				   "come, and we take" :
+				   "come in fragments, and cross whole up to";
 	char name[SA_NAME_MAX];
 
+	GW_LOG(NOTICE, "SA %s: packets of up to %u octets %s %u\n",
+	       sa_name(sa_cold(&gw->sas, event->sa), name), event->largest, what, event->fits);
+	if (gw->hooks.egress != NULL)
+		gw->hooks.egress(gw->hooks.ctx, event);
+}
+
+static void
+fragments_tell(const struct gw *gw, struct place *place, const struct frag_seen *seen)
+{
+	struct egress_event event = {
+		.kind = EGRESS_FRAGMENTS,
+		.sa = seen->sa,
+		.fits = RTE_MAX(seen->frag_max, seen->whole_max),
+		.packets = seen->frag_seen,
+		.largest = seen->reassembled_max,
+	};
+
 	place->view.told++;
-	GW_LOG(NOTICE, "SA %s: packets of up to %u octets come in fragments; %u cross whole\n",
-	       sa_name(sa_cold(&gw->sas, event.sa), name), event.reassembled_max, event.fits);
-	if (gw->hooks.fragments != NULL)
-		gw->hooks.fragments(gw->hooks.ctx, &event);
+	tell(gw, &event);
+}
+
+static void
+toobig_tell(const struct gw *gw, struct place *place, const struct frag_seen *seen)
+{
+	struct egress_event event = {
+		.kind = EGRESS_TOOBIG,
+		.sa = seen->sa,
+		.fits = gw->conf->gateway.reassembly.emtu_r,
+		.packets = seen->toobig,
+		.largest = seen->toobig_max,
+	};
+
+	place->view.toobig_told++;
+	tell(gw, &event);
 }
 
 static void
@@ -62,7 +88,7 @@ note(struct gw *gw, const struct frag_seen *seen, uint64_t second)
 	struct place *place = &gw->egress->places[seen->sa % EGRESS_SAS];
 	struct egress_view *view = &place->view;
 
-	if (seen->frag_seen == 0 || sa_again(&gw->sas, seen->sa, seen->generation) == NULL)
+	if (sa_again(&gw->sas, seen->sa, seen->generation) == NULL)
 		return;
 	if (place->sa != seen->sa || place->generation != seen->generation)
 		*place = (struct place) { .sa = seen->sa, .generation = seen->generation };
@@ -70,10 +96,16 @@ note(struct gw *gw, const struct frag_seen *seen, uint64_t second)
 	view->frag_max = RTE_MAX(view->frag_max, seen->frag_max);
 	view->whole_max = RTE_MAX(view->whole_max, seen->whole_max);
 	view->reassembled_max = RTE_MAX(view->reassembled_max, seen->reassembled_max);
-	if (seen->frag_seen < EGRESS_MANY || second < place->next)
-		return;
-	place->next = second + EGRESS_PAUSE_S;
-	tell(gw, place, seen);
+	view->toobig += seen->toobig;
+	view->toobig_max = RTE_MAX(view->toobig_max, seen->toobig_max);
+	if (seen->frag_seen >= EGRESS_MANY && second >= place->next) {
+		place->next = second + EGRESS_PAUSE_S;
+		fragments_tell(gw, place, seen);
+	}
+	if (seen->toobig > 0 && second >= place->toobig_next) {
+		place->toobig_next = second + EGRESS_PAUSE_S;
+		toobig_tell(gw, place, seen);
+	}
 }
 
 void

@@ -1,8 +1,10 @@
 /* Inbound SAs whose packets come in fragments: the path to us carries less than the peer believes.
+ * And those whose packets are larger than we take (gateway.reassembly.emtu_r).
  *
  * Only authentic packets count (frag/seen.h). When EGRESS_MANY datagrams of an SA had to be put
- * together within a second, who listens is told what size crosses the path whole, for the peer; of
- * one SA at most once in EGRESS_PAUSE_S. Control's thread only.
+ * together within a second, who listens is told what size crosses the path whole, for the peer; and
+ * what we take, when one was larger. Each is told of one SA at most once in EGRESS_PAUSE_S.
+ * Control's thread only.
  */
 #ifndef CTL_EGRESS_H
 #define CTL_EGRESS_H
@@ -19,14 +21,24 @@ struct egress_view {
 	uint16_t whole_max; /* the largest packet that came whole, 0: none since there were
 			       fragments */
 	uint32_t reassembled_max;
-	uint64_t told; /* events */
+	uint64_t told;	     /* events of fragments */
+	uint64_t toobig;     /* packets that were larger than we take */
+	uint32_t toobig_max; /* the largest of these */
+	uint64_t toobig_told;
 };
 
-/* What crosses the path to us in one piece, as far as it was seen. */
+enum egress_kind {
+	EGRESS_FRAGMENTS,
+	EGRESS_TOOBIG,
+};
+
 struct egress_event {
+	enum egress_kind kind;
 	uint32_t sa;
+	/* What crosses the path to us in one piece, as far as it was seen; or what we take. */
 	uint16_t fits;
-	uint32_t datagrams, reassembled_max; /* within the last second */
+	/* Within the last second: how many were put together, or too big, and the largest. */
+	uint32_t packets, largest;
 };
 
 int egress_init(struct gw *gw, struct err *err);

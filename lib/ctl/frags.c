@@ -41,6 +41,12 @@ frags_total(const struct gw *gw)
 	return all;
 }
 
+static uint32_t
+emtu_r_of(const struct conf_gateway *c)
+{
+	return c->reassembly.emtu_r == CONF_EMTU_ANY ? 0 : c->reassembly.emtu_r;
+}
+
 int
 frags_init(struct gw *gw, struct err *err)
 {
@@ -53,6 +59,7 @@ frags_init(struct gw *gw, struct err *err)
 			.max_datagrams = c->reassembly.max_datagrams,
 			.max_pieces = c->reassembly.max_pieces,
 			.max_segments = frags_segments(gw, i),
+			.emtu_r = emtu_r_of(c),
 		};
 
 		rc = frag_worker_init(gw->workers[i], gw->frag, &limits, err);
@@ -82,15 +89,16 @@ limits_run(struct worker *w, void *arg)
 {
 	uint64_t word = (uintptr_t)arg;
 
-	frag_limits_set(w, (word >> 32) * 1000, (uint32_t)word);
+	frag_limits_set(w, (word >> 32) * 1000, (uint16_t)word, (uint16_t)(word >> 16));
 }
 
 bool
 frags_pace(struct gw *gw)
 {
 	const struct conf_gateway *c = &gw->conf->gateway;
-	/* At most a minute: 26 bits of microseconds. */
-	uintptr_t word = c->reassembly.timeout_us << 32 | c->reassembly.max_pieces;
+	/* At most a minute: 26 bits of microseconds. The others have 16. */
+	uintptr_t word = c->reassembly.timeout_us << 32 | (uintptr_t)emtu_r_of(c) << 16 |
+			 c->reassembly.max_pieces;
 
 	return gw_mail_all(gw, limits_run, (void *)word);
 }

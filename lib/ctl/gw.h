@@ -123,8 +123,8 @@ struct gw_hooks {
 	 * the outbound SA of a daemon to that address with that SPI, host order. SA_NONE. */
 	uint32_t (*pair)(void *ctx, uint32_t sa);
 	uint32_t (*outbound)(void *ctx, const struct addr *dst, uint32_t spi);
-	/* An inbound SA's packets come in fragments. */
-	void (*fragments)(void *ctx, const struct egress_event *event);
+	/* An inbound SA's packets come in fragments, or are larger than we take. */
+	void (*egress)(void *ctx, const struct egress_event *event);
 	/* An outbound SA of IP-TFS was stopped, goes on, or is a good deal faster or slower. */
 	void (*iptfs)(void *ctx, const struct rates_event *event);
 };

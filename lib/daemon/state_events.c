@@ -187,13 +187,13 @@ path_mtu(void *ctx, const struct pmtu_change *c)
 }
 
 static void
-fragments(void *ctx, const struct egress_event *e)
+egress(void *ctx, const struct egress_event *e)
 {
 	const struct xw_path path = {
-		.kind = XW_PATH_FRAGMENTS,
+		.kind = e->kind == EGRESS_TOOBIG ? XW_PATH_TOOBIG : XW_PATH_FRAGMENTS,
 		.mtu = e->fits,
-		.datagrams = e->datagrams,
-		.reassembled = e->reassembled_max,
+		.datagrams = e->packets,
+		.largest = e->largest,
 	};
 
 	path_tell(ctx, e->sa, &path);
@@ -275,7 +275,7 @@ daemons_hook(struct daemons *d)
 		.pair = state_sa_pair,
 		.outbound = state_sa_outbound,
 		.path_mtu = path_mtu,
-		.fragments = fragments,
+		.egress = egress,
 		.iptfs = iptfs,
 	};
 }

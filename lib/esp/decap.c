@@ -265,6 +265,6 @@ replay_accept_stage(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		pkts[kept++] = m;
 	}
 	if (unlikely(frag_seen_wanted(w)))
-		frag_seen_note(w, pkts, kept);
+		kept = frag_seen_note(w, pkts, kept);
 	return kept;
 }

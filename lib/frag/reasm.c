@@ -65,6 +65,7 @@ frag_worker_init(struct worker *w, struct frag_shared *s, const struct frag_limi
 	for (uint32_t i = 0; i < FRAG_SEEN_CELLS; i++)
 		fw->seen[i].sa = SA_NONE;
 	fw->timeout = limits->timeout;
+	fw->emtu_r = limits->emtu_r;
 	rc = frag_table_create(limits, s->secret, w->socket, &fw->table, err);
 	if (rc == 0)
 		rc = frag_virtual_create(limits->max_datagrams,
@@ -86,9 +87,10 @@ frag_worker_fini(struct worker *w)
 }
 
 void
-frag_limits_set(struct worker *w, uint64_t timeout, uint32_t max_pieces)
+frag_limits_set(struct worker *w, uint64_t timeout, uint32_t max_pieces, uint32_t emtu_r)
 {
 	w->frag->timeout = timeout;
+	w->frag->emtu_r = emtu_r;
 	frag_table_limits_set(w->frag->table, timeout, max_pieces);
 }
 

@@ -46,6 +46,7 @@ struct frag_limits {
 	uint32_t max_datagrams;
 	uint32_t max_pieces;   /* of a datagram */
 	uint32_t max_segments; /* packet buffers */
+	uint32_t emtu_r;       /* octets of an authentic outer packet (seen.h); 0: any */
 };
 
 /* What one of max_datagrams costs, about. */
@@ -72,6 +73,7 @@ struct frag_worker {
 	struct frag_virtual *virtual;
 	struct frag_seen *seen;
 	uint64_t timeout; /* ns */
+	uint32_t emtu_r;  /* as in struct frag_limits */
 };
 
 /* For gw. -ENOMEM, -errno where there is no randomness. */
@@ -88,7 +90,7 @@ void frag_worker_fini(struct worker *w);
 /* The worker's, by mail, or control's while it does not run: other limits; max_datagrams and
  * max_segments stay what they are.
  */
-void frag_limits_set(struct worker *w, uint64_t timeout, uint32_t max_pieces);
+void frag_limits_set(struct worker *w, uint64_t timeout, uint32_t max_pieces, uint32_t emtu_r);
 
 /* The worker that a fragment's datagram is of. The data begin with the IP header; of struct pkt
  * flags and l4_off are read.

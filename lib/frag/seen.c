@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "worker/pkt.h"
+#include "worker/worker.h"
 
 /* Cells are written by one worker and read by control at any time: a reader that sees the SA
  * change, or a new epoch, has the one of before or of after in the next call.
@@ -30,32 +31,55 @@ max16_set(uint16_t *cell, uint32_t value)
 }
 
 static void
-reassembled_note(struct worker *w, const struct rte_mbuf *m, const struct pkt *p, uint32_t epoch)
+max32_set(uint32_t *cell, uint32_t value)
 {
-	struct frag_seen *c = cell_of(w, p->sa);
+	if (value > *cell)
+		__atomic_store_n(cell, value, __ATOMIC_RELAXED);
+}
 
-	if (c->sa != p->sa || c->generation != p->generation || c->epoch != epoch)
-		cell_begin(c, p, epoch);
-	max16_set(&c->frag_max, p->mtu);
-	if (m->pkt_len > c->reassembled_max)
-		__atomic_store_n(&c->reassembled_max, m->pkt_len, __ATOMIC_RELAXED);
+static void
+reassembled_note(struct frag_seen *c, const struct rte_mbuf *m)
+{
+	max16_set(&c->frag_max, pkt_of(m)->mtu);
+	max32_set(&c->reassembled_max, m->pkt_len);
 	__atomic_store_n(&c->frag_seen, c->frag_seen + 1, __ATOMIC_RELEASE);
 }
 
-void
+static void
+toobig_note(struct frag_seen *c, const struct rte_mbuf *m)
+{
+	max32_set(&c->toobig_max, m->pkt_len);
+	__atomic_store_n(&c->toobig, c->toobig + 1, __ATOMIC_RELEASE);
+}
+
+uint16_t
 frag_seen_note(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	uint32_t epoch = __atomic_load_n(&w->frag->shared->epoch, __ATOMIC_RELAXED);
+	uint32_t most = w->frag->emtu_r != 0 ? w->frag->emtu_r : UINT32_MAX;
+	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
-		const struct pkt *p = pkt_of(pkts[i]);
+		struct rte_mbuf *m = pkts[i];
+		const struct pkt *p = pkt_of(m);
 		struct frag_seen *c = cell_of(w, p->sa);
+		bool own = c->sa == p->sa && c->generation == p->generation && c->epoch == epoch;
+		bool whole = (p->marks & PKT_REASM) == 0, toobig = m->pkt_len > most;
 
-		if ((p->marks & PKT_REASM) != 0)
-			reassembled_note(w, pkts[i], p, epoch);
-		else if (c->sa == p->sa && c->generation == p->generation && c->epoch == epoch)
-			max16_set(&c->whole_max, pkts[i]->pkt_len);
+		if (!own && (!whole || toobig))
+			cell_begin(c, p, epoch);
+		if (!whole)
+			reassembled_note(c, m);
+		else if (own)
+			max16_set(&c->whole_max, m->pkt_len);
+		if (toobig) {
+			toobig_note(c, m);
+			drop(w, m, DROP_OUTER_TOOBIG);
+			continue;
+		}
+		pkts[kept++] = m;
 	}
+	return kept;
 }
 
 /* A copy of a cell that counts for this epoch. */
@@ -68,9 +92,11 @@ cell_read(const struct frag_seen *c, uint32_t epoch, struct frag_seen *out)
 	out->frag_max = __atomic_load_n(&c->frag_max, __ATOMIC_RELAXED);
 	out->whole_max = __atomic_load_n(&c->whole_max, __ATOMIC_RELAXED);
 	out->reassembled_max = __atomic_load_n(&c->reassembled_max, __ATOMIC_RELAXED);
+	out->toobig = __atomic_load_n(&c->toobig, __ATOMIC_RELAXED);
+	out->toobig_max = __atomic_load_n(&c->toobig_max, __ATOMIC_RELAXED);
 	out->epoch = __atomic_load_n(&c->epoch, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return out->sa != SA_NONE && out->epoch == epoch && out->frag_seen != 0 &&
+	return out->sa != SA_NONE && out->epoch == epoch && (out->frag_seen | out->toobig) != 0 &&
 	       out->sa == __atomic_load_n(&c->sa, __ATOMIC_RELAXED);
 }
 
@@ -85,6 +111,8 @@ merge(struct frag_seen *out, uint32_t n, uint32_t max, const struct frag_seen *o
 		out[i].frag_max = RTE_MAX(out[i].frag_max, one->frag_max);
 		out[i].whole_max = RTE_MAX(out[i].whole_max, one->whole_max);
 		out[i].reassembled_max = RTE_MAX(out[i].reassembled_max, one->reassembled_max);
+		out[i].toobig += one->toobig;
+		out[i].toobig_max = RTE_MAX(out[i].toobig_max, one->toobig_max);
 		return n;
 	}
 	if (n < max)

@@ -25,6 +25,8 @@
 	X(FRAG_TIMEOUT, "frag_timeout", "a datagram whose other fragments did not come in time")   \
 	X(FRAG_LIMIT, "frag_limit", "more fragments or datagrams than may wait for the rest")      \
 	X(BEET_ADDR, "beet_addr", "BEET: other addresses than the SA's inner pair")                \
+	X(OUTER_TOOBIG, "outer_toobig",                                                            \
+	  "an authentic packet of an SA that is larger than gateway.reassembly.emtu_r")            \
 	X(BEET_FRAG, "beet_frag", "BEET: a fragment, and only whole datagrams are carried")        \
 	X(BEET_EXTHDR, "beet_exthdr", "BEET: hop-by-hop options or a routing header")              \
 	X(BEET_HEADER, "beet_header", "BEET: a pseudo header of IPv4 options that is none")        \

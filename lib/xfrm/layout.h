@@ -306,6 +306,7 @@ enum xw_path_kind {
 	XW_PATH_SET,	 /* a request: an outbound SA's path carries mtu; 0: nothing is known */
 	XW_PATH_CHANGED, /* what an outbound SA's path carries; mtu 0: nothing is known any more */
 	XW_PATH_FRAGMENTS, /* an inbound SA's packets come in fragments; mtu crosses whole */
+	XW_PATH_TOOBIG,	   /* an inbound SA's packets are larger than mtu, which is what we take */
 };
 
 /* XFRM_A_PATH; sizes of outer packets, IP header included. */
@@ -313,8 +314,8 @@ struct xw_path {
 	uint8_t kind;	/* enum xw_path_kind */
 	uint8_t source; /* of XW_PATH_CHANGED: enum pmtu_source */
 	uint16_t mtu;
-	uint32_t datagrams;   /* of XW_PATH_FRAGMENTS: put together within a second, */
-	uint32_t reassembled; /* the largest of them */
+	uint32_t datagrams; /* within a second: put together, or too big, */
+	uint32_t largest;   /* and the largest of them */
 };
 
 /* XFRM_A_LANE_STATS */

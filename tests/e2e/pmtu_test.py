@@ -35,12 +35,13 @@ def tunnel(side, outer, **options):
             "remote_nets": [NET4[1 - side], NET6[1 - side]], "aead": "aes-gcm-128", **options, "out": out, "in": into}
 
 
-def gateway(side, outer, narrow, device=None, **options):
+def gateway(side, outer, narrow, device=None, limits=None, **options):
     config = site(side, device or af_packet(0, "black"), af_packet(1, "red"), [tunnel(side, outer, **options)])
     wan = config["ports"][0]
     wan["addresses"] = [f"{ENDS[v][side]}/{LENGTHS[v]}" for v in (4, 6)]
     if side == 1 and narrow:
         wan["mtu"] = NARROW
+    config["gateway"].update(limits or {})
     config["routes"] = [{"to": "0.0.0.0/0" if v == 4 else "::/0", "via": ROUTER[v][side], "port": "wan"} for v in (4, 6)]
     config["neighbours"] = [n for n in config["neighbours"] if n["port"] == "lan"]
     config["neighbours"] += [{"ip": ROUTER[v][side], "mac": ROUTER_MAC[side], "port": "wan"} for v in (4, 6)]
@@ -167,6 +168,25 @@ def in_fragments():
         listener.close()
 
 
+def too_big():
+    """The far end takes less than what comes: who listens hears the limit once, nobody of what is forged."""
+    limit, largest = 1380, 1480
+    with laboratory(4, device="net_pcap0,iface=black,phy_mac=1", df="clear", pmtu={"icmp": False},
+                    limits={"reassembly": {"emtu_r": limit}}) as lab:
+        listener = Daemon(lab.gateways["gw-b"].socket, groups=("aevents",))
+        inner = FITS[4][0] - (1500 - largest)
+        for size, answers in ((inner, 0), (1300, 5), (inner, 0)):
+            said = sh("ping", "-n", "-q", "-c", 5, "-i", "0.1", "-W", 1, "-s", size - 28, HOST4[1], ns=lab.ns("host-a"), quiet=True)
+            check(f" {answers} received" in said, f"of {size} octets:\n{said}")
+        time.sleep(1.5)
+        shown = show(lab, "sa", "site.in", name="gw-b")["fragments"]
+        same((shown["toobig"], shown["toobig_max"], shown["toobig_events"]), (10, largest, 1), f"what was seen: {shown}")
+        events = [struct.unpack("=BBHII", attributes(e.body[48:])[PATH]) for e in listener.quiet(1) if e.kind == NEWAE]
+        same([(e[0], e[2], e[4]) for e in events], [(3, limit, largest)], "kind, limit and size of the events")
+        check(1 <= events[0][3] <= 10, f"{events[0][3]} packets")
+        listener.close()
+
+
 def forged(number, spi=SPI[0], mtu=1300, src=None):
     """Too big of one who did not see our packets."""
     quoted = ip(ENDS[4][0], ENDS[4][1], 50, struct.pack("!II", spi, number) + bytes(20), df=1)
@@ -232,6 +252,7 @@ believes(4)
 believes(6)
 black_hole(4)
 black_hole(6)
+add_case("what is larger than the far end takes drops there, and who listens is told the limit, once in ten seconds", too_big)
 add_case("what comes in fragments is counted, and who listens is told what fits, once in ten seconds", in_fragments)
 add_case("a flood of forged ICMP from 500 sources lowers nothing and loses no packet of others", flood)
 

@@ -55,7 +55,7 @@ must(bool held, const char *what)
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	const struct frag_limits limits = { UINT64_C(2000000000), 8, 24, MBUFS / 4 };
+	const struct frag_limits limits = { UINT64_C(2000000000), 8, 24, MBUFS / 4, 0 };
 	struct err err = { "" };
 
 	__lsan_disable();

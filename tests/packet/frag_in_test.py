@@ -6,6 +6,7 @@ import struct
 
 from scapy.layers.inet import IP, fragment
 
+from ah import AhTunnel
 from fragments import cut, even
 from gw import (BLACK, PEER, Tunnel, aged, far_end, from_far, from_lan, host, ip, laboratory, parse, run, same_packets, tcp,
                 to_lan, to_wan, udp, with_tunnels)
@@ -161,6 +162,40 @@ for sentence, make, want, more in [
      {"tunnels": V6}),
 ]:
     dropped(sentence, make, want, **more)
+
+
+LIMITED = {
+    **TUNNELS,
+    "ESP by lanes over IPv4": lambda n: Tunnel(n, lanes=4),
+    "AH over IPv4": AhTunnel,
+    "AH over IPv6": lambda n: AhTunnel(n, outer=6),
+}
+
+
+def larger_than_is_taken(kind):
+    """Outer packets of 1,200 octets at most: those of that size pass, whole or in pieces, larger ones end once authentic; what
+    is forged ends as what it is."""
+    t = LIMITED[kind](1)
+    sizes = [n for n in range(1000, 1201) if len(t.seal(from_far(1, bytes(n)), 1)) <= 1200]
+    fits, larger = from_far(1, bytes(sizes[-1])), from_far(1, bytes(sizes[-1] + 16))
+    check(1184 < len(t.seal(fits, 1)) <= 1200 < len(t.seal(larger, 1)), "the test's own sizes")
+    # AH has the identification in its ICV, so all datagrams have that of whole ones.
+    forged = [p[:-1] + bytes([p[-1] ^ 1]) for p in (t.seal(larger, 7), t.seal(larger, 8))]
+    frames = [t.seal(fits, 1), t.seal(larger, 2), t.seal(fits, 3), t.seal(larger, 4), forged[0],
+              *cut(t.seal(fits, 5), [800], 0), *cut(t.seal(larger, 6), [800], 0), *cut(forged[1], [800], 0), t.seal(larger, 4)]
+    config = with_tunnels(t)
+    config["gateway"]["reassembly"] = {"emtu_r": 1200}
+    done = run(config, wan=[to_wan(f) for f in frames])
+    drops = {"outer_toobig": 3, "udp_checksum" if kind == "ESP in UDP over IPv6" else "icv_fail": 2, "replay_dup": 1}
+    same(done.drops, drops, "drops")
+    same_packets(done.lan, [aged(fits)] * 3, "packets on the red side")
+    drops.pop("udp_checksum", None)
+    same(done.sa_drops(f"{t.name}.in"), drops, "drops of the SA")
+
+
+for name in LIMITED:
+    add_case(f"gateway.reassembly.emtu_r, {name}: larger ones drop outer_toobig, whole or put together, if authentic",
+             lambda kind=name: larger_than_is_taken(kind))
 
 
 @case("what captures leave unfinished ends as frag_timeout, and the run ends")

@@ -171,7 +171,7 @@ bench_make(struct bench *b, uint16_t size)
 	static const struct rig_suite suite = {
 		.cipher = ALG_AES_GCM_128, .esn = true, .window = 1024, .loop = true
 	};
-	const struct frag_limits limits = { 2000000000, 4096, 64, MBUFS / 4 };
+	const struct frag_limits limits = { 2000000000, 4096, 64, MBUFS / 4, 0 };
 	struct rig_params p = { .engines = engines,
 				.n_engines = 1,
 				.burst = BURST,

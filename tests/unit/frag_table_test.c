@@ -18,7 +18,7 @@ static struct worker *w;
 static void
 table_make(uint32_t datagrams, uint32_t pieces, uint32_t segments)
 {
-	const struct frag_limits limits = { TIMEOUT, datagrams, pieces, segments };
+	const struct frag_limits limits = { TIMEOUT, datagrams, pieces, segments, 0 };
 	struct err err;
 
 	w = test_worker_new(0, 1);

@@ -75,17 +75,21 @@ peers_are_counted(void **state)
 
 static struct worker *workers[2];
 
-static void
+/* Returns whether the packet is left. */
+static bool
 note(struct worker *w, uint32_t sa, uint32_t size, uint16_t largest)
 {
 	struct rte_mbuf *m = test_mbuf_new(pool, (uint16_t)size);
+	bool left;
 
 	pkt_of(m)->sa = sa;
 	pkt_of(m)->generation = 5;
 	pkt_of(m)->marks = largest != 0 ? PKT_REASM : 0;
 	pkt_of(m)->mtu = largest;
-	frag_seen_note(w, &m, 1);
-	rte_pktmbuf_free(m);
+	left = frag_seen_note(w, &m, 1) == 1;
+	if (left)
+		rte_pktmbuf_free(m);
+	return left;
 }
 
 static void
@@ -114,6 +118,37 @@ sizes_are_told(void **state)
 	assert_int_equal(frag_seen_take(workers, 2, seen, 4), 1);
 	assert_int_equal(seen[0].frag_max, 1000);
 	assert_int_equal(seen[0].whole_max, 0);
+}
+
+/* Packets around a limit: what ends, and what is told of it. */
+static void
+too_big_ends(void **state)
+{
+	struct worker *w = workers[0];
+	uint64_t drops = cell_get(&w->drops[DROP_OUTER_TOOBIG]);
+	struct frag_seen seen[4];
+
+	frag_limits_set(w, w->frag->timeout, 16, 1600);
+	assert_true(frag_seen_wanted(w));
+	assert_true(note(w, 3, 1600, 0));
+	assert_false(note(w, 3, 1601, 0));
+	assert_true(note(w, 4, 1600, 1400));
+	assert_false(note(w, 4, 1900, 1400));
+	assert_false(note(w, 4, 1700, 1420));
+	assert_int_equal(cell_get(&w->drops[DROP_OUTER_TOOBIG]) - drops, 3);
+	assert_int_equal(frag_seen_take(workers, 2, seen, 4), 2);
+	assert_int_equal(seen[0].sa, 3);
+	assert_int_equal(seen[0].frag_seen, 0);
+	assert_int_equal(seen[0].toobig, 1);
+	assert_int_equal(seen[0].toobig_max, 1601);
+	assert_int_equal(seen[1].frag_seen, 3);
+	assert_int_equal(seen[1].frag_max, 1420);
+	assert_int_equal(seen[1].toobig, 2);
+	assert_int_equal(seen[1].toobig_max, 1900);
+	frag_limits_set(w, w->frag->timeout, 16, 0);
+	assert_false(frag_seen_wanted(w));
+	assert_true(note(w, 3, 1900, 0));
+	assert_int_equal(frag_seen_take(workers, 2, seen, 4), 0);
 }
 
 static void
@@ -184,13 +219,16 @@ one_owner_a_datagram(void **state)
 static int
 up(void **state)
 {
-	const struct frag_limits limits = { 2 * SECOND, 16, 16, 64 };
+	const struct frag_limits limits = { 2 * SECOND, 16, 16, 64, 0 };
 	struct err err;
 
 	assert_int_equal(frag_shared_create(&shared, &err), 0);
 	for (uint16_t i = 0; i < 2; i++) {
 		workers[i] = test_worker_new(i, 2);
 		workers[i]->now = SECOND;
+		workers[i]->sparse =
+			rte_zmalloc("drops", sizeof(*workers[i]->sparse), RTE_CACHE_LINE_SIZE);
+		assert_non_null(workers[i]->sparse);
 		assert_int_equal(frag_worker_init(workers[i], shared, &limits, &err), 0);
 	}
 	return 0;
@@ -201,6 +239,7 @@ down(void **state)
 {
 	for (uint16_t i = 0; i < 2; i++) {
 		frag_worker_fini(workers[i]);
+		rte_free(workers[i]->sparse);
 		rte_free(workers[i]);
 	}
 	frag_shared_free(shared);
@@ -223,6 +262,8 @@ main(void)
 		  NULL },
 		{ "of an SA: how many came in fragments, and sizes, from all workers, once",
 		  sizes_are_told, up, down, NULL },
+		{ "an authentic packet that is larger than is taken ends, and is told of",
+		  too_big_ends, up, down, NULL },
 		{ "two SAs of one cell: the later one has it", cells_are_shared, up, down, NULL },
 		{ "whole packets are looked at for ten seconds behind one that was not",
 		  looked_for_while_it_matters, up, down, NULL },

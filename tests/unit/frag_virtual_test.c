@@ -172,7 +172,7 @@ memory_is_bounded(void **state)
 static int
 up(void **state)
 {
-	const struct frag_limits limits = { 2 * SECOND, DATAGRAMS, 16, 4 * WAITING };
+	const struct frag_limits limits = { 2 * SECOND, DATAGRAMS, 16, 4 * WAITING, 0 };
 	struct err err;
 
 	assert_int_equal(frag_shared_create(&shared, &err), 0);
