@@ -222,6 +222,9 @@ static void
 check_inner(struct load *l, const struct conf_sa *sa, const struct origin *o)
 {
 	if (sa->mode != CONF_BEET) {
+		if (sa->beet_reassemble)
+			item_error(l, &sa->mark, o, "beet_reassemble",
+				   "mode: beet, or leave it out", "another mode does not ask it");
 		if (sa->inner.on)
 			item_error(l, &sa->mark, o, "inner", "mode: beet, or leave it out",
 				   "another mode sends the inner addresses");

@@ -299,7 +299,7 @@ struct conf_sa {
 	const struct alg *aead, *cipher, *auth;
 	uint8_t icv_len; /* 0: the algorithm's */
 	bool esn, implicit_iv;
-	bool subspaces, mss_clamp, esp_ping;
+	bool subspaces, mss_clamp, esp_ping, beet_reassemble;
 	bool ah_align8;	   /* AH over IPv4 padded to 8 octets, not 4: of a daemon's SAs */
 	uint32_t lanes;	   /* CONF_AUTO; 1 without subspaces */
 	uint8_t lane_by;   /* enum conf_lane_by */

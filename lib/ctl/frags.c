@@ -1,5 +1,7 @@
 #include "ctl/frags.h"
 
+#include <string.h>
+
 #include <rte_mempool.h>
 
 static uint32_t
@@ -113,22 +115,41 @@ frags_drain(struct gw *gw)
 		frag_drop(gw->workers[i], why);
 }
 
+/* Whose fragments are put together for the SA's sake. False: nobody's. */
 static bool
-has_reserve(const struct gw *gw, uint32_t index)
+reserve_of(const struct gw *gw, uint32_t index, struct addr *of)
 {
-	return gw->frag != NULL && (sa_at(&gw->sas, index)->flags & SA_INBOUND) != 0;
+	const struct sa *sa = sa_at(&gw->sas, index);
+	const struct sa_more *more;
+
+	if (gw->frag == NULL)
+		return false;
+	if ((sa->flags & SA_INBOUND) != 0) {
+		*of = sa_cold(&gw->sas, index)->src;
+		return true;
+	}
+	if ((sa->flags & SA_BEET) == 0)
+		return false;
+	more = sa_more(sa);
+	*of = (struct addr) { .family = more->inner.v6 ? 6 : 4 };
+	memcpy(of->octets, more->inner.src, sizeof(of->octets));
+	return more->inner.reassemble;
 }
 
 void
 frags_sa_begins(struct gw *gw, uint32_t index)
 {
-	if (has_reserve(gw, index))
-		frag_peer_add(gw->frag, &sa_cold(&gw->sas, index)->src, gw_defer_free, gw);
+	struct addr of;
+
+	if (reserve_of(gw, index, &of))
+		frag_peer_add(gw->frag, &of, gw_defer_free, gw);
 }
 
 void
 frags_sa_ends(struct gw *gw, uint32_t index)
 {
-	if (has_reserve(gw, index))
-		frag_peer_del(gw->frag, &sa_cold(&gw->sas, index)->src, gw_defer_free, gw);
+	struct addr of;
+
+	if (reserve_of(gw, index, &of))
+		frag_peer_del(gw->frag, &of, gw_defer_free, gw);
 }

@@ -33,7 +33,7 @@ bool frags_pace(struct gw *gw);
 /* Ends what waits, when the workers have ended. */
 void frags_drain(struct gw *gw);
 
-/* The peers of inbound SAs have a reserve. */
+/* The peers of inbound SAs have a reserve, and hosts whose fragments BEET puts together. */
 void frags_sa_begins(struct gw *gw, uint32_t index);
 void frags_sa_ends(struct gw *gw, uint32_t index);
 

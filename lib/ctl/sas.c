@@ -127,6 +127,7 @@ params_fill(struct sa_params *p, const struct conf_sa *c)
 	p->dst = c->dst;
 	p->inner_src = c->inner.src;
 	p->inner_dst = c->inner.dst;
+	p->beet_reassemble = c->beet_reassemble;
 	outer_fill(&p->outer, c);
 }
 

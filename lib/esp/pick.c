@@ -10,6 +10,7 @@
 #include "aggfrag/fill.h"
 #include "frag/frag.h"
 #include "frag/mss.h"
+#include "frag/send.h"
 #include "hold/hold.h"
 #include "replay/replay.h"
 #include "sa/sa.h"
@@ -145,6 +146,10 @@ pick_other(struct worker *w, struct rte_mbuf *m, struct sa *sa)
 	/* First of all: a drop is counted on the SA by index and generation. */
 	describe(w, m, sa);
 	why = unusable(sa, m, pkt_of(m), &mtu);
+	if (why == DROP_BEET_FRAG && w->frag != NULL && sa_more(sa)->inner.reassemble) {
+		frag_send(w, m, STAGE_REASM_INNER);
+		return false;
+	}
 	if (unlikely(why != DROP_NONE)) {
 		drop(w, m, why);
 		return false;

@@ -30,6 +30,9 @@ judge6(const struct rte_mbuf *m, const struct sa *sa, uint8_t policy)
 {
 	if ((sa->flags & SA_IPTFS) != 0)
 		return TELL;
+	/* Its sender cut it already, and BEET put it together: no number would help. */
+	if ((sa->flags & SA_BEET) != 0 && (pkt_of(m)->marks & PKT_REASM) != 0)
+		return CUT_OUTER;
 	if (policy == TUNNEL_OUT_FRAG_ALWAYS || m->pkt_len <= MTU6_MIN)
 		return CUT_OUTER;
 	return TELL;

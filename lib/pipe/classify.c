@@ -10,7 +10,7 @@
 
 #include "esp/protocol.h"
 #include "frag/reasm.h"
-#include "pipe/fragments.h"
+#include "frag/send.h"
 #include "pipe/ours.h"
 #include "port/offload.h"
 #include "port/port_stage.h"
@@ -513,6 +513,31 @@ describe_whole(struct worker *w, struct rte_mbuf *m)
 	}
 	pkt_fill(pkt_of(m), &info);
 	return true;
+}
+
+/* Of our own host, out of an SA, and whether the TTL was counted down: the whole is what its last
+ * piece was.
+ */
+#define PKT_WHENCE (PKT_FROM_SA | PKT_OWN | PKT_TTL_DONE)
+
+uint16_t
+reasm_inner(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		uint8_t flags = pkt_of(pkts[i])->flags & PKT_WHENCE;
+		uint8_t marks = pkt_of(pkts[i])->marks & PKT_FROM_HOST;
+		struct rte_mbuf *m = frag_take(w, pkts[i]);
+
+		if (m == NULL)
+			continue;
+		pkt_of(m)->flags |= flags;
+		pkt_of(m)->marks |= marks;
+		if (describe_whole(w, m))
+			pkts[kept++] = m;
+	}
+	return kept;
 }
 
 uint16_t

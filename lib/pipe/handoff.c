@@ -305,8 +305,8 @@ handoff_frag(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 static void
 frags_resume(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
-	static const enum stage_id stages[] = { STAGE_REASM_OUTER, STAGE_FRAG_MATCH,
-						STAGE_FRAG_CHECK };
+	static const enum stage_id stages[] = { STAGE_REASM_OUTER, STAGE_REASM_INNER,
+						STAGE_FRAG_MATCH, STAGE_FRAG_CHECK };
 	struct rte_mbuf *groups[RTE_DIM(stages)][BURST_MAX];
 	uint16_t n_of[RTE_DIM(stages)] = { 0 };
 

@@ -5,8 +5,8 @@
 
 #include <rte_prefetch.h>
 
+#include "frag/send.h"
 #include "frag/virtual.h"
-#include "pipe/fragments.h"
 #include "pipe/ours.h"
 #include "punt/punt_stage.h"
 #include "route/route_stage.h"

@@ -50,6 +50,7 @@ const struct stage_row stage_rows[STAGE_MAX] = {
 	[STAGE_CLEAR_CHECK]     = { "clear_check",     clear_check,         STAGE_ROUTE },
 	[STAGE_HANDOFF_FRAG]    = { "handoff",         handoff_frag,        STAGE_MAX },
 	[STAGE_REASM_OUTER]     = { "reasm_outer",     reasm_outer,         STAGE_SAD_LOOKUP },
+	[STAGE_REASM_INNER]     = { "reasm_inner",     reasm_inner,         STAGE_SPD_MATCH },
 	[STAGE_PLAIN_ECHO]      = { "plain_echo",      plain_echo,          STAGE_NEIGH_WRITE_OUT },
 	[STAGE_FRAG_MATCH]      = { "frag_match",      frag_match,          STAGE_SA_PICK },
 	[STAGE_FRAG_CHECK]      = { "frag_check",      frag_check,          STAGE_LOCAL_DELIVER },

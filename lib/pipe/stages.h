@@ -23,6 +23,10 @@ stage_fn classify_black;
  * frag_limit; outer_malformed, buffer and what classify_black drops.
  */
 stage_fn reasm_outer;
+/* Fragments that BEET is to carry whole (sa_pick): what becomes whole goes to spd_match, as its
+ * pieces did. Drops as frag_take() does; outer_malformed.
+ */
+stage_fn reasm_inner;
 
 /* What our own host sends through a mirror: frames that control took from one. ARP, neighbour
  * discovery and key exchange are sent as they are by the mirror's port; the rest is outbound

@@ -247,6 +247,7 @@ more_make(const struct sa_params *p, uint64_t now, struct sa_more **more, struct
 		return err_set(err, -ENOMEM, "SPI 0x%x: no memory", p->spi);
 	if (p->beet) {
 		(*more)->inner.v6 = p->inner_src.family == 6;
+		(*more)->inner.reassemble = p->beet_reassemble;
 		memcpy((*more)->inner.src, p->inner_src.octets, sizeof((*more)->inner.src));
 		memcpy((*more)->inner.dst, p->inner_dst.octets, sizeof((*more)->inner.dst));
 	}

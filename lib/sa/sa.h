@@ -117,6 +117,7 @@ struct sa_more {
 	struct tunnel_more outer; /* out; the first member: sa->out.more leads here */
 	struct {		  /* SA_BEET: as the packets of this direction have them */
 		bool v6;
+		bool reassemble;	  /* out: fragments are put together first */
 		uint8_t src[16], dst[16]; /* v4 in the first 4 octets */
 	} inner;
 	struct ipcomp_sa *comp; /* SA_IPCOMP */
@@ -178,6 +179,7 @@ struct sa_params {
 	uint32_t spi;	    /* host order */
 	struct addr src, dst;
 	struct addr inner_src, inner_dst; /* beet */
+	bool beet_reassemble;
 	struct suite suite;
 	const uint8_t *key; /* cipher key, without salt */
 	const uint8_t *salt;

@@ -58,6 +58,7 @@ enum stage_id {
 	STAGE_CLEAR_CHECK,  /* in clear on a black port: the inbound policies; then route */
 	STAGE_HANDOFF_FRAG, /* fragments to the worker that their datagram is of */
 	STAGE_REASM_OUTER,  /* of datagrams for us; then as any from the black side */
+	STAGE_REASM_INNER,  /* out: of packets that BEET carries whole; then spd_match */
 	STAGE_FRAG_MATCH,   /* out: of datagrams that a policy judges by ports; then sa_pick */
 	STAGE_FRAG_CHECK,   /* the same out of an inbound SA; then as behind selector_check */
 	STAGE_PLAIN_ECHO,   /* SPI 7 and 8, and ours: what is sent goes on like outbound ESP */

@@ -4,8 +4,10 @@ gateway; what the outer header has to say, and the pseudo header of IPv4 options
 import random
 import struct
 
+from fragments import cut, even
 from gw import (Tunnel, aged, far_end, from_far, from_lan, host, ip, laboratory, parse, run, same_packets, tcp, to_lan,
                 to_wan, udp, with_tunnels)
+from pieces import jumbo, put_together
 from tap import add_case, case, check, main, same
 
 OPTIONS = 94
@@ -217,6 +219,95 @@ def fragments():
     t = beet()
     done = run(with_tunnels(t), lan=[to_lan(from_lan(1, bytes(16), mf=1)), to_lan(from_lan(1, bytes(16), offset=2))])
     same((done.drops, done.wan), ({"beet_frag": 2}, []), "drops and packets")
+
+
+WHOLE = {"beet_reassemble": True}
+NAME = 7  # the identification of what is cut below
+
+
+def big(version, size, n=1, **fields):
+    if version == 4:
+        fields.setdefault("ident", NAME)
+    return from_lan(n, bytes(i % 251 for i in range(size)), version=version, **fields)
+
+
+ORDERS = {"in order": lambda p: p, "the last one first": lambda p: p[::-1],
+          "mixed up": lambda p: random.Random(len(p)).sample(p, len(p))}
+
+
+def put_together_first(outer, inner, order, **more):
+    """Datagrams of all sizes that come in pieces leave whole, cut behind ESP where the path wants it, and arrive so."""
+    t = beet(inner, outer=outer, **WHOLE, **more)
+    # BEET takes the identification over: outer fragments are of one datagram by it.
+    here = [big(inner, size, tos=0x48, **({"ident": size} if inner == 4 else {})) for size in (40, 1000, 1400, 1473, 3000, 9000)]
+    pieces = [ORDERS[order](cut(p, even(p, size), number)) for p, size, number in
+              zip(here, (16, 504, 1200, 1480, 1448, 1400), (40, 1000, 1400, 1473, 3000, 9000))]
+    first = run(with_tunnels(t), lan=[to_lan(p) for group in pieces for p in group])
+    same(first.drops, {}, "drops")
+    same(first.report["merged"], sum(len(group) - 1 for group in pieces), "fragments put together")
+    check(all(len(p) <= 1500 for p in first.wan), "no outer packet is larger than its path")
+    whole = put_together(first.wan)
+    lost = ("ident", "df", "flow") if inner != outer else ("flow",)
+    same([without(restored(t, p), lost) for p in sorted(whole, key=len)], [without(aged(p), lost) for p in here], "to the peer")
+    second = run(jumbo(far_end(t)), wan=[to_wan(p) for p in first.wan])
+    same(second.drops, {}, "drops of the other gateway")
+    same([without(p, lost) for p in second.lan], [without(aged(p, 2), lost) for p in here], "packets out of the other gateway")
+
+
+for family in (4, 6):
+    for inside in (4, 6):
+        for order in ORDERS:
+            add_case(f"beet_reassemble, IPv{inside} in BEET over IPv{family}: fragments {order} are put together, and sent whole",
+                     lambda o=family, i=inside, k=order: put_together_first(o, i, k))
+add_case("beet_reassemble in UDP over IPv4", lambda: put_together_first(4, 4, "in order", encap=(4500, 4500)))
+add_case("beet_reassemble with lanes", lambda: put_together_first(4, 4, "in order", lanes=4))
+
+
+@case("beet_reassemble: overlaps, duplicates, fragments that are missing or too many end as any others do")
+def not_whole():
+    t = beet(**WHOLE)
+    good, other = cut(big(4, 3000), [1480, 1480], 1), cut(big(4, 3000), [1480, 1480], 2)
+    crossed = cut(big(4, 3000), [1472, 1480], 2)
+    many = cut(big(4, 600), [8] * 70, 3)
+    config = with_tunnels(t)
+    done = run(config, lan=[to_lan(p) for p in (*good[:2], good[1], other[0], crossed[1], good[2], *many[:65], *cut(big(4, 3000), [1480], 4)[1:])])
+    same(done.drops, {"frag_duplicate": 1, "frag_overlap": 2, "frag_limit": 65, "frag_timeout": 1}, "drops")
+    same([parse(restored(t, p))["payload"] for p in put_together(done.wan)], [parse(big(4, 3000))["payload"]], "the good one")
+
+
+@case("beet_reassemble: fragments of other hosts are none of the SA's: beet_addr; those for other SAs go as they came")
+def not_of_the_pair():
+    t, plain = beet(**WHOLE), Tunnel(2)
+    pieces = cut(big(4, 2000, 2), [1200], NAME)
+    config = with_tunnels(t, plain)
+    done = run(config, lan=[to_lan(p) for p in pieces])
+    same((done.drops, done.report["merged"]), ({}, 0), "drops, and what was put together")
+    same_packets([plain.open(p)[0] for p in done.wan], [aged(p) for p in pieces], "fragments to the peer")
+
+
+@case("beet_reassemble: an IPv6 packet with the fragment header of a whole one goes without it")
+def atomic():
+    t = beet(6, outer=6, **WHOLE)
+    done = run(with_tunnels(t), lan=[to_lan(p) for p in cut(big(6, 100), [], NAME)])
+    same(done.drops, {}, "drops")
+    same_packets([restored(t, p) for p in done.wan], [aged(big(6, 100))], "packets to the peer")
+
+
+@case("beet_reassemble: a policy's ports are asked of the pieces, and of the whole")
+def whole_by_ports():
+    t = beet(**WHOLE)
+    config = laboratory()
+    config["sas"] = t.sas()
+    for sa in config["sas"]:
+        if sa["direction"] == "in":
+            sa["inner"] = {"src": host(4, 2, 1), "dst": host(4, 1, 1)}
+    config["policies"] = [{"name": "out", "direction": "out", "src": host(4, 1, 1), "dst": host(4, 2, 1), "protocol": "udp",
+                           "dst_port": 53, "action": "protect", "sa": "t1.out"}]
+    asks = [udp(host(4, 1, 1), host(4, 2, 1), bytes(2000), dport=port, ident=port) for port in (53, 54)]
+    pieces = [cut(p, [1200], port) for p, port in zip(asks, (53, 54))]
+    done = run(config, lan=[to_lan(p) for group in zip(*pieces) for p in reversed(group)])
+    same(done.drops, {"no_policy": 2}, "drops")
+    same([parse(restored(t, p))["payload"] for p in put_together(done.wan)], [parse(asks[0])["payload"]], "packets to the peer")
 
 
 @case("the inner addresses are the SA's whatever comes, and protocol 4 inside is a payload like others")

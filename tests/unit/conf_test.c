@@ -269,6 +269,7 @@ static const struct {
 	{ "a block of too few numbers", TOP "gateway: {state_block: 63}\n", "4:24: gateway.state_block: ", "64" },
 	{ "reassembly of one piece", TOP "gateway: {reassembly: {max_pieces: 1}}\n", "4:36: gateway.reassembly.max_pieces: ", "2" },
 	{ "an outer packet of less than IPv4's 576 octets", TOP "gateway: {reassembly: {emtu_r: 575}}\n", "4:32: gateway.reassembly.emtu_r: ", "576" },
+	{ "beet_reassemble in another mode", TOP "sas:\n" SA_AS("a", "out", "256", KEY_A, ", beet_reassemble: true"), "5:165: sas[0].beet_reassemble: ", "mode: beet" },
 	/* values of the wrong type are complained of even behind a gate */
 	{ "a bad value of a key to come", SA("iptfs: {rate: fast}"), "6:20: sas[0].iptfs.rate: ", "'fast' is no number" },
 	/* limits */

@@ -1,6 +1,6 @@
 /* Fragments on their way to who owns their datagram. */
-#ifndef PIPE_FRAGMENTS_H
-#define PIPE_FRAGMENTS_H
+#ifndef FRAG_SEND_H
+#define FRAG_SEND_H
 
 #include "worker/worker.h"
 
