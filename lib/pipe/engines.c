@@ -108,15 +108,25 @@ resume(struct worker *w, struct rte_mbuf **pkts, const enum engine_verdict *verd
 	pipe_run(w, stage, pkts, kept);
 }
 
-/* Looks the SAs up again, and asks for what the next stage reads of them. */
+/* Looks the SAs up again, once for packets in a row, and asks for what the next stage reads of
+ * them.
+ */
 static void
 sas_find(const struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
+	uint32_t sa = SA_NONE, generation = 0;
+	struct sa *hot = NULL;
+
 	for (uint16_t i = 0; i < n; i++) {
 		struct pkt *p = pkt_of(pkts[i]);
 
-		p->hot = sa_again(w->view->sas, p->sa, p->generation);
-		rte_prefetch0(p->hot);
+		if (p->sa != sa || p->generation != generation) {
+			sa = p->sa;
+			generation = p->generation;
+			hot = sa_again(w->view->sas, sa, generation);
+			rte_prefetch0(hot);
+		}
+		p->hot = hot;
 		rte_prefetch0(rte_pktmbuf_mtod(pkts[i], const void *));
 	}
 }

@@ -24,13 +24,9 @@ slot_back(struct engine_worker *ew, struct lane *l, uint32_t at)
 
 /* What it gives that it does not have is not believed: an operation of before a loss, or one
  * twice. */
-uint16_t
-lane_dequeue(struct engine_worker *ew, struct lane *l, uint16_t max)
+static void
+slots_back(struct engine_worker *ew, struct lane *l, struct rte_crypto_op *const *batch, uint16_t n)
 {
-	struct rte_crypto_op *batch[CRYPTO_BURST_MAX];
-	uint16_t n = rte_cryptodev_dequeue_burst(l->device->id, l->queue, batch,
-						 RTE_MIN(max, (uint16_t)CRYPTO_BURST_MAX));
-
 	for (uint16_t i = 0; i < n; i++) {
 		uintptr_t off = (uintptr_t)batch[i] - (uintptr_t)l->slots;
 		uint32_t at = (uint32_t)(off / sizeof(struct slot));
@@ -40,11 +36,60 @@ lane_dequeue(struct engine_worker *ew, struct lane *l, uint16_t max)
 		    likely((l->marks[at] & MARK_BACK) == 0))
 			slot_back(ew, l, at);
 	}
+}
+
+static inline uint16_t
+dequeue(struct lane *l, struct rte_crypto_op **batch, uint16_t max)
+{
+	uint16_t n = rte_cryptodev_dequeue_burst(l->device->id, l->queue, batch,
+						 RTE_MIN(max, (uint16_t)CRYPTO_BURST_MAX));
+
 	if (n == 0)
 		cell_add(&l->idle_polls, 1);
 	else if (l->idle_polls != 0)
 		__atomic_store_n(&l->idle_polls, 0, __ATOMIC_RELAXED);
 	return n;
+}
+
+void
+lane_dequeue(struct engine_worker *ew, struct lane *l)
+{
+	struct rte_crypto_op *batch[CRYPTO_BURST_MAX];
+
+	slots_back(ew, l, batch, dequeue(l, batch, CRYPTO_BURST_MAX));
+}
+
+/* n > 0, the oldest, are the caller's. */
+static inline void
+lane_given(struct lane *l, uint16_t n)
+{
+	l->head = (l->head + n) & RING_MASK;
+	__atomic_store_n(&l->n, l->n - n, __ATOMIC_RELAXED);
+	/* Control frees sessions by this: the device is done with them. */
+	__atomic_store_n(&l->returned, l->returned + n, __ATOMIC_RELEASE);
+}
+
+/* Most devices give back in order, and most packets need nothing more than their verdict: those,
+ * from the oldest on, with no mark of theirs written and read again. */
+static inline uint16_t
+lane_give_straight(struct lane *l, struct rte_crypto_op *const *batch, uint16_t n,
+		   struct rte_mbuf **pkts, enum engine_verdict *verdicts)
+{
+	uint16_t max = (uint16_t)RTE_MIN((uint32_t)n, l->n), i;
+
+	for (i = 0; i < max; i++) {
+		uint32_t at = (l->head + i) & RING_MASK;
+		const struct slot *s = &l->slots[at];
+
+		if (unlikely(batch[i] != &s->op ||
+			     (l->marks[at] & (MARK_BACK | MARK_BOUNCED)) != 0))
+			break;
+		verdicts[i] = verdict_of(s);
+		pkts[i] = s->pkt;
+	}
+	if (i != 0)
+		lane_given(l, i);
+	return i;
 }
 
 /* From the oldest on as far as they are back, or all of them: lost. */
@@ -67,12 +112,8 @@ lane_give(struct engine_worker *ew, struct lane *l, struct rte_mbuf **pkts,
 			bounce_give(ew, (struct bounce *)s->sym.m_src, false);
 		n++;
 	}
-	if (n != 0) {
-		l->head = (l->head + n) & RING_MASK;
-		__atomic_store_n(&l->n, l->n - n, __ATOMIC_RELAXED);
-		/* Control frees sessions by this: the device is done with them. */
-		__atomic_store_n(&l->returned, l->returned + n, __ATOMIC_RELEASE);
-	}
+	if (n != 0)
+		lane_given(l, n);
 	return n;
 }
 
@@ -84,14 +125,19 @@ lane_collect(struct engine_worker *ew, struct lane *l, struct rte_mbuf **pkts,
 	     enum engine_verdict *verdicts, uint16_t max)
 {
 	enum device_state state = device_state(l->device);
+	struct rte_crypto_op *batch[CRYPTO_BURST_MAX];
+	uint16_t back, n = 0;
 
 	if (unlikely(state != l->seen))
 		__atomic_store_n(&l->seen, state, __ATOMIC_RELEASE);
 	if (l->n == 0 || unlikely(state == DEVICE_SILENT || state == DEVICE_TRIED))
 		return 0;
-	if (likely(state == DEVICE_UP))
-		lane_dequeue(ew, l, max);
-	return lane_give(ew, l, pkts, verdicts, max, state == DEVICE_STOPPED);
+	if (likely(state == DEVICE_UP)) {
+		back = dequeue(l, batch, max);
+		n = lane_give_straight(l, batch, back, pkts, verdicts);
+		slots_back(ew, l, batch + n, back - n);
+	}
+	return n + lane_give(ew, l, pkts + n, verdicts + n, max - n, state == DEVICE_STOPPED);
 }
 
 uint16_t

@@ -235,8 +235,8 @@ uint16_t lanes_collect(struct engine_worker *ew, struct rte_mbuf **pkts,
 uint32_t lanes_room(const struct engine_worker *ew);
 uint32_t lanes_held(const struct engine_worker *ew);
 
-/* Marks what the device gives back, at most max, and gives up their copies. Returns how many. */
-uint16_t lane_dequeue(struct engine_worker *ew, struct lane *l, uint16_t max);
+/* Marks what the device gives back, and gives up their copies. */
+void lane_dequeue(struct engine_worker *ew, struct lane *l);
 
 /* bounce.c: the packet in one piece, as the slot's m_src. NULL: no copy is free. *whole false: the
  * chain ended before the text did, and there is nothing to be done with it. */

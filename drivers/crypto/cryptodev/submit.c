@@ -299,7 +299,7 @@ copy_comes_back(struct engine_worker *ew)
 			struct lane *l = &ew->lanes[i];
 
 			if (l->n != 0 && device_state(l->device) == DEVICE_UP)
-				lane_dequeue(ew, l, CRYPTO_BURST_MAX);
+				lane_dequeue(ew, l);
 		}
 	return ew->free_bounce != NULL;
 }
