@@ -65,16 +65,13 @@ inline_tx_mark(struct offload_session *s, struct rte_mbuf *const *pkts, uint16_t
 	return i;
 }
 
-void
-inline_rx_result(const struct offload_port *op, const struct rte_mbuf *m, struct offload_rx *rx)
+static inline void
+result(const struct offload_port *op, struct rte_mbuf *m, bool named, struct offload_rx *rx)
 {
-	const struct inline_provider *pr = op->provider;
-	uint64_t name = 0;
+	uint64_t name = named ? *rte_security_dynfield(m) : 0;
 
-	if (op->named && rte_security_dynfield_is_registered())
-		name = *rte_security_dynfield((struct rte_mbuf *)(uintptr_t)m);
 	*rx = (struct offload_rx) {
-		.kind = name != 0 ? name >> 62 : op->rx_kind,
+		.kind = name != 0 ? (uint8_t)(name >> 62) : op->rx_kind,
 		.ok = (m->ol_flags & RTE_MBUF_F_RX_SEC_OFFLOAD_FAILED) == 0,
 		.named = name != 0,
 		.index = (uint32_t)(name >> 32) & (UINT32_MAX >> 2),
@@ -82,6 +79,16 @@ inline_rx_result(const struct offload_port *op, const struct rte_mbuf *m, struct
 	};
 	if (!op->rx_tos)
 		return;
-	rx->numbered = pr->rx_number_get(m, &rx->number, &rx->outer_tos) && op->rx_number;
+	rx->numbered = op->provider->rx_number_get(m, &rx->number, &rx->outer_tos) && op->rx_number;
 	rx->has_tos = rx->kind == OFFLOAD_PROTOCOL;
+}
+
+void
+inline_rx_results(const struct offload_port *op, struct rte_mbuf *const *pkts, uint16_t n,
+		  struct offload_rx *rx)
+{
+	bool named = op->named && rte_security_dynfield_is_registered();
+
+	for (uint16_t i = 0; i < n; i++)
+		result(op, pkts[i], named, &rx[i]);
 }

@@ -62,7 +62,7 @@ struct offload_port {
 	bool tx_number, rx_number; /* this port's device takes numbers, tells them */
 	bool rx_tos;		   /* tells the TOS of the header that it took off */
 	bool named;		   /* what came deciphered says of which session */
-	enum offload_kind rx_kind; /* if it does not say it */
+	uint8_t rx_kind;	   /* enum offload_kind, if it does not say it */
 	/* Control's. */
 	struct rte_security_ctx *ctx;
 	uint16_t dpdk_id;
@@ -132,8 +132,8 @@ void inline_session_lost(struct offload_port *op, struct offload_session *s);
 
 /* data.c: the workers' part. */
 uint16_t inline_tx_mark(struct offload_session *s, struct rte_mbuf *const *pkts, uint16_t n);
-void inline_rx_result(const struct offload_port *op, const struct rte_mbuf *m,
-		      struct offload_rx *rx);
+void inline_rx_results(const struct offload_port *op, struct rte_mbuf *const *pkts, uint16_t n,
+		       struct offload_rx *rx);
 
 /* show.c */
 void inline_print(const struct offload_port *op, FILE *f);

@@ -178,5 +178,5 @@ const struct offload offload_inline = {
 	.print = inline_print,
 	.json = inline_json,
 	.tx_mark = inline_tx_mark,
-	.rx_result = inline_rx_result,
+	.rx_results = inline_rx_results,
 };

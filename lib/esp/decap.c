@@ -12,6 +12,7 @@
 #include "esp/plain.h"
 #include "esp/protocol.h"
 #include "frag/seen.h"
+#include "port/offload.h"
 #include "replay/replay.h"
 #include "sa/sa.h"
 #include "wire/subspace.h"
@@ -148,26 +149,81 @@ subspace_check(const struct sa *sa, const struct rte_mbuf *m, struct pkt *p)
 	return why;
 }
 
-/* True: the packet is gone, of AH or to its own stage, or dropped. */
-static __rte_noinline bool
-goes_elsewhere(struct worker *w, struct rte_mbuf *m, const struct sa *sa)
+static __rte_always_inline void
+op_fill_any(struct worker *w, struct rte_mbuf *m, const struct pkt *p, const struct sa *sa,
+	    struct crypto_op *ops, uint16_t at)
 {
-	if ((sa->flags & SA_AH) != 0)
-		pipe_push(w, STAGE_AH_CHECK, m);
-	else if ((pkt_of(m)->marks & PKT_STRIPPED) != 0)
-		pipe_push(w, STAGE_INLINE_IN, m);
-	else if (protocol_has_window(w, m))
-		drop(w, m, DROP_OFFLOAD_WINDOW);
+	if (likely((sa->flags & SA_PLAIN) != 0 && m->nb_segs == 1))
+		op_fill_plain(m, p, sa, &ops[at]);
 	else
-		return false;
-	return true;
+		op_fill(w, m, p, sa, &ops[at], at);
+}
+
+/* Of an SA that a port's device may do. What it says it has deciphered needs no operation. */
+static inline enum drop_reason
+inline_check(struct worker *w, struct rte_mbuf *m, const struct sa *sa, struct crypto_op *ops,
+	     uint16_t at)
+{
+	bool said = offload_says(w->offloads, m);
+	struct pkt *p = pkt_of(m);
+	enum drop_reason why;
+
+	if (unlikely(!said && protocol_has_window(w, m)))
+		return DROP_OFFLOAD_WINDOW;
+	why = (sa->flags & SA_SUBSPACES) != 0 ? subspace_check(sa, m, p) : number_check(sa, m, p);
+	if (likely(said))
+		ops[at].engine = sa->engine;
+	else if (why == DROP_NONE)
+		op_fill_any(w, m, p, sa, ops, at);
+	return why;
+}
+
+/* Packets in a row that a device has taken out of ESP, which have a stage of their own. */
+static inline uint16_t
+stripped_run(struct rte_mbuf *const *pkts, uint16_t n)
+{
+	uint16_t run = 0;
+
+	while (run < n && (pkt_of(pkts[run])->marks & PKT_STRIPPED) != 0)
+		run++;
+	return run;
+}
+
+/* Packets in a row of one SA, of AH or with SA_INLINE. What stays goes to pkts[kept] and behind.
+ * Returns how many have stayed till now. */
+static __rte_noinline uint16_t
+check_special(struct worker *w, struct rte_mbuf **row, uint16_t n, struct rte_mbuf **pkts,
+	      uint16_t kept)
+{
+	const struct sa *sa = pkt_of(row[0])->hot;
+	struct crypto_op *ops = w->crypto->ops;
+	enum drop_reason why;
+
+	if ((sa->flags & SA_AH) != 0) {
+		pipe_push_all(w, STAGE_AH_CHECK, row, n);
+		return kept;
+	}
+	for (uint16_t i = 0; i < n; i++) {
+		uint16_t stripped = stripped_run(&row[i], n - i);
+
+		pipe_push_all(w, STAGE_INLINE_IN, &row[i], stripped);
+		i += stripped;
+		if (i == n)
+			break;
+		why = inline_check(w, row[i], sa, ops, kept);
+		if (unlikely(why != DROP_NONE))
+			drop(w, row[i], why);
+		else
+			pkts[kept++] = row[i];
+	}
+	return kept;
 }
 
 uint16_t
 replay_check_stage(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct crypto_op *ops = w->crypto->ops;
-	uint16_t kept = 0;
+	uint16_t kept = 0, run;
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
@@ -175,22 +231,21 @@ replay_check_stage(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 		const struct sa *sa = p->hot;
 		enum drop_reason why;
 
-		if (likely((sa->flags & (SA_SUBSPACES | SA_AH | SA_INLINE)) == 0))
+		if (likely((sa->flags & (SA_SUBSPACES | SA_AH | SA_INLINE)) == 0)) {
 			why = number_check(sa, m, p);
-		else if (goes_elsewhere(w, m, sa))
-			continue;
-		else if ((sa->flags & SA_SUBSPACES) != 0)
+		} else if ((sa->flags & (SA_AH | SA_INLINE)) == 0) {
 			why = subspace_check(sa, m, p);
-		else
-			why = number_check(sa, m, p);
+		} else {
+			run = pkt_same_sa(&pkts[i], n - i);
+			kept = check_special(w, &pkts[i], run, pkts, kept);
+			i += run - 1;
+			continue;
+		}
 		if (unlikely(why != DROP_NONE)) {
 			drop(w, m, why);
 			continue;
 		}
-		if (likely((sa->flags & SA_PLAIN) != 0 && m->nb_segs == 1))
-			op_fill_plain(m, p, sa, &ops[kept]);
-		else
-			op_fill(w, m, p, sa, &ops[kept], kept);
+		op_fill_any(w, m, p, sa, ops, kept);
 		pkts[kept++] = m;
 	}
 	return kept;
@@ -217,32 +272,13 @@ subspace_accept(struct worker *w, const struct pkt *p, struct replay **window)
 	return likely(*window != NULL) ? replay_accept(*window, p->seq) : DROP_SUB_NOMEM;
 }
 
-/* Whether a burst is authentic, of one SA, of numbers in a row that are the next ones: all are seen
- * then. One by one a window's top goes from packet to packet by way of memory.
- */
-static inline bool
-accept_all(const struct crypto_op *ops, struct rte_mbuf **pkts, uint16_t n)
-{
-	const struct pkt *first = pkt_of(pkts[0]);
-	struct replay *window;
-
-	for (uint16_t i = 0; i < n; i++) {
-		const struct pkt *p = pkt_of(pkts[i]);
-
-		if (!ops[i].ok || p->hot != first->hot || p->seq != first->seq + i)
-			return false;
-	}
-	window = lane_window(first->hot, first);
-	return likely(window != NULL) && replay_accept_run(window, first->seq, n);
-}
-
 uint16_t
 replay_accept_stage(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	const struct crypto_op *ops = w->crypto->ops;
 	uint16_t kept = 0;
 
-	if (accept_all(ops, pkts, n))
+	if (lane_accept_all(ops, pkts, n))
 		kept = n;
 	for (uint16_t i = kept; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];

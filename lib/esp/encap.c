@@ -15,8 +15,8 @@
 #include "esp/comp.h"
 #include "esp/engines.h"
 #include "esp/esp.h"
+#include "esp/mark.h"
 #include "esp/plain.h"
-#include "esp/protocol.h"
 #include "esp/transport.h"
 #include "sa/sa.h"
 #include "wire/subspace.h"
@@ -351,10 +351,11 @@ plain_header_write(const struct sa *sa, uint8_t *text, uint64_t seq_be)
 }
 
 /* SA_PLAIN in one segment with room around it: the same as the general way, without its questions.
+ * asked: somebody is to know of the text; else see plain_op_make().
  */
 static __rte_always_inline void
 encap_plain(struct worker *w, struct rte_mbuf *m, struct pkt *p, const struct sa *sa,
-	    struct crypto_op *op)
+	    struct crypto_op *op, const bool asked)
 {
 	uint8_t *text = rte_pktmbuf_mtod(m, uint8_t *);
 	uint64_t seq_be = wire_swap64(p->seq);
@@ -362,7 +363,8 @@ encap_plain(struct worker *w, struct rte_mbuf *m, struct pkt *p, const struct sa
 		plain_trailer_write(text + m->data_len, m->data_len, (p->flags & PKT_V6) != 0);
 	uint32_t head, total;
 
-	plain_op_fill(op, sa, seq_be, seq_be, text, text_len);
+	if (asked)
+		plain_op_fill(op, sa, seq_be, seq_be, text, text_len);
 	plain_header_write(sa, text, seq_be);
 	p->esp_off = tunnel_out_size(&sa->out);
 	head = tunnel_out_size(&sa->out) + sa->esp_size;
@@ -390,26 +392,93 @@ is_plain(const struct rte_mbuf *m, uint16_t flags)
 	       m->data_off + m->data_len + 3 + TRAILER + ALG_ICV_MAX <= m->buf_len;
 }
 
-/* As encap_other(), of an SA that a port's device may do. */
-static __rte_noinline struct rte_mbuf *
-encap_inline(struct worker *w, struct rte_mbuf *m, struct crypto_op *op)
+/* The operation of a packet that encap_plain() has written. */
+static void
+plain_op_make(struct crypto_op *op, const struct rte_mbuf *m)
 {
-	struct pkt *p = pkt_of(m);
-	enum drop_reason why;
+	const struct pkt *p = pkt_of(m);
+	const struct sa *sa = p->hot;
+	uint16_t head = p->esp_off + sa->esp_size;
+	uint64_t seq_be = wire_swap64(p->seq);
 
-	if (protocol_out(w, m, &why)) {
-		op->engine = ENGINES_DONE;
-		op->ok = true;
-		return m;
+	plain_op_fill(op, sa, seq_be, seq_be, rte_pktmbuf_mtod_offset(m, uint8_t *, head),
+		      (uint32_t)m->data_len - head - sa->suite.icv_len);
+}
+
+/* What a device is to encipher; software what it does not take after all. */
+static uint16_t
+encap_marked(struct worker *w, const struct mark *mark, struct rte_mbuf **pkts, uint16_t n,
+	     struct rte_mbuf **kept, struct crypto_op *ops)
+{
+	uint16_t n_kept = 0, marked;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		struct pkt *p = pkt_of(m);
+
+		if (likely(is_plain(m, p->hot->flags & (uint16_t)~SA_INLINE))) {
+			encap_plain(w, m, p, p->hot, &ops[n_kept], false);
+			ops[n_kept].session = NULL;
+		} else {
+			m = encap_other(w, m, &ops[n_kept]);
+			if (m == NULL)
+				continue;
+		}
+		kept[n_kept++] = m;
 	}
-	if (unlikely(why != DROP_NONE)) {
-		drop(w, m, why);
-		return NULL;
+	for (uint16_t i = 0; i < n_kept; i += marked + 1) {
+		marked = mark_all(w, mark, &kept[i], &ops[i], n_kept - i);
+		if (unlikely(i + marked < n_kept && ops[i + marked].session == NULL))
+			plain_op_make(&ops[i + marked], kept[i + marked]);
 	}
-	if (unlikely(!is_plain(m, p->hot->flags & (uint16_t)~SA_INLINE)))
-		return encap_other(w, m, op);
-	encap_plain(w, m, p, p->hot, op);
-	return m;
+	return n_kept;
+}
+
+/* One that is software's, unless the device numbers what is sent: nobody else would know how. */
+static uint16_t
+encap_unmarked(struct worker *w, const struct mark *mark, struct rte_mbuf *m,
+	       struct rte_mbuf **kept, struct crypto_op *op)
+{
+	if (mark->kind == OFFLOAD_PROTOCOL && !mark->entry->tx_number) {
+		drop(w, m, DROP_OFFLOAD_LOST);
+		return 0;
+	}
+	if (likely(is_plain(m, pkt_of(m)->hot->flags & (uint16_t)~SA_INLINE)))
+		encap_plain(w, m, pkt_of(m), pkt_of(m)->hot, op, true);
+	else
+		m = encap_other(w, m, op);
+	*kept = m;
+	return m != NULL;
+}
+
+/* Packets in a row of one SA that a port's device may do. Returns how many are left, in kept, which
+ * may be where they are. */
+static __rte_noinline uint16_t
+encap_inline(struct worker *w, struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **kept,
+	     struct crypto_op *ops)
+{
+	uint16_t n_kept = 0, run;
+	struct mark mark;
+
+	mark_find(w, pkt_of(pkts[0]), &mark);
+	for (uint16_t i = 0; i < n; i += run) {
+		run = mark_alike(w, &mark, &pkts[i], n - i);
+		if (run > 0 && mark.kind == OFFLOAD_CRYPTO) {
+			n_kept +=
+				encap_marked(w, &mark, &pkts[i], run, &kept[n_kept], &ops[n_kept]);
+			continue;
+		}
+		if (run > 0)
+			run = mark_all(w, &mark, &pkts[i], &ops[n_kept], run);
+		if (run > 0) {
+			memmove(&kept[n_kept], &pkts[i], run * sizeof(pkts[0]));
+			n_kept += run;
+			continue;
+		}
+		n_kept += encap_unmarked(w, &mark, pkts[i], &kept[n_kept], &ops[n_kept]);
+		run = 1;
+	}
+	return n_kept;
 }
 
 uint16_t
@@ -417,16 +486,23 @@ esp_encap(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct crypto_op *op = w->crypto->ops;
 	struct rte_mbuf **kept = pkts;
+	uint16_t run, left;
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		const struct sa *sa = pkt_of(m)->hot;
 
 		if (likely(is_plain(m, sa->flags))) {
-			encap_plain(w, m, pkt_of(m), sa, op);
+			encap_plain(w, m, pkt_of(m), sa, op, true);
+		} else if ((sa->flags & SA_INLINE) != 0) {
+			run = pkt_same_sa(&pkts[i], n - i);
+			left = encap_inline(w, &pkts[i], run, kept, op);
+			i += run - 1;
+			kept += left;
+			op += left;
+			continue;
 		} else {
-			m = (sa->flags & SA_INLINE) != 0 ? encap_inline(w, m, op) :
-							   encap_other(w, m, op);
+			m = encap_other(w, m, op);
 			if (m == NULL)
 				continue;
 		}

@@ -2,7 +2,6 @@
 
 #include "port/offload.h"
 #include "replay/replay.h"
-#include "route/fib.h"
 #include "sa/sa.h"
 #include "worker/worker.h"
 
@@ -14,6 +13,7 @@ struct burst {
 	struct crypto_op *ops;
 	uint16_t kept; /* these are first, packets and operations */
 	bool encrypt;
+	bool software; /* is to do some of these */
 };
 
 static inline void
@@ -24,6 +24,7 @@ keep(struct burst *b, uint16_t i, uint8_t engine)
 		b->ops[b->kept] = b->ops[i];
 	}
 	b->ops[b->kept++].engine = engine;
+	b->software |= engine != ENGINES_DONE;
 }
 
 /* Its engine does not take it: software does it, if there is some for it. */
@@ -65,58 +66,6 @@ submit(struct burst *b, uint16_t i, uint16_t end)
 		worker_hold_back(b->w, PAUSED_ENGINE);
 }
 
-/* Whether the device may have it: it is to leave by that device's port, whole, and as it is now.
- * The checksum of UDP over IPv6 covers what is enciphered, so it cannot be made before.
- */
-static inline bool
-may_mark(const struct worker *w, const struct rte_mbuf *m, const struct offload_entry *e)
-{
-	const struct pkt *p = pkt_of(m);
-
-	return m->nb_segs == 1 && (p->marks & PKT_CUT) == 0 &&
-	       (p->hot->flags & (SA_UDP | SA_V6)) != (SA_UDP | SA_V6) &&
-	       route_hop(w->view->route, p->next_hop)->port == e->port;
-}
-
-static inline uint16_t
-same_sa(const struct burst *b, uint16_t i, uint16_t end)
-{
-	const struct sa *sa = pkt_of(b->pkts[i])->hot;
-
-	do
-		i++;
-	while (i < end && pkt_of(b->pkts[i])->hot == sa);
-	return i;
-}
-
-/* From i to end, out: of one SA whose port's device is to do it. */
-static void
-mark(struct burst *b, uint16_t i, uint16_t end)
-{
-	const struct offload_table *t = b->w->offloads;
-	const struct pkt *p = pkt_of(b->pkts[i]);
-	const struct offload_entry *e = offload_of(t, p->sa, p->generation);
-
-	while (i < end) {
-		uint16_t n = 0;
-
-		while (e != NULL && e->kind == OFFLOAD_CRYPTO && i + n < end &&
-		       may_mark(b->w, b->pkts[i + n], e))
-			n++;
-		if (likely(n > 0))
-			n = t->offload->tx_mark(e->session, &b->pkts[i], n);
-		for (; n > 0; n--, i++) {
-			pkt_of(b->pkts[i])->turn = e->serial;
-			b->ops[i].ok = true;
-			keep(b, i, ENGINES_DONE);
-		}
-		if (unlikely(i < end)) {
-			keep_for_software(b, i, DROP_OFFLOAD_LOST);
-			i++;
-		}
-	}
-}
-
 /* A device that knows the low half of a number may take another high half than the window does, and
  * vouch for an old packet that we take for one of the next 2^32. The whole number goes with what
  * the device authenticated; else it is to be near.
@@ -136,49 +85,72 @@ is_of_number(const struct pkt *p, const struct offload_rx *rx)
 /* In, what a device says it has deciphered. As a packet of another SA it is worth nothing, nor as
  * one of none: of an SA that the device is not to do any more.
  */
-static void
-believe(struct burst *b, uint16_t i)
+static inline bool
+is_stale(const struct worker *w, const struct pkt *p, const struct offload_rx *rx)
 {
-	const struct offload_table *t = b->w->offloads;
-	const struct rte_mbuf *m = b->pkts[i];
-	const struct pkt *p = pkt_of(m);
-	struct offload_rx rx;
 	bool known;
 
-	t->offload->rx_result(t->ports[p->port], m, &rx);
-	if (likely(rx.named))
-		known = rx.index == p->sa && rx.generation == p->generation;
+	if (likely(rx->named))
+		known = rx->index == p->sa && rx->generation == p->generation;
 	else
-		known = offload_of(t, p->sa, p->generation) != NULL;
-	if (unlikely(!known || (rx.ok && rx.kind != OFFLOAD_CRYPTO))) {
-		drop(b->w, b->pkts[i], DROP_OFFLOAD_STALE);
-		return;
-	}
-	b->ops[i].ok = rx.ok && is_of_number(p, &rx);
-	keep(b, i, ENGINES_DONE);
+		known = offload_of(w->offloads, p->sa, p->generation) != NULL;
+	return !known || (rx->ok && rx->kind != OFFLOAD_CRYPTO);
 }
 
-/* A port whose device does nothing of the kind may show flags that are not its own: a ring gives
- * packets as they were put in. */
-static inline bool
-is_deciphered(const struct burst *b, uint16_t i)
+static void
+believe(struct burst *b, uint16_t i, uint16_t end)
 {
-	const struct offload_table *t = b->w->offloads;
-	const struct rte_mbuf *m = b->pkts[i];
+	struct offload_rx rx[CRYPTO_BURST_MAX];
+	uint16_t kept = b->kept;
 
-	return !b->encrypt && (m->ol_flags & RTE_MBUF_F_RX_SEC_OFFLOAD) != 0 && t != NULL &&
-	       t->ports[pkt_of(m)->port] != NULL;
+	for (uint16_t k = i; k < end;)
+		k += offload_results(b->w->offloads, &b->pkts[k], end - k, &rx[k - i]);
+	for (uint16_t k = i; k < end; k++) {
+		const struct offload_rx *result = &rx[k - i];
+		struct rte_mbuf *m = b->pkts[k];
+
+		if (unlikely(is_stale(b->w, pkt_of(m), result))) {
+			drop(b->w, m, DROP_OFFLOAD_STALE);
+			continue;
+		}
+		b->pkts[kept] = m;
+		b->ops[kept].ok = result->ok && is_of_number(pkt_of(m), result);
+		b->ops[kept++].engine = ENGINES_DONE;
+	}
+	b->kept = kept;
+}
+
+/* The packets that a device says something of. */
+static inline uint64_t
+said_of(const struct worker *w, struct rte_mbuf *const *pkts, uint16_t n)
+{
+	uint64_t said = 0;
+
+	if (w->offloads == NULL)
+		return 0;
+	for (uint16_t i = 0; i < n; i++)
+		said |= (uint64_t)offload_says(w->offloads, pkts[i]) << i;
+	return said;
+}
+
+/* Where those end that from i on are alike in it. */
+static inline uint16_t
+alike(uint64_t said, uint16_t i, uint16_t n)
+{
+	uint64_t rest = said >> i, other = (rest & 1) != 0 ? ~rest : rest;
+
+	return other == 0 ? n : RTE_MIN(n, (uint16_t)(i + __builtin_ctzll(other)));
 }
 
 /* The operations from i on that go one way. */
 static inline uint16_t
-same_way(const struct burst *b, uint16_t i, uint16_t n)
+same_way(const struct crypto_op *ops, uint16_t i, uint16_t n)
 {
-	uint8_t engine = b->ops[i].engine;
+	uint8_t engine = ops[i].engine;
 
 	do
 		i++;
-	while (i < n && b->ops[i].engine == engine && !is_deciphered(b, i));
+	while (i < n && ops[i].engine == engine);
 	return i;
 }
 
@@ -195,12 +167,7 @@ dispatch(struct burst *b, uint16_t i, uint16_t end)
 		submit(b, i, end);
 		return;
 	case ENGINE_INLINE:
-		while (b->encrypt && i < end) {
-			uint16_t same = same_sa(b, i, end);
-
-			mark(b, i, same);
-			i = same;
-		}
+		/* Its device did not take it, or did nothing of it. */
 		for (; i < end; i++)
 			keep_for_software(b, i, DROP_OFFLOAD_LOST);
 		return;
@@ -210,28 +177,52 @@ dispatch(struct burst *b, uint16_t i, uint16_t end)
 	}
 }
 
+/* What stays in the burst, and is synchronous engines'. */
+static void
+run_kept(struct burst *b)
+{
+	uint16_t end;
+
+	for (uint16_t i = 0; i < b->kept; i = end) {
+		end = same_way(b->ops, i, b->kept);
+		if (b->ops[i].engine != ENGINES_DONE)
+			crypto_run(b->w->crypto, &b->ops[i], end - i, b->encrypt);
+	}
+}
+
+/* Out, what devices do is marked already. */
+static inline bool
+all_done(const struct crypto_op *ops, uint16_t n)
+{
+	uint8_t other = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		other |= ops[i].engine ^ ENGINES_DONE;
+	return other == 0;
+}
+
 uint16_t
 engines_run(struct worker *w, struct rte_mbuf **pkts, uint16_t n, bool encrypt)
 {
 	struct crypto_op *ops = w->crypto->ops;
 	struct burst b = { .w = w, .pkts = pkts, .ops = ops, .encrypt = encrypt };
-	uint16_t end;
+	uint64_t said = encrypt ? 0 : said_of(w, pkts, n);
+	uint16_t end, part;
 
+	if (encrypt && all_done(ops, n))
+		return n;
 	for (uint16_t i = 0; i < n; i = end) {
-		if (is_deciphered(&b, i)) {
-			believe(&b, i);
-			end = i + 1;
-		} else {
-			end = same_way(&b, i, n);
-			dispatch(&b, i, end);
+		end = alike(said, i, n);
+		if ((said >> i & 1) != 0) {
+			believe(&b, i, end);
+			continue;
+		}
+		for (uint16_t k = i; k < end; k = part) {
+			part = same_way(ops, k, end);
+			dispatch(&b, k, part);
 		}
 	}
-	for (uint16_t i = 0; i < b.kept; i = end) {
-		end = i + 1;
-		while (end < b.kept && ops[end].engine == ops[i].engine)
-			end++;
-		if (ops[i].engine != ENGINES_DONE)
-			crypto_run(w->crypto, &ops[i], end - i, encrypt);
-	}
+	if (b.software)
+		run_kept(&b);
 	return b.kept;
 }

@@ -6,7 +6,8 @@
  *	synchronous	done in the call, as where there are no others
  *	asynchronous	the packet leaves the burst, held, and goes on behind the stage when the
  *			device has given it back (pipe/engines.h)
- *	inline		out, marked for its port's device; in, the device's result is believed
+ *	inline		out, it was marked for its port's device in esp_encap (esp/mark.h), and
+ *nothing is left to do; in, the device's result is believed, and the operation is not looked at
  *
  * and by software of the same SA where its engine does not take it. What stays in the burst keeps
  * its order.

@@ -4,10 +4,10 @@
 
 #include <stdint.h>
 
+#include "crypto/engine.h"
+#include "replay/replay.h"
 #include "sa/sa.h"
 #include "worker/worker.h"
-
-struct replay;
 
 /* Outbound, for who makes packets of an SA in a row and must not make one in vain: whether
  * life_count will find a number for one more of so many octets, behind n others of `sum` octets
@@ -43,6 +43,26 @@ static inline struct replay *
 lane_window(const struct sa *sa, const struct pkt *p)
 {
 	return likely((sa->flags & SA_SUBSPACES) == 0) ? sa->window : sa->windows[p->lane];
+}
+
+/* Whether a burst is authentic (ops: NULL says that it is), of one SA, of numbers in a row that are
+ * the next ones: all are seen then. One by one a window's top goes from packet to packet by way of
+ * memory.
+ */
+static __rte_always_inline bool
+lane_accept_all(const struct crypto_op *ops, struct rte_mbuf *const *pkts, uint16_t n)
+{
+	const struct pkt *first = pkt_of(pkts[0]);
+	struct replay *window;
+
+	for (uint16_t i = 0; i < n; i++) {
+		const struct pkt *p = pkt_of(pkts[i]);
+
+		if ((ops != NULL && !ops[i].ok) || p->hot != first->hot || p->seq != first->seq + i)
+			return false;
+	}
+	window = lane_window(first->hot, first);
+	return likely(window != NULL) && replay_accept_run(window, first->seq, n);
 }
 
 /* The window of an id whose first packet has just proved authentic, from the worker's stock and

@@ -1,64 +1,12 @@
 #include "esp/protocol.h"
 
-#include <netinet/in.h>
-
-#include <rte_ip.h>
-
 #include "esp/esp.h"
 #include "esp/esp_stage.h"
+#include "esp/lane.h"
 #include "port/offload.h"
 #include "replay/replay.h"
-#include "route/fib.h"
 #include "sa/sa.h"
 #include "worker/worker.h"
-
-/* What devices have no name for, but software makes in the same SA. */
-#define PKT_SPECIAL (PKT_ECHO | PKT_PROBE | PKT_COMP | PKT_AGGFRAG)
-
-/* A dummy of ours is no packet. */
-static inline bool
-is_dummy(const struct pkt *p)
-{
-	return (p->flags & PKT_OWN) != 0 && p->proto == IPPROTO_NONE;
-}
-
-/* In transport mode ESP goes behind some extension headers and before others, a fragment header
- * above all: what a device makes of them nobody says. */
-static inline bool
-has_extensions(const struct pkt *p)
-{
-	return (p->hot->flags & SA_TRANSPORT) != 0 && (p->flags & PKT_V6) != 0 &&
-	       p->l4_off != sizeof(struct rte_ipv6_hdr);
-}
-
-static inline bool
-may_take(const struct worker *w, const struct rte_mbuf *m, const struct offload_entry *e)
-{
-	const struct pkt *p = pkt_of(m);
-
-	return m->nb_segs == 1 && m->pkt_len <= e->tx_limit &&
-	       (p->marks & (PKT_CUT | PKT_SPECIAL)) == 0 && !is_dummy(p) && !has_extensions(p) &&
-	       route_hop(w->view->route, p->next_hop)->port == e->port;
-}
-
-bool
-protocol_out(struct worker *w, struct rte_mbuf *m, enum drop_reason *why)
-{
-	const struct offload_table *t = w->offloads;
-	struct pkt *p = pkt_of(m);
-	const struct offload_entry *e = offload_of(t, p->sa, p->generation);
-
-	*why = DROP_NONE;
-	if (e == NULL || e->kind != OFFLOAD_PROTOCOL)
-		return false;
-	if (likely(may_take(w, m, e)) && likely(t->offload->tx_mark(e->session, &m, 1) == 1)) {
-		p->turn = e->serial;
-		return true;
-	}
-	if (!e->tx_number)
-		*why = DROP_OFFLOAD_LOST;
-	return false;
-}
 
 /* An inbound SA that such a device may do. */
 static inline bool
@@ -67,40 +15,77 @@ is_taken(const struct sa *sa)
 	return sa != NULL && (sa->flags & (SA_INBOUND | SA_INLINE)) == (SA_INBOUND | SA_INLINE);
 }
 
-bool
-protocol_in(struct worker *w, struct rte_mbuf *m)
-{
-	const struct offload_table *t = w->offloads;
-	struct pkt *p = pkt_of(m);
-	struct offload_rx rx;
+/* The SA that a device names, found for the first of packets in a row. */
+struct named {
+	struct sa *sa; /* NULL: none yet */
+	uint32_t index, generation;
+};
 
-	/* Flags of a port without such a device are somebody else's. */
-	if (t == NULL || t->ports[p->port] == NULL)
-		return false;
-	t->offload->rx_result(t->ports[p->port], m, &rx);
-	if (rx.kind != OFFLOAD_PROTOCOL)
-		return false;
-	p->hot = rx.named ? sa_again(w->view->sas, rx.index, rx.generation) : NULL;
-	if (unlikely(!is_taken(p->hot))) {
-		drop(w, m, DROP_OFFLOAD_STALE);
-		return true;
-	}
-	p->sa = rx.index;
-	p->generation = rx.generation;
-	if (unlikely(!rx.ok)) {
-		drop(w, m, DROP_ICV_FAIL);
-		return true;
-	}
-	if (unlikely(rx.numbered && rx.number == 0) && sa_window(p->hot)->window != 0) {
-		drop(w, m, DROP_REPLAY_ZERO);
-		return true;
-	}
-	p->spi_be = p->hot->spi_be;
-	p->seq = rx.numbered ? rx.number : 0;
-	p->outer_tos = rx.has_tos ? rx.outer_tos : p->tos;
+/* NULL: it names none that it may do. */
+static inline struct sa *
+sa_named(const struct worker *w, const struct offload_rx *rx, struct named *last)
+{
+	if (unlikely(!rx->named))
+		return NULL;
+	if (likely(last->sa != NULL && last->index == rx->index &&
+		   last->generation == rx->generation))
+		return last->sa;
+	last->index = rx->index;
+	last->generation = rx->generation;
+	last->sa = sa_again(w->view->sas, rx->index, rx->generation);
+	if (unlikely(!is_taken(last->sa)))
+		last->sa = NULL;
+	return last->sa;
+}
+
+/* Why it ends here. */
+static inline enum drop_reason
+strip(struct pkt *p, struct sa *sa, const struct offload_rx *rx)
+{
+	uint64_t number = rx->numbered ? rx->number : 0;
+
+	if (unlikely(sa == NULL))
+		return DROP_OFFLOAD_STALE;
+	p->hot = sa;
+	p->sa = rx->index;
+	p->generation = rx->generation;
+	if (unlikely(!rx->ok))
+		return DROP_ICV_FAIL;
+	if (unlikely(rx->numbered && number == 0) && sa_window(sa)->window != 0)
+		return DROP_REPLAY_ZERO;
+	p->spi_be = sa->spi_be;
+	p->seq = number;
+	p->outer_tos = rx->has_tos ? rx->outer_tos : p->tos;
 	p->marks |= PKT_STRIPPED;
-	pipe_push(w, STAGE_HANDOFF_IN, m);
-	return true;
+	return DROP_NONE;
+}
+
+uint16_t
+protocol_in(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct named last = { .sa = NULL };
+	struct rte_mbuf *taken[BURST_MAX];
+	struct offload_rx rx[BURST_MAX];
+	uint16_t n_taken = 0, kept = 0;
+
+	for (uint16_t i = 0; i < n;)
+		i += offload_results(w->offloads, &pkts[i], n - i, &rx[i]);
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		enum drop_reason why;
+
+		if (rx[i].kind != OFFLOAD_PROTOCOL) {
+			pkts[kept++] = m;
+			continue;
+		}
+		why = strip(pkt_of(m), sa_named(w, &rx[i], &last), &rx[i]);
+		if (likely(why == DROP_NONE))
+			taken[n_taken++] = m;
+		else
+			drop(w, m, why);
+	}
+	pipe_push_all(w, STAGE_HANDOFF_IN, taken, n_taken);
+	return kept;
 }
 
 bool
@@ -126,24 +111,35 @@ number_take(struct worker *w, const struct pkt *p)
 	return unlikely(why == DROP_SEQ_WAIT) ? window_wait(w, p, window) : why;
 }
 
-uint16_t
-inline_in(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+/* Those whose numbers are taken, or that have none. */
+static uint16_t
+numbers_take(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	uint16_t kept = 0;
 
+	if (lane_accept_all(NULL, pkts, n))
+		return n;
 	for (uint16_t i = 0; i < n; i++) {
-		struct rte_mbuf *m = pkts[i];
-		struct pkt *p = pkt_of(m);
-		enum drop_reason why = number_take(w, p);
+		enum drop_reason why = number_take(w, pkt_of(pkts[i]));
 
-		if (unlikely(why != DROP_NONE)) {
-			drop(w, m, why);
-			continue;
-		}
+		if (unlikely(why != DROP_NONE))
+			drop(w, pkts[i], why);
+		else
+			pkts[kept++] = pkts[i];
+	}
+	return kept;
+}
+
+uint16_t
+inline_in(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	n = numbers_take(w, pkts, n);
+	for (uint16_t i = 0; i < n; i++) {
+		struct pkt *p = pkt_of(pkts[i]);
+
 		p->flags |= PKT_FROM_SA;
 		if ((p->hot->flags & (SA_TRANSPORT | SA_ECN)) != SA_ECN)
 			p->outer_tos = p->tos;
-		pkts[kept++] = m;
 	}
-	return kept;
+	return n;
 }

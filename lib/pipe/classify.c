@@ -310,14 +310,6 @@ udp_sum_is_right(const struct rte_mbuf *m, const struct pkt *p, uint32_t len)
 	return wire_sum_fold(wire_sum_mbuf(sum, m, p->l4_off, len)) == 0xffff;
 }
 
-/* The checksum covers the text as it was sent. What the device says of the text covers more. */
-static inline bool
-is_deciphered(const struct worker *w, const struct rte_mbuf *m)
-{
-	return (m->ol_flags & RTE_MBUF_F_RX_SEC_OFFLOAD) != 0 && w->offloads != NULL &&
-	       w->offloads->ports[pkt_of(m)->port] != NULL;
-}
-
 static enum drop_reason
 udp_check(const struct worker *w, const struct rte_mbuf *m, const struct pkt *p,
 	  const struct rte_udp_hdr *udp)
@@ -330,7 +322,11 @@ udp_check(const struct worker *w, const struct rte_mbuf *m, const struct pkt *p,
 	 * not ask for. */
 	if (likely(udp->dgram_cksum == 0))
 		return (p->flags & PKT_V6) != 0 ? DROP_UDP_CHECKSUM : DROP_NONE;
-	return is_deciphered(w, m) || udp_sum_is_right(m, p, len) ? DROP_NONE : DROP_UDP_CHECKSUM;
+	/* The checksum covers the text as it was sent. What the device says of the text covers
+	 * more.
+	 */
+	return offload_says(w->offloads, m) || udp_sum_is_right(m, p, len) ? DROP_NONE :
+									     DROP_UDP_CHECKSUM;
 }
 
 /* UDP to a port of ours that takes ESP: keepalive, IKE or ESP (RFC 3948 section 4). True: the
@@ -438,8 +434,6 @@ black_one(struct worker *w, struct rte_mbuf *m)
 	struct pkt *p = pkt_of(m);
 	enum drop_reason why;
 
-	if (unlikely((m->ol_flags & RTE_MBUF_F_RX_SEC_OFFLOAD) != 0) && protocol_in(w, m))
-		return false;
 	if (unlikely(!is_for_us(w, m, p)) && !is_for_sa(w, m, p)) {
 		pipe_push(w, STAGE_CLEAR_CHECK, m);
 		return false;
@@ -461,23 +455,48 @@ black_one(struct worker *w, struct rte_mbuf *m)
 	return true;
 }
 
-/* All but the usual of IPv4. */
+/* All but the usual of IPv4, described; NULL: the packet is gone. */
 static __rte_noinline struct rte_mbuf *
 black_other(struct worker *w, struct rte_mbuf *m)
 {
 	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
 
-	if (is_usual6(w, m, frame))
-		take_usual6(m, frame + RTE_ETHER_HDR_LEN, 0);
-	else
-		m = take_other(w, m);
-	return m != NULL && black_one(w, m) ? m : NULL;
+	if (!is_usual6(w, m, frame))
+		return take_other(w, m);
+	take_usual6(m, frame + RTE_ETHER_HDR_LEN, 0);
+	return m;
+}
+
+/* Those of a mask are such that a port's device says something of. What it took out of ESP leaves;
+ * the others go on, or not, as any. */
+static __rte_noinline uint16_t
+black_said(struct worker *w, struct rte_mbuf **pkts, uint16_t n, uint64_t said)
+{
+	uint16_t kept = 0, run;
+
+	for (uint16_t i = 0; i < n; i += run) {
+		uint16_t left;
+
+		for (run = 0; i + run < n && (said >> (i + run) & 1) != 0;)
+			run++;
+		if (run == 0) {
+			pkts[kept++] = pkts[i];
+			run = 1;
+			continue;
+		}
+		left = protocol_in(w, &pkts[i], run);
+		for (uint16_t k = i; k < i + left; k++)
+			if (black_one(w, pkts[k]))
+				pkts[kept++] = pkts[k];
+	}
+	return kept;
 }
 
 uint16_t
 classify_black(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	const struct own *own = route_own(w->view->route);
+	uint64_t said = 0;
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
@@ -486,16 +505,22 @@ classify_black(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 
 		if (likely(is_usual4(w, m, frame))) {
 			take_usual4(m, ip, 0);
-			if (unlikely(!esp_find_usual(own, w->view->sad, m, ip)) && !black_one(w, m))
+			if (likely(esp_find_usual(own, w->view->sad, m, ip))) {
+				pkts[kept++] = m;
 				continue;
+			}
 		} else {
 			m = black_other(w, m);
 			if (m == NULL)
 				continue;
 		}
+		if (offload_says(w->offloads, m))
+			said |= UINT64_C(1) << kept;
+		else if (!black_one(w, m))
+			continue;
 		pkts[kept++] = m;
 	}
-	return kept;
+	return likely(said == 0) ? kept : black_said(w, pkts, kept, said);
 }
 
 /* A datagram of fragments is described as if it had come whole. */

@@ -79,12 +79,12 @@ struct offload_caps {
 
 /* What the device says of a packet that it handled on the way in. */
 struct offload_rx {
-	enum offload_kind kind;
-	bool ok;    /* the ICV held */
-	bool named; /* index and generation are known: not of all devices with OFFLOAD_CRYPTO */
-	bool numbered;
-	uint32_t index, generation;
 	uint64_t number; /* the whole one, if numbered */
+	uint32_t index, generation;
+	uint8_t kind; /* enum offload_kind */
+	bool ok;      /* the ICV held */
+	bool named;   /* index and generation are known: not of all devices with OFFLOAD_CRYPTO */
+	bool numbered;
 	bool has_tos;
 	uint8_t outer_tos; /* OFFLOAD_PROTOCOL: of the header that was taken off, if has_tos */
 };
@@ -132,9 +132,9 @@ struct offload {
 	 * header, which is still to be written. pkt.seq is the number, where the capabilities ask
 	 * for it. Returns how many it marked: a prefix. */
 	uint16_t (*tx_mark)(struct offload_session *s, struct rte_mbuf *const *pkts, uint16_t n);
-	/* Of a packet with RTE_MBUF_F_RX_SEC_OFFLOAD. */
-	void (*rx_result)(const struct offload_port *op, const struct rte_mbuf *m,
-			  struct offload_rx *rx);
+	/* Of packets with RTE_MBUF_F_RX_SEC_OFFLOAD that came by the device's port. */
+	void (*rx_results)(const struct offload_port *op, struct rte_mbuf *const *pkts, uint16_t n,
+			   struct offload_rx *rx);
 };
 
 /* Of one SA; two to a cache line. Control writes session last, and clears it first. */
@@ -171,6 +171,30 @@ offload_of(const struct offload_table *t, uint32_t sa, uint32_t generation)
 			       e->generation == generation ?
 		       e :
 		       NULL;
+}
+
+/* Whether the device of the packet's port says something of it. A port whose device does nothing of
+ * the kind may show flags that are not its own: a ring gives packets as they were put in.
+ */
+static inline bool
+offload_says(const struct offload_table *t, const struct rte_mbuf *m)
+{
+	return (m->ol_flags & RTE_MBUF_F_RX_SEC_OFFLOAD) != 0 && t != NULL &&
+	       t->ports[pkt_of(m)->port] != NULL;
+}
+
+/* What it says of n > 0 such packets: of a prefix, those of one port. Returns how many. */
+static inline uint16_t
+offload_results(const struct offload_table *t, struct rte_mbuf *const *pkts, uint16_t n,
+		struct offload_rx *rx)
+{
+	uint8_t port = pkt_of(pkts[0])->port;
+	uint16_t run = 1;
+
+	while (run < n && pkt_of(pkts[run])->port == port)
+		run++;
+	t->offload->rx_results(t->ports[port], pkts, run, rx);
+	return run;
 }
 
 /* -ENOMEM. Zeroed, nothing is open. */

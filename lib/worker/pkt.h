@@ -95,4 +95,16 @@ pkt_of(const struct rte_mbuf *m)
 	return (struct pkt *)rte_mbuf_to_priv((struct rte_mbuf *)(uintptr_t)m);
 }
 
+/* How many of n > 0 packets from the first on are of its SA: they have the same pkt.hot. */
+static inline uint16_t
+pkt_same_sa(struct rte_mbuf *const *pkts, uint16_t n)
+{
+	const struct sa *sa = pkt_of(pkts[0])->hot;
+	uint16_t run = 1;
+
+	while (run < n && pkt_of(pkts[run])->hot == sa)
+		run++;
+	return run;
+}
+
 #endif

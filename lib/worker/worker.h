@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <rte_branch_prediction.h>
 #include <rte_mbuf.h>
@@ -200,6 +201,22 @@ pipe_push(struct worker *w, enum stage_id stage, struct rte_mbuf *m)
 	}
 	q->pkts[q->n++] = m;
 	w->pushed |= UINT64_C(1) << stage;
+}
+
+/* The same of several, in their order. */
+static inline void
+pipe_push_all(struct worker *w, enum stage_id stage, struct rte_mbuf *const *pkts, uint16_t n)
+{
+	struct pending *q = &w->pending[stage];
+	uint16_t room = PENDING_MAX - q->n, take = n < room ? n : room;
+
+	if (n == 0)
+		return;
+	memcpy(&q->pkts[q->n], pkts, take * sizeof(pkts[0]));
+	q->n += take;
+	w->pushed |= UINT64_C(1) << stage;
+	for (uint16_t i = take; i < n; i++)
+		drop(w, pkts[i], DROP_PIPE_FULL);
 }
 
 #endif

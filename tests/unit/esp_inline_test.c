@@ -104,9 +104,9 @@ marked(void)
 	return n;
 }
 
-/* What was sent comes back; as the device of a port says it, of an inbound SA: kind. */
+/* What was sent comes back; some of it as the device of a port says it, of an inbound SA: kind. */
 static void
-loop_back(enum offload_kind kind, uint32_t in)
+loop_some(enum offload_kind kind, uint32_t in, uint64_t some)
 {
 	struct rte_mbuf *pkts[BURST_MAX];
 	uint16_t n = n_sent;
@@ -117,11 +117,19 @@ loop_back(enum offload_kind kind, uint32_t in)
 	memcpy(pkts, sent, n * sizeof(pkts[0]));
 	n_sent = 0;
 	for (uint16_t i = 0; i < n; i++) {
-		pkts[i]->ol_flags = kind != OFFLOAD_NONE ? RTE_MBUF_F_RX_SEC_OFFLOAD : 0;
+		pkts[i]->ol_flags = kind != OFFLOAD_NONE && (some >> i & 1) != 0 ?
+					    RTE_MBUF_F_RX_SEC_OFFLOAD :
+					    0;
 		rte_pktmbuf_mtod(pkts[i], struct rte_ether_hdr *)->dst_addr =
 			rig.links[RIG_BLACK].mac;
 	}
 	path_rig_feed(&rig, RIG_BLACK, pkts, n);
+}
+
+static void
+loop_back(enum offload_kind kind, uint32_t in)
+{
+	loop_some(kind, in, UINT64_MAX);
 }
 
 static uint64_t
@@ -211,6 +219,24 @@ what_the_device_does_not_take_software_does(void **state)
 	send_to(2, 8);
 	assert_int_equal(n_sent, 8);
 	assert_int_equal(marked(), 0);
+	assert_int_equal(all_dropped(), 0);
+}
+
+/* What it refuses has its headers already. */
+static void
+what_the_device_refuses_software_enciphers(void **state)
+{
+	for (uint8_t n = 0; n < 2; n++) {
+		both_set(n, OFFLOAD_CRYPTO, false);
+		fake_mark_max = 0;
+		send_to(n, 8);
+		fake_mark_max = UINT16_MAX;
+		assert_int_equal(n_sent, 8);
+		assert_int_equal(marked(), 0);
+		loop_back(OFFLOAD_NONE, rig.sa[n].in);
+		expect_flows(0, 8);
+		drop_sent();
+	}
 	assert_int_equal(all_dropped(), 0);
 }
 
@@ -421,6 +447,67 @@ what_does_not_fit_the_device_is_for_software_if_that_numbers(void **state)
 	assert_int_equal(dropped(DROP_OFFLOAD_LOST), 4);
 }
 
+/* Of one SA in one burst. */
+static void
+what_fits_the_device_goes_there_around_what_does_not(void **state)
+{
+	struct rte_mbuf *pkts[8];
+
+	both_set(0, OFFLOAD_PROTOCOL, true);
+	for (uint8_t i = 0; i < 8; i++)
+		pkts[i] = red_frame(0, i, i == 2 || i == 7 ? 1410 : INNER);
+	path_rig_feed(&rig, RIG_RED, pkts, 8);
+	assert_int_equal(n_sent, 8);
+	for (uint8_t i = 0; i < 8; i++) {
+		assert_int_equal(is_marked(sent[i]), i != 2 && i != 7);
+		assert_int_equal(pkt_of(sent[i])->seq, i + 1);
+	}
+	assert_int_equal(marked(), 6);
+}
+
+/* In one burst with ESP of two SAs, of which the device says nothing. */
+static void
+what_the_device_took_out_leaves_a_mixed_burst(void **state)
+{
+	struct rte_mbuf *pkts[24];
+
+	both_set(0, OFFLOAD_PROTOCOL, true);
+	for (uint8_t i = 0; i < 24; i++)
+		pkts[i] = red_frame((uint8_t[]) { 0, 1, 0, 3 }[i % 4], i, INNER);
+	path_rig_feed(&rig, RIG_RED, pkts, 24);
+	assert_int_equal(n_sent, 24);
+	assert_int_equal(marked(), 12);
+	fake_rx.numbered = true;
+	fake_rx.number = 1;
+	loop_some(OFFLOAD_PROTOCOL, rig.sa[0].in, UINT64_C(0x555555));
+	assert_int_equal(n_sent, 24);
+	assert_int_equal(all_dropped(), 0);
+	/* They come behind: those of each way in order. */
+	for (uint8_t i = 0; i < 12; i++) {
+		assert_int_equal(rte_pktmbuf_mtod(sent[i], const uint8_t *)[35], 2 * i + 1);
+		assert_int_equal(rte_pktmbuf_mtod(sent[12 + i], const uint8_t *)[35], 2 * i);
+	}
+	assert_int_equal(replay_top(rig.sa[0].window), 12);
+}
+
+/* Between the device's own flags and those of a packet that no device took out of ESP. */
+static void
+some_of_what_the_device_says_is_of_esp_in_udp(void **state)
+{
+	both_set(2, OFFLOAD_CRYPTO, false);
+	send_to(2, 8);
+	assert_int_equal(marked(), 0);
+	fake_rx.numbered = false;
+	/* Enciphered by software, so what is said of them is not so: but they went as far as their
+	 * trailers, and the others through. */
+	loop_some(OFFLOAD_CRYPTO, rig.sa[2].in, 0x0f);
+	assert_int_equal(n_sent + all_dropped(), 8);
+	assert_int_equal(replay_top(rig.sa[2].window), 8);
+	for (uint8_t i = 0; i < 4; i++)
+		assert_int_equal(rte_pktmbuf_mtod(sent[n_sent - 4 + i], const uint8_t *)[35],
+				 4 + i);
+}
+
 static void
 clear_packets_of_unknown_sas_end_here(void **state)
 {
@@ -463,6 +550,7 @@ main(void)
 		BOTH(the_device_runs_the_cipher_both_ways),
 		BOTH(without_a_session_software_does_it),
 		BOTH(what_the_device_does_not_take_software_does),
+		BOTH(what_the_device_refuses_software_enciphers),
 		BOTH(mixed_bursts_keep_their_order),
 		BOTH(without_software_they_end_by_name),
 		BOTH(what_was_deciphered_as_another_sa_is_not_believed),
@@ -474,6 +562,9 @@ main(void)
 		BOTH(a_udp_checksum_of_what_was_deciphered_is_not_asked),
 		BOTH(a_window_that_the_device_keeps_says_nothing_of_others),
 		BOTH(what_does_not_fit_the_device_is_for_software_if_that_numbers),
+		BOTH(what_fits_the_device_goes_there_around_what_does_not),
+		BOTH(what_the_device_took_out_leaves_a_mixed_burst),
+		BOTH(some_of_what_the_device_says_is_of_esp_in_udp),
 		BOTH(clear_packets_of_unknown_sas_end_here),
 		BOTH(the_policy_judges_what_the_device_took_out),
 	};

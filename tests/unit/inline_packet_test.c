@@ -269,7 +269,7 @@ what_came_deciphered_is_read(void **state)
 			      (cases[i].failed ? RTE_MBUF_F_RX_SEC_OFFLOAD_FAILED : 0);
 		*rte_security_dynfield(m) = cases[i].field;
 		memset(&rx, 0xff, sizeof(rx));
-		offload_inline.rx_result(op, m, &rx);
+		offload_inline.rx_results(op, &m, 1, &rx);
 		if (rx.kind != cases[i].kind || rx.ok == cases[i].failed ||
 		    rx.named != cases[i].named || rx.numbered != cases[i].numbered ||
 		    rx.has_tos != cases[i].has_tos)

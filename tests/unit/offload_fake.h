@@ -33,19 +33,33 @@ fake_tx_mark(struct offload_session *s, struct rte_mbuf *const *pkts, uint16_t n
 }
 
 static void
-fake_rx_result(const struct offload_port *op, const struct rte_mbuf *m, struct offload_rx *rx)
+fake_rx_results(const struct offload_port *op, struct rte_mbuf *const *pkts, uint16_t n,
+		struct offload_rx *rx)
 {
-	*rx = fake_rx;
-	rx->named = !op->nameless;
-	rx->ok = (m->ol_flags & RTE_MBUF_F_RX_SEC_OFFLOAD_FAILED) == 0;
+	const struct offload_rx says = fake_rx;
+	bool named = !op->nameless;
+
 	/* The number that it authenticated: of packets in a row. */
-	fake_rx.number++;
+	fake_rx.number += n;
+	/* Field by field: a copy that reads what was just written in pieces would wait for it. */
+	for (uint16_t i = 0; i < n; i++)
+		rx[i] = (struct offload_rx) {
+			.number = says.number + i,
+			.index = says.index,
+			.generation = says.generation,
+			.kind = says.kind,
+			.ok = (pkts[i]->ol_flags & RTE_MBUF_F_RX_SEC_OFFLOAD_FAILED) == 0,
+			.named = named,
+			.numbered = says.numbered,
+			.has_tos = says.has_tos,
+			.outer_tos = says.outer_tos,
+		};
 }
 
 static const struct offload offload_fake = {
 	.name = "fake",
 	.tx_mark = fake_tx_mark,
-	.rx_result = fake_rx_result,
+	.rx_results = fake_rx_results,
 };
 
 /* An SA of the rig that the device of the black port does; kind OFFLOAD_NONE: any more. */
