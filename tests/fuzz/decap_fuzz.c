@@ -1,7 +1,7 @@
 /* What lies behind the ICV: any octets as texts that an SA's peer sealed, as frames on either side,
  * in one buffer or cut into chains, through the whole way of a packet.
  *
- * The engine of this program accepts every tag and leaves the text as it is. It exists here alone.
+ * The engine accepts every tag (accepting.h).
  *
  * An input is a list of packets, each a head (struct head) and its octets. They go through in
  * bursts, those of one port that stand together at once. After each input no packet may have
@@ -19,6 +19,7 @@
 
 #include "../unit/eal.h"
 #include "../unit/path_rig.h"
+#include "accepting.h"
 #include "esp/echo.h"
 #include "wire/ip.h"
 
@@ -50,69 +51,6 @@ struct head {
 	uint8_t cut; /* 0 = one segment, else octets per segment */
 	int8_t number;
 	uint8_t len[2]; /* little-endian */
-};
-
-static int
-serves(const struct suite *suite, struct err *err)
-{
-	return 0;
-}
-
-static int
-accepting_init(size_t key_cache, uint16_t index, int socket, struct engine_worker **out,
-	       struct err *err)
-{
-	*out = NULL;
-	return 0;
-}
-
-static void
-accepting_fini(struct engine_worker *ew)
-{
-}
-
-static volatile uint8_t seen; /* keeps reads from being left out */
-
-/* Reads what an engine reads and writes what it writes, so that a wrong operation is seen. */
-static void
-touch(struct crypto_op *op, bool encrypt)
-{
-	uint8_t icv_len = op->session->suite.icv_len;
-
-	if (op->chain == NULL) {
-		for (uint16_t i = 0; i < op->text_len; i++)
-			seen = op->text[i];
-	} else {
-		rig_must(op->text_off + op->text_len <= op->chain->pkt_len, "text in its chain");
-	}
-	for (uint8_t i = 0; i < icv_len; i++)
-		seen = op->tag[i];
-	if (encrypt)
-		memset(op->tag, 0x5a, icv_len);
-	op->ok = true;
-}
-
-static void
-accepting_encrypt(struct engine_worker *ew, struct crypto_op *ops, uint16_t n)
-{
-	for (uint16_t i = 0; i < n; i++)
-		touch(&ops[i], true);
-}
-
-static void
-accepting_decrypt(struct engine_worker *ew, struct crypto_op *ops, uint16_t n)
-{
-	for (uint16_t i = 0; i < n; i++)
-		touch(&ops[i], false);
-}
-
-static const struct engine accepting = {
-	.name = "accepting",
-	.serves = serves,
-	.worker_init = accepting_init,
-	.worker_fini = accepting_fini,
-	.encrypt = accepting_encrypt,
-	.decrypt = accepting_decrypt,
 };
 
 static struct path_rig rig;

@@ -1,7 +1,7 @@
 /* The receive side of the emulated NIC: any frames, and any texts behind the headers of its
  * sessions, in one piece or several, in bursts.
  *
- * The engine inside accepts every tag and leaves the text as it is. It exists here alone.
+ * The engine inside accepts every tag (accepting.h).
  *
  * An input is a list of packets, each a head (struct head) and its octets. Afterwards no packet may
  * be lost but those that the device has a reason to take, what it says nothing of is as it came,
@@ -14,6 +14,7 @@
 
 #include "../unit/eal.h"
 #include "../unit/emulated_rig.h"
+#include "accepting.h"
 #include "drivers.h"
 #include "port/port.h"
 #include "wire/ip.h"
@@ -70,57 +71,6 @@ static const struct rig_sa sas[] = {
 /* By default, and one that takes trailers off. */
 static struct rig *nics[2];
 static uint64_t last;
-
-static int
-serves(const struct suite *suite, struct err *err)
-{
-	return 0;
-}
-
-static int
-accepting_init(size_t key_cache, uint16_t index, int socket, struct engine_worker **out,
-	       struct err *err)
-{
-	*out = NULL;
-	return 0;
-}
-
-static void
-accepting_fini(struct engine_worker *ew)
-{
-}
-
-static volatile uint8_t seen; /* keeps reads from being left out */
-
-static void
-accepting_crypt(struct engine_worker *ew, struct crypto_op *ops, uint16_t n)
-{
-	for (uint16_t i = 0; i < n; i++) {
-		struct crypto_op *op = &ops[i];
-		uint16_t before = CRYPTO_BEFORE + op->session->suite.iv_len;
-
-		must(op->text_len > 0);
-		if (op->chain == NULL)
-			for (uint32_t k = 0; k < before + (uint32_t)op->text_len; k++)
-				seen = op->text[(int32_t)k - before];
-		else
-			must(op->text_off >= before &&
-			     op->text_off + op->text_len <= op->chain->pkt_len);
-		for (uint8_t k = 0; k < op->session->suite.icv_len; k++)
-			seen = op->tag[k];
-		op->ok = true;
-	}
-}
-
-static const struct engine accepting = {
-	.name = "accepting",
-	.kind = ENGINE_SYNC,
-	.serves = serves,
-	.worker_init = accepting_init,
-	.worker_fini = accepting_fini,
-	.encrypt = accepting_crypt,
-	.decrypt = accepting_crypt,
-};
 
 static void
 nic_open(int i, const char *options)
