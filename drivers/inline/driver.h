@@ -127,8 +127,8 @@ void inline_session_free(struct offload_port *op, struct offload_session *s);
 int inline_session_counts(struct offload_port *op, const struct offload_session *s,
 			  struct offload_counts *counts);
 void inline_session_number(struct offload_port *op, struct offload_session *s, uint64_t number);
-/* The device was reset. */
-void inline_session_lost(struct offload_port *op, struct offload_session *s);
+/* The device was reset; renewed: it is not to be told of the session. */
+void inline_session_lost(struct offload_port *op, struct offload_session *s, bool renewed);
 
 /* data.c: the workers' part. */
 uint16_t inline_tx_mark(struct offload_session *s, struct rte_mbuf *const *pkts, uint16_t n);

@@ -128,14 +128,16 @@ inline_port_close(struct offload_port *op)
 }
 
 static void
-inline_port_reset(struct offload_port *op)
+inline_port_reset(struct offload_port *op, bool renewed)
 {
 	struct offload_session *s;
 
 	if (op->provider->reset != NULL)
 		op->provider->reset(op->dpdk_id);
 	LIST_FOREACH(s, &op->sessions, next)
-	inline_session_lost(op, s);
+	inline_session_lost(op, s, renewed);
+	if (renewed && op->provider->renew != NULL)
+		op->ctx = op->provider->renew(op->dpdk_id);
 }
 
 static int

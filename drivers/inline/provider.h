@@ -34,6 +34,8 @@ struct inline_provider {
 	struct rte_security_ctx *(*open)(uint16_t dpdk_id, const char *options, uint16_t n_workers,
 					 int socket, struct err *err);
 	void (*close)(uint16_t dpdk_id);
+	/* The device was set up anew: its security context now, or NULL. NULL: it is the same. */
+	struct rte_security_ctx *(*renew)(uint16_t dpdk_id);
 	/* The device has lost all sessions and rules. NULL: nothing to do. */
 	void (*reset)(uint16_t dpdk_id);
 	/* As rte_flow_create and rte_flow_destroy. */

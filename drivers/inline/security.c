@@ -25,6 +25,13 @@ security_open(uint16_t dpdk_id, const char *options, uint16_t n_workers, int soc
 	return ctx;
 }
 
+/* Of a driver that makes its context when it is set up. */
+static struct rte_security_ctx *
+security_renew(uint16_t dpdk_id)
+{
+	return rte_eth_dev_get_sec_ctx(dpdk_id);
+}
+
 static void
 security_close(uint16_t dpdk_id)
 {
@@ -34,6 +41,7 @@ const struct inline_provider inline_rte_security = {
 	.name = "rte_security",
 	.open = security_open,
 	.close = security_close,
+	.renew = security_renew,
 	.flow_create = rte_flow_create,
 	.flow_destroy = rte_flow_destroy,
 	.sessions_max = UINT32_MAX,

@@ -134,11 +134,11 @@ inline_session_free(struct offload_port *op, struct offload_session *s)
 }
 
 void
-inline_session_lost(struct offload_port *op, struct offload_session *s)
+inline_session_lost(struct offload_port *op, struct offload_session *s, bool renewed)
 {
 	/* Hardware may have lost them or not: who has forgotten one refuses, and no harm is done.
 	 */
-	session_release(op, s, op->provider->reset == NULL);
+	session_release(op, s, op->provider->reset == NULL && !renewed);
 }
 
 int

@@ -22,7 +22,10 @@ struct offload_book {
 };
 
 struct offloads {
-	uint8_t n_ports; /* that have a device of the kind */
+	uint8_t n_ports;  /* that have a device of the kind */
+	bool room;	  /* offloads_room() was called, and not all SAs were offered since */
+	uint32_t room_at; /* the next one */
+	uint8_t room_refusals;
 	struct offload_table *table;
 	struct offload_book **books; /* by SA; NULL for most */
 	struct {

@@ -168,11 +168,12 @@ struct ending {
 static void
 ending_free(void *ctx, void *obj)
 {
-	const struct gw *gw = ctx;
+	struct gw *gw = ctx;
 	struct ending *e = obj;
 
 	driver_of(gw)->session_free(e->device, e->session);
 	free(e);
+	offloads_room(gw);
 }
 
 static void
@@ -378,6 +379,12 @@ struct reopening {
 	uint32_t index, generation;
 };
 
+static bool
+is_open(const struct port *port)
+{
+	return port->started && !port->shut;
+}
+
 static void
 reopen(struct gw *gw, uint32_t index)
 {
@@ -394,8 +401,7 @@ reopen(struct gw *gw, uint32_t index)
 	}
 	b->port = port;
 	b->kind = (uint8_t)kind;
-	if (!gw->ports->list[port]->started || gw->ports->list[port]->shut ||
-	    session_open(gw, index, b, &err) == 0 || gw->running)
+	if (!is_open(gw->ports->list[port]) || session_open(gw, index, b, &err) == 0 || gw->running)
 		return;
 	/* At the start no worker has seen it yet: it may be another engine's. */
 	book_free(gw, index);
@@ -436,14 +442,27 @@ limit_set(struct gw *gw, uint32_t index)
 	__atomic_store_n(&gw->offloads->table->entries[index].tx_limit, limit, __ATOMIC_RELAXED);
 }
 
-/* A route led to no such port when it was made: now one does. */
-static void
-begin_late(struct gw *gw, uint32_t index)
+int
+offloads_sa_late(struct gw *gw, uint32_t index)
 {
+	struct offload_book *b = offload_book_of(gw, index);
 	struct err err;
+	int rc;
 
-	if (engines_may_offload(gw, index) && begin(gw, index, true, &err) == 0)
+	if (b != NULL || !engines_may_offload(gw, index))
+		return 0;
+	rc = begin(gw, index, true, &err);
+	if (rc < 0)
+		return rc;
+	b = offload_book_of(gw, index);
+	/* Inbound it waits still; of a port that is shut, until that is open. */
+	if (b->waits && is_open(gw->ports->list[b->port]))
+		rc = session_open(gw, index, b, &err);
+	if (rc < 0)
+		book_free(gw, index);
+	else
 		engines_sa_offload(gw, index);
+	return rc;
 }
 
 void
@@ -456,7 +475,7 @@ offloads_sa_routed(struct gw *gw, uint32_t index)
 	if (!offloads_any(gw) || sa_cold(&gw->sas, index)->ended)
 		return;
 	if (b == NULL) {
-		begin_late(gw, index);
+		offloads_sa_late(gw, index);
 		return;
 	}
 	port = offload_port_of(gw, index, &why);
@@ -545,18 +564,19 @@ offloads_port_stops(struct gw *gw, uint8_t port)
 }
 
 void
-offloads_port_stopped(struct gw *gw, uint8_t port)
+offloads_port_stopped(struct gw *gw, uint8_t port, bool renewed)
 {
 	struct offload_book *b;
 	uint32_t from = 0, index;
 
 	if (!has_device(gw, port))
 		return;
-	while ((b = book_next(gw, port, &from, &index)) != NULL)
+	/* One that was set up anew knows no session that it could be asked of. */
+	while (!renewed && (b = book_next(gw, port, &from, &index)) != NULL)
 		if (b->session != NULL)
 			counts_keep(gw, b);
 	from = 0;
-	driver_of(gw)->port_reset(device_of(gw, port));
+	driver_of(gw)->port_reset(device_of(gw, port), renewed);
 	while ((b = book_next(gw, port, &from, &index)) != NULL) {
 		b->waits |= b->session != NULL && !b->spent;
 		session_leave(gw, index, b);
@@ -570,4 +590,5 @@ offloads_port_started(struct gw *gw, uint8_t port)
 
 	while (has_device(gw, port) && book_next(gw, port, &from, &index) != NULL)
 		reopen(gw, index);
+	offloads_room(gw);
 }

@@ -41,10 +41,19 @@ void offloads_sa_routed(struct gw *gw, uint32_t index);
 /* The look at an SA that is used. */
 void offloads_sa_look(struct gw *gw, uint32_t index);
 
+/* Devices may have room, or be wanted, that were not: offloads_tick() offers them the SAs that
+ * software does, some at a time. */
+void offloads_room(struct gw *gw);
+void offloads_tick(struct gw *gw);
+/* An SA that software does, once more; inbound ones are published. 0, also where it is not for a
+ * device at all; negative: the device refused it. */
+int offloads_sa_late(struct gw *gw, uint32_t index);
+
 /* A port is about to stop: its SAs are software's from now on. When that is so for every worker and
- * the device has stopped, it is without sessions. When it has started, they are opened again. */
+ * the device has stopped, it is without sessions; renewed: it was set up anew. When it has started,
+ * they are opened again. */
 void offloads_port_stops(struct gw *gw, uint8_t port);
-void offloads_port_stopped(struct gw *gw, uint8_t port);
+void offloads_port_stopped(struct gw *gw, uint8_t port, bool renewed);
 void offloads_port_started(struct gw *gw, uint8_t port);
 
 /* Of an SA whose engine is inline: why software does it at the moment; 0: the device does. */

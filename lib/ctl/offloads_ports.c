@@ -10,6 +10,7 @@
 #include "ctl/offload_book.h"
 #include "ctl/offloads.h"
 #include "port/port.h"
+#include "sad/sad.h"
 
 bool
 offloads_any(const struct gw *gw)
@@ -96,6 +97,49 @@ offloads_init(struct gw *gw, struct err *err)
 	for (uint16_t i = 0; i < gw->n_workers; i++)
 		gw->workers[i]->offloads = gw->offloads->table;
 	return 0;
+}
+
+#define ROOM_SLICE    64 /* SAs that are looked at in a tick */
+#define ROOM_REFUSALS 8	 /* after as many in a row a device is full after all */
+
+void
+offloads_room(struct gw *gw)
+{
+	if (gw->offloads == NULL || !gw->running)
+		return;
+	gw->offloads->room = true;
+	gw->offloads->room_at = 0;
+	gw->offloads->room_refusals = 0;
+}
+
+/* Whether it is one that packets may find: not of the moment between its making and that. */
+static bool
+is_found(const struct gw *gw, uint32_t index)
+{
+	const struct sa_cold *cold = sa_cold(&gw->sas, index);
+
+	return !cold->ended && ((sa_at(&gw->sas, index)->flags & SA_INBOUND) == 0 ||
+				sad_find(gw->sad, cold->spi, false, &cold->dst) == index);
+}
+
+void
+offloads_tick(struct gw *gw)
+{
+	struct offloads *o = gw->offloads;
+
+	if (!offloads_any(gw) || !o->room)
+		return;
+	for (int n = 0; n < ROOM_SLICE; n++) {
+		uint32_t i = slab_next(&gw->sas.records, o->room_at);
+
+		if (i == SA_NONE || o->room_refusals == ROOM_REFUSALS) {
+			o->room = false;
+			return;
+		}
+		o->room_at = i + 1;
+		if (is_found(gw, i) && offloads_sa_late(gw, i) < 0)
+			o->room_refusals++;
+	}
 }
 
 void

@@ -19,6 +19,8 @@
 #include "port/port.h"
 #include "route/route.h"
 
+#define AGAIN_NS UINT64_C(1000000000) /* until a reset that failed is tried again */
+
 static uint8_t
 addresses_fill(struct link_address to[PORT_ADDRESSES_MAX], const struct conf_port *c)
 {
@@ -202,7 +204,7 @@ call_again(void *ctx, void *obj)
 		return;
 	pin_port_stops(gw, port->link.index);
 	port_stop(port, NULL);
-	offloads_port_stopped(gw, port->link.index);
+	offloads_port_stopped(gw, port->link.index, false);
 	if (port_call_again(port, &err) < 0)
 		GW_LOG(DEBUG, "%s\n", err.text);
 	else
@@ -241,12 +243,57 @@ call_prepare(struct gw *gw, struct port *port)
 		GW_LOG(WARNING, "%s\n", err.text);
 }
 
+/* It goes on later by itself, whoever wanted it first; people are told once. */
+static void
+reset_failed(struct gw *gw, struct port *port, enum port_due due, const char *why)
+{
+	port->due = (uint8_t)due;
+	port->due_at = clock_now(&gw->clock) + (due == PORT_DUE_RESET ? AGAIN_NS : 0);
+	if (port->complained)
+		GW_LOG(DEBUG, "%s\n", why);
+	else
+		GW_LOG(ERR, "%s; %s\n", why,
+		       port->shut ? "the port is shut until that succeeds" :
+				    "its reset is tried again");
+	port->complained = true;
+}
+
+static void
+reset_end(struct gw *gw, struct port *port)
+{
+	if (!open_again(gw, port)) {
+		struct err err;
+
+		err_set(&err, 0, "port %s: a worker does not read its mail", port->link.name);
+		reset_failed(gw, port, PORT_DUE_OPEN, err.text);
+		return;
+	}
+	GW_LOG(NOTICE, "port %s was reset%s\n", port->link.name,
+	       port->asked ? ", as its device asked" : "");
+	port->resets++;
+	port->due = PORT_DUE_NOTHING;
+	port->asked = port->complained = false;
+}
+
+/* A VF that was renewed may have another MAC address: that can be why it asked. */
+static int
+renew(struct gw *gw, struct port *port, bool *renewed, struct err *err)
+{
+	struct rte_ether_addr before = port->link.mac;
+	int rc = port_renew(port, gw->pools, renewed, err);
+
+	if (rc < 0 || rte_is_same_ether_addr(&before, &port->link.mac))
+		return rc;
+	return route_link_set(gw->route, &port->link, err);
+}
+
 static void
 reset_go(void *ctx, void *obj)
 {
 	struct port *port = obj;
 	struct gw *gw = ctx;
 	struct err err = { "" };
+	bool renewed = false;
 	int rc;
 
 	port->resetting = false;
@@ -254,20 +301,27 @@ reset_go(void *ctx, void *obj)
 		return;
 	pin_port_stops(gw, port->link.index);
 	rc = port_stop(port, &err);
-	if (rc == 0) {
-		offloads_port_stopped(gw, port->link.index);
+	if (rc == 0 && port->asked)
+		rc = renew(gw, port, &renewed, &err);
+	if (rc == 0 || renewed)
+		offloads_port_stopped(gw, port->link.index, renewed);
+	if (rc == 0)
 		rc = port_start(port, &err);
-	}
 	if (rc < 0)
-		GW_LOG(ERR, "%s; it is shut until \"port %s reset\" succeeds\n", err.text,
-		       port->link.name);
-	else if (!open_again(gw, port))
-		GW_LOG(ERR,
-		       "port %s: a worker does not read its mail: it is shut until \"port %s "
-		       "reset\" succeeds\n",
-		       port->link.name, port->link.name);
+		reset_failed(gw, port, PORT_DUE_RESET, err.text);
 	else
-		GW_LOG(NOTICE, "port %s was reset\n", port->link.name);
+		reset_end(gw, port);
+}
+
+static int
+reset_begin(struct gw *gw, struct port *port, struct err *err)
+{
+	int rc = stop_prepare(gw, port, reset_go, err);
+
+	port->resetting = rc == 0;
+	if (rc == 0)
+		port->due = PORT_DUE_NOTHING;
+	return rc;
 }
 
 int
@@ -285,9 +339,40 @@ ports_reset(struct gw *gw, const char *name, struct err *err)
 	if (port->replays)
 		return err_set(err, -ENOTSUP, "port %s replays a capture: it would begin again",
 			       name);
-	rc = stop_prepare(gw, port, reset_go, err);
-	port->resetting = rc == 0;
+	rc = reset_begin(gw, port, err);
+	/* Its sessions are withdrawn: it must come to an end. */
+	if (rc < 0 && port->shut && port->due == PORT_DUE_NOTHING && !port->calls)
+		reset_failed(gw, port, PORT_DUE_RESET, err->text);
 	return rc;
+}
+
+static void
+asks_look(struct gw *gw, struct port *port, uint64_t now)
+{
+	if (!port_asks(port) || port->replays)
+		return;
+	GW_LOG(NOTICE, "port %s: its device asks for a reset\n", port->link.name);
+	port->asked = true;
+	port->due = PORT_DUE_RESET;
+	port->due_at = now;
+}
+
+void
+ports_tick(struct gw *gw, uint64_t now)
+{
+	struct err err;
+
+	for (uint8_t i = 0; gw->running && i < gw->ports->n; i++) {
+		struct port *port = gw->ports->list[i];
+
+		asks_look(gw, port, now);
+		if (port->resetting || port->due == PORT_DUE_NOTHING || now < port->due_at)
+			continue;
+		if (port->due == PORT_DUE_OPEN)
+			reset_end(gw, port);
+		else if (reset_begin(gw, port, &err) < 0)
+			reset_failed(gw, port, PORT_DUE_RESET, err.text);
+	}
 }
 
 void

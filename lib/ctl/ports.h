@@ -21,6 +21,10 @@ void ports_watch(struct gw *gw);
  * -ENOTSUP: of a port that replays a capture; -EAGAIN, -ENOBUFS, -ENOMEM.
  */
 int ports_reset(struct gw *gw, const char *name, struct err *err);
+/* Every tick: resets ports whose devices ask for it, as ports_reset() does, by rte_eth_dev_reset()
+ * where they have that; and goes on with resets that did not succeed, a second later each time, and
+ * with openings that not all workers have heard of. */
+void ports_tick(struct gw *gw, uint64_t now);
 
 /* Brings routes, neighbours and the ports' addresses from the running configuration to the next
  * one. */

@@ -8,6 +8,7 @@
 #include "ctl/log.h"
 #include "ctl/mss.h"
 #include "ctl/policies.h"
+#include "ctl/offloads.h"
 #include "ctl/ports.h"
 #include "ctl/report.h"
 #include "ctl/reserve.h"
@@ -192,6 +193,7 @@ swap(struct gw *gw, struct next *n)
 	for (uint32_t i = 0; i < gw->conf->n_sas; i++)
 		sa_cold(&gw->sas, gw->sa_books[i].index)->origin.record = i;
 	gw_pace(gw);
+	offloads_room(gw);
 	sas_route(gw);
 	links_all(gw);
 	complain("timers", timers_renew(gw, &err), &err);

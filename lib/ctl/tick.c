@@ -12,6 +12,7 @@
 #include "ctl/mss.h"
 #include "ctl/paths.h"
 #include "ctl/pin.h"
+#include "ctl/offloads.h"
 #include "ctl/ports.h"
 #include "ctl/reserve.h"
 #include "ctl/sa_numbers.h"
@@ -108,6 +109,8 @@ gw_tick(struct gw *gw)
 	defer_poll(&gw->defer, now, false);
 	events_drain(gw, now);
 	engines_tick(gw);
+	ports_tick(gw, now);
+	offloads_tick(gw);
 	sa_numbers_tick(gw);
 	paths_tick(gw, now);
 	egress_tick(gw, now);

@@ -355,6 +355,29 @@ device_setup(struct port *port, const struct port_params *params, struct rte_eth
 	return rc < 0 ? rc : settings_make(port, info, err);
 }
 
+int
+device_renew(struct port *port, struct rte_mempool *const pools[], struct err *err)
+{
+	uint16_t n_rx = port->map.n_rx, n_tx = port->map.n_tx;
+	struct rte_eth_dev_info info;
+	struct rte_eth_conf conf = { 0 };
+	int rc = rte_eth_dev_info_get(port->dpdk_id, &info);
+
+	if (rc < 0)
+		return err_set(err, rc, "port %s: device %s tells nothing of itself: %s",
+			       port->link.name, port->device, rte_strerror(-rc));
+	conf.rxmode.mtu = mtu_to_say(port, &info);
+	offloads_choose(port, &port->params, &info, pools[0], &conf);
+	rss_choose(port, &info, n_rx, &conf);
+	rc = device_configure(port, &n_rx, &n_tx, &conf, err);
+	if (rc == 0 && (n_rx != port->map.n_rx || n_tx != port->map.n_tx))
+		rc = err_set(err, -ENOTSUP, "port %s: device %s has fewer queues now",
+			     port->link.name, port->device);
+	if (rc == 0)
+		rc = queues_setup(port, &port->params, &conf, &info, pools, err);
+	return rc < 0 ? rc : settings_make(port, &info, err);
+}
+
 void
 device_close(struct port *port)
 {

@@ -11,6 +11,9 @@ int device_find(struct port *port, struct rte_eth_dev_info *info, struct err *er
 int device_setup(struct port *port, const struct port_params *params, struct rte_eth_dev_info *info,
 		 uint16_t n_workers, struct rte_mempool *const pools[], struct err *err);
 
+/* Of a device that was reset: sets it up as it was. */
+int device_renew(struct port *port, struct rte_mempool *const pools[], struct err *err);
+
 /* Stopped already. Takes the device out if it was plugged in here. */
 void device_close(struct port *port);
 

@@ -102,8 +102,9 @@ struct offload {
 	/* Stopped, and no worker has it any more. */
 	void (*port_close)(struct offload_port *op);
 	/* The device was stopped and is about to be started again: it has none of its sessions any
-	 * more, and those that are open are closed without telling it. */
-	void (*port_reset)(struct offload_port *op);
+	 * more, and those that are open are closed without telling it. renewed: it was set up
+	 * anew, too, and nothing of it from before is to be used. */
+	void (*port_reset)(struct offload_port *op, bool renewed);
 
 	/* Control. Whether an SA could be opened, without doing it; err: why not, for people. */
 	int (*serves)(const struct offload_port *op, const struct offload_ask *ask,

@@ -52,9 +52,53 @@ port_free(struct ports *ports, struct port *port)
 	rte_free(port);
 }
 
+/* In a thread of DPDK's: control does what is to be done. */
+static int
+device_asks(uint16_t dpdk_id, enum rte_eth_event_type event, void *arg, void *ret)
+{
+	struct port *port = arg;
+
+	__atomic_store_n(&port->asks, true, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int
+asks_hear(struct port *port, struct err *err)
+{
+	int rc = rte_eth_dev_callback_register(port->dpdk_id, RTE_ETH_EVENT_INTR_RESET, device_asks,
+					       port);
+
+	if (rc < 0)
+		return err_set(err, rc, "port %s: no callback for resets: %s", port->link.name,
+			       rte_strerror(-rc));
+	return 0;
+}
+
+bool
+port_asks(struct port *port)
+{
+	return __atomic_load_n(&port->asks, __ATOMIC_RELAXED) &&
+	       __atomic_exchange_n(&port->asks, false, __ATOMIC_ACQUIRE);
+}
+
+int
+port_renew(struct port *port, struct rte_mempool *const pools[], bool *renewed, struct err *err)
+{
+	int rc = rte_eth_dev_reset(port->dpdk_id);
+
+	*renewed = rc == 0;
+	if (rc == -ENOTSUP)
+		return 0;
+	if (rc < 0)
+		return err_set(err, rc, "port %s: device %s cannot be reset: %s", port->link.name,
+			       port->device, rte_strerror(-rc));
+	return device_renew(port, pools, err);
+}
+
 static void
 port_close(struct ports *ports, struct port *port)
 {
+	rte_eth_dev_callback_unregister(port->dpdk_id, RTE_ETH_EVENT_INTR_RESET, device_asks, port);
 	port_stop(port, NULL);
 	device_close(port);
 	ports->of_dpdk[port->dpdk_id] = PORT_NONE;
@@ -143,6 +187,9 @@ port_new(const struct ports *ports, const struct port_params *p)
 	memcpy(port->link.addresses, p->addresses, sizeof(port->link.addresses));
 	snprintf(port->link.name, sizeof(port->link.name), "%s", p->name);
 	snprintf(port->device, sizeof(port->device), "%s", p->device);
+	port->params = *p;
+	port->params.name = port->link.name;
+	port->params.device = port->device;
 	return port;
 }
 
@@ -230,6 +277,8 @@ port_open(struct ports *ports, const struct port_params *params, struct rte_memp
 	if (rc < 0)
 		goto close_device;
 	rc = tx_prepare(ports, port, err);
+	if (rc == 0)
+		rc = asks_hear(port, err);
 	if (rc < 0)
 		goto close_device;
 	port->replays = strcmp(port->driver, "net_pcap") == 0 && port_device_replays(port->device);

@@ -58,6 +58,12 @@ struct port_params {
 	bool ipsec;    /* turn on the IPsec that the device has, if any (port/offload.h) */
 };
 
+enum port_due {
+	PORT_DUE_NOTHING,
+	PORT_DUE_RESET,
+	PORT_DUE_OPEN, /* it has started, and not all workers have heard of it */
+};
+
 struct port_map {
 	uint16_t n_rx, n_tx;
 	uint8_t rx_owner[PORT_QUEUES_MAX]; /* by RX queue: the worker that reads it */
@@ -73,14 +79,21 @@ struct port {
 	bool promiscuous;
 	bool replays; /* its packets bring the time with them (CLOCK_STAMPS) */
 	bool started;
-	bool up;	/* its link, when port_link_changed() last looked; at first true */
-	bool calls;	/* connects to a peer, and must be started again when that was not there */
-	bool shut;	/* control's note: the workers keep away from it */
-	bool resetting; /* likewise: it is about to be stopped and started */
-	bool plugged;	/* plugged in by port_open, so port_close takes it out */
+	bool up;	 /* its link, when port_link_changed() last looked; at first true */
+	bool calls;	 /* connects to a peer, and must be started again when that was not there */
+	bool shut;	 /* control's note: the workers keep away from it */
+	bool resetting;	 /* likewise: it is about to be stopped and started */
+	bool asked;	 /* likewise: by its device; it is to be renewed */
+	bool complained; /* likewise: of a reset that did not succeed yet */
+	uint8_t due;	 /* likewise: enum port_due, to be tried at due_at */
+	uint64_t due_at;
+	uint64_t resets; /* that have succeeded */
+	bool asks;	 /* by a thread of DPDK's, when the device wants a reset; port_asks() */
+	bool plugged;	 /* plugged in by port_open, so port_close takes it out */
 	struct port_map map;
 	uint64_t rss; /* RTE_ETH_RSS_*: what it chooses a queue by; 0 = nothing */
 	struct port_steering steering;
+	struct port_params params; /* as it was opened, but name and device */
 	char device[PORT_DEVICE_SIZE];
 	char driver[PORT_NAME_SIZE];
 };
@@ -116,6 +129,17 @@ int port_open(struct ports *ports, const struct port_params *params,
 int port_start(struct port *port, struct err *err);
 /* What is in the device's queues is gone after this. Stopping twice is fine. */
 int port_stop(struct port *port, struct err *err);
+
+/* Whether the device has asked for a reset since this was asked last (RTE_ETH_EVENT_INTR_RESET): a
+ * VF's whose PF was reset does, and does nothing more until it is renewed.
+ */
+bool port_asks(struct port *port);
+/* What such a device wants: of a stopped port, which is set up as it was and can be started.
+ * *renewed: the device has been, and has nothing of before, its security context neither; false: it
+ * knows no such thing, and is as it was. -EAGAIN: not yet.
+ */
+int port_renew(struct port *port, struct rte_mempool *const pools[], bool *renewed,
+	       struct err *err);
 
 /* After the last port is open: sets w->port and adds this worker's queues and rings to its sources.
  */

@@ -191,6 +191,7 @@ json_head(const struct port *port, struct json *j)
 	json_string(j, "side", port->link.side == PORT_RED ? "red" : "black");
 	json_string(j, "mac", mac);
 	json_u64(j, "mtu", port->link.mtu);
+	json_u64(j, "resets", port->resets);
 	json_bool(j, "link", link.link_status == RTE_ETH_LINK_UP);
 	if (link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN)
 		json_u64(j, "speed_mbps", link.link_speed);

@@ -48,9 +48,9 @@ device_open(uint16_t dpdk_id, const char *options, uint16_t n_workers, int socke
 }
 
 static void
-device_reset(struct offload_port *op)
+device_reset(struct offload_port *op, bool renewed)
 {
-	say("reset; ");
+	say(renewed ? "renewed; " : "reset; ");
 }
 
 static int
@@ -95,6 +95,12 @@ device_counts(struct offload_port *op, const struct offload_session *s, struct o
 }
 
 static void
+device_close(struct offload_port *op)
+{
+	device_reset(op, false);
+}
+
+static void
 device_caps(const struct offload_port *op, struct offload_caps *caps)
 {
 	*caps = (struct offload_caps) { .tx_number = fake.tx_number, .provider = "fake" };
@@ -103,7 +109,7 @@ device_caps(const struct offload_port *op, struct offload_caps *caps)
 static const struct offload offload_fake = {
 	.name = "fake",
 	.port_open = device_open,
-	.port_close = device_reset,
+	.port_close = device_close,
 	.port_reset = device_reset,
 	.serves = device_serves,
 	.session_open = device_session_open,

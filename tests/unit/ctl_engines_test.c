@@ -387,7 +387,7 @@ sessions_are_opened_again_after_a_reset(void **state)
 	offloads_port_stops(&b->gw, 0);
 	assert_null(entry_of(b, in));
 	why_is(b, in, 0, "its port is being reset");
-	offloads_port_stopped(&b->gw, 0);
+	offloads_port_stopped(&b->gw, 0, false);
 	said("stopped", "reset; end 0; ");
 	offloads_port_started(&b->gw, 0);
 	said("started", "open crypto in 0x2001; ");
@@ -398,12 +398,66 @@ sessions_are_opened_again_after_a_reset(void **state)
 	assert_int_equal(c.active, 1);
 }
 
+/* Those that a full table refused get what others leave. */
+static void
+room_is_offered_to_those_that_were_refused(void **state)
+{
+	struct bed *b = *state;
+	uint32_t in, again;
+
+	fake.async_rc = -ENODEV;
+	fake.room = 1;
+	begin(b);
+	in = make(b, IN);
+	publish(b, in, SA_NONE);
+	again = make(b, AGAIN);
+	publish(b, again, SA_NONE);
+	said("room for one", "open crypto in 0x2001; ");
+	assert_string_equal(engine_of(b, again), "openssl");
+	b->gw.running = true;
+	offloads_room(&b->gw);
+	offloads_tick(&b->gw);
+	said("there is no room yet", "");
+	assert_string_equal(engine_of(b, again), "openssl");
+	sa_unpublish(&b->gw, in);
+	sa_unmake(&b->gw, in);
+	later(b);
+	said("the first one goes", "end 0; free 0; ");
+	offloads_tick(&b->gw);
+	said("its room is taken", "open crypto in 0x2002; ");
+	assert_string_equal(engine_of(b, again), "inline");
+	assert_non_null(entry_of(b, again));
+	offloads_tick(&b->gw);
+	said("once", "");
+}
+
+/* A device that was set up anew knows no session that it could be asked of. */
+static void
+a_renewed_device_is_asked_nothing_of_before(void **state)
+{
+	struct bed *b = *state;
+	struct offload_port_counts c;
+	uint32_t in;
+
+	begin(b);
+	in = make(b, IN);
+	publish(b, in, SA_NONE);
+	b->gw.running = true;
+	offloads_port_stops(&b->gw, 0);
+	offloads_port_stopped(&b->gw, 0, true);
+	offloads_port_started(&b->gw, 0);
+	said("renewed", "open crypto in 0x2001; renewed; end 0; open crypto in 0x2001; ");
+	assert_non_null(entry_of(b, in));
+	offloads_port_counts(&b->gw, 0, &c);
+	assert_int_equal(c.active, 1);
+}
+
 static void
 reset(struct bed *b)
 {
 	b->gw.running = true;
 	offloads_port_stops(&b->gw, 0);
-	offloads_port_stopped(&b->gw, 0);
+	offloads_port_stopped(&b->gw, 0, false);
 	offloads_port_started(&b->gw, 0);
 }
 
@@ -449,6 +503,8 @@ main(void)
 		TEST(a_session_follows_the_route_to_another_port),
 		TEST(a_route_that_comes_late_brings_the_device),
 		TEST(sessions_are_opened_again_after_a_reset),
+		TEST(room_is_offered_to_those_that_were_refused),
+		TEST(a_renewed_device_is_asked_nothing_of_before),
 		TEST(what_only_the_device_knows_is_lost_with_it),
 	};
 

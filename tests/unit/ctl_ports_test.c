@@ -32,6 +32,7 @@ setup(void **state)
 	assert_non_null(b);
 	clock_init(&gw->clock, CLOCK_MANUAL);
 	gw->n_workers = WORKERS;
+	gw->pools[0] = gw->pools[1] = pool;
 	gw->qsbr = rte_zmalloc("rcu", rte_rcu_qsbr_get_memsize(WORKERS), RTE_CACHE_LINE_SIZE);
 	assert_int_equal(rte_rcu_qsbr_init(gw->qsbr, WORKERS), 0);
 	assert_int_equal(ports_create(WORKERS, &gw->clock, &gw->ports, &err), 0);
@@ -143,6 +144,113 @@ what_cannot_be_reset_is_said(void **state)
 	expect_shut(b, false, "nothing was reset");
 }
 
+/* What DPDK would call when a device asks, and what it says when it is asked to reset one. */
+static struct {
+	rte_eth_dev_cb_fn call;
+	void *arg;
+	int rc, resets;
+} dpdk;
+
+int
+rte_eth_dev_callback_register(uint16_t port_id, enum rte_eth_event_type event,
+			      rte_eth_dev_cb_fn cb_fn, void *cb_arg)
+{
+	assert_int_equal(event, RTE_ETH_EVENT_INTR_RESET);
+	dpdk.call = cb_fn;
+	dpdk.arg = cb_arg;
+	return 0;
+}
+
+int
+rte_eth_dev_callback_unregister(uint16_t port_id, enum rte_eth_event_type event,
+				rte_eth_dev_cb_fn cb_fn, void *cb_arg)
+{
+	assert_true(cb_fn == dpdk.call && cb_arg == dpdk.arg);
+	return 0;
+}
+
+int
+rte_eth_dev_reset(uint16_t port_id)
+{
+	dpdk.resets++;
+	return dpdk.rc;
+}
+
+/* A tick of control, and then a loop of every worker. */
+static void
+turn(struct bed *b, uint64_t now)
+{
+	ports_tick(&b->gw, now);
+	mail_read(b);
+	b->gw.defer.n_workers = 0;
+	defer_poll(&b->gw.defer, now, true);
+	b->gw.defer.n_workers = WORKERS;
+	mail_read(b);
+}
+
+static void
+a_device_that_asks_for_a_reset_gets_it(void **state)
+{
+	/* -ENOTSUP: the device can be stopped and started, and no more. */
+	static const int answers[] = { 0, -ENOTSUP };
+	struct bed *b = *state;
+
+	for (size_t i = 0; i < RTE_DIM(answers); i++) {
+		dpdk.rc = answers[i];
+		dpdk.resets = 0;
+		dpdk.call(b->port->dpdk_id, RTE_ETH_EVENT_INTR_RESET, dpdk.arg, NULL);
+		assert_false(b->port->shut);
+		turn(b, 0);
+		assert_int_equal(dpdk.resets, 1);
+		assert_true(b->port->started && !b->port->shut);
+		assert_int_equal(b->port->resets, i + 1);
+		expect_shut(b, false, "the device was reset");
+		turn(b, 1);
+		assert_int_equal(dpdk.resets, 1);
+	}
+}
+
+static void
+what_a_device_refuses_is_tried_again(void **state)
+{
+	struct bed *b = *state;
+
+	dpdk.rc = -EAGAIN;
+	dpdk.resets = 0;
+	dpdk.call(b->port->dpdk_id, RTE_ETH_EVENT_INTR_RESET, dpdk.arg, NULL);
+	turn(b, 0);
+	expect_shut(b, true, "the device was not ready");
+	dpdk.rc = 0;
+	turn(b, 1);
+	assert_int_equal(dpdk.resets, 1);
+	turn(b, UINT64_C(1000000000));
+	assert_int_equal(dpdk.resets, 2);
+	expect_shut(b, false, "it was, a second later");
+	assert_int_equal(b->port->resets, 1);
+}
+
+static void
+an_opening_that_a_worker_misses_is_tried_again(void **state)
+{
+	struct bed *b = *state;
+	struct err err;
+
+	dpdk.resets = 0;
+	assert_int_equal(ports_reset(&b->gw, "wan", &err), 0);
+	mail_read(b);
+	mailbox_stuff(b->gw.workers[1]);
+	b->gw.defer.n_workers = 0;
+	defer_poll(&b->gw.defer, 0, true);
+	b->gw.defer.n_workers = WORKERS;
+	assert_true(b->port->started && b->port->shut);
+	assert_int_equal(b->port->resets, 0);
+	mail_read(b);
+	turn(b, 0);
+	expect_shut(b, false, "the mail was read, and sent again");
+	assert_int_equal(b->port->resets, 1);
+	assert_int_equal(dpdk.resets, 0);
+}
+
 int
 main(void)
 {
@@ -152,6 +260,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_port_that_some_have_open_is_shut_again, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_reset_is_said, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_device_that_asks_for_a_reset_gets_it, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(what_a_device_refuses_is_tried_again, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(an_opening_that_a_worker_misses_is_tried_again,
+						setup, teardown),
 	};
 	struct err err;
 

@@ -274,7 +274,7 @@ a_reset_ends_all_sessions(void **state)
 
 		ask.inbound = false;
 		out = rig_session_of(op, &ask, OFFLOAD_CRYPTO);
-		offload_inline.port_reset(op);
+		offload_inline.port_reset(op, false);
 		assert_int_equal(record.resets, cases[i].provider->reset != NULL);
 		assert_int_equal(record.destroys, cases[i].destroys);
 		assert_int_equal(record.rules_destroyed, cases[i].destroys / 2);

@@ -174,7 +174,7 @@ what_cannot_be_marked_ends_the_run(void **state)
 	s = open_out(op, OFFLOAD_CRYPTO, false);
 	assert_int_equal(offload_inline.tx_mark(s, m + 2, 1), 1);
 	/* Nothing is marked for a session that the device has lost. */
-	offload_inline.port_reset(op);
+	offload_inline.port_reset(op, false);
 	m[0]->ol_flags = 0;
 	assert_int_equal(offload_inline.tx_mark(s, m, 1), 0);
 	assert_int_equal(m[0]->ol_flags, 0);
