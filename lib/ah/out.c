@@ -6,12 +6,14 @@
 
 #include <rte_byteorder.h>
 #include <rte_ether.h>
+#include <rte_ip.h>
 #include <rte_mbuf.h>
 
 #include "crypto/crypto.h"
 #include "esp/transport.h"
 #include "sa/sa.h"
 #include "wire/ip.h"
+#include "wire/sum.h"
 #include "worker/mbufs.h"
 #include "worker/worker.h"
 
@@ -97,6 +99,21 @@ transport_encap(struct worker *w, struct rte_mbuf **mp)
 	return DROP_NONE;
 }
 
+/* The ICV has the identification in it: a packet that frag_outer is to cut gets its own now, and
+ * loses the DF that would make that give it another.
+ */
+static void
+cut_prepare(struct worker *w, uint8_t *at)
+{
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)at;
+
+	if (at[0] >> 4 != 4 || (ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG)) == 0)
+		return;
+	ip->fragment_offset &= ~RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
+	ip->packet_id = rte_cpu_to_be_16(w->ipv4_id++);
+	ip->hdr_checksum = wire_ip4_checksum(ip, (ip->version_ihl & 15) * 4);
+}
+
 /* Puts the headers aside, mutes them, and says what the engine is to authenticate. */
 static enum drop_reason
 op_fill(struct worker *w, struct rte_mbuf *m, struct crypto_op *op, uint16_t i)
@@ -107,6 +124,8 @@ op_fill(struct worker *w, struct rte_mbuf *m, struct crypto_op *op, uint16_t i)
 
 	if (m->pkt_len > UINT16_MAX)
 		return DROP_TOO_BIG;
+	if ((p->marks & PKT_CUT) != 0)
+		cut_prepare(w, at);
 	memcpy(w->ah->before[i], at, p->esp_off);
 	if (!ah_mute(at, at[0] >> 4 == 6, p->esp_off))
 		return DROP_AH_OPTIONS;
