@@ -248,7 +248,11 @@ check_ipcomp(struct load *l, const struct conf_sa *sa, const struct origin *o)
 		return;
 	if (sa->proto != CONF_ESP || (sa->mode != CONF_TUNNEL && sa->mode != CONF_TRANSPORT))
 		item_error(l, &sa->mark, o, "ipcomp", "proto: esp with mode: tunnel or transport",
-			   "compression goes with ESP's tunnel and transport mode only");
+			   "compression goes with ESP's tunnel and transport mode only, not with "
+			   "%s",
+			   sa->proto != CONF_ESP ? "AH" :
+			   sa->mode == CONF_BEET ? "BEET" :
+						   "IP-TFS");
 	if (sa->ipcomp.cpi >= 64 && sa->ipcomp.cpi < 256)
 		item_error(l, &sa->mark, o, "ipcomp", "256 to 61439, or 2 for DEFLATE as such",
 			   "CPI %u: 64 to 255 are reserved", sa->ipcomp.cpi);

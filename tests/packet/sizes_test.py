@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Sizes: inner size x outer MTU x families x mode x encapsulation x DF x policy x IPComp, out of one gateway and into another.
+"""Sizes: inner size x outer MTU x families x mode x encapsulation x DF x policy x IPComp, out of one gateway and into
+another; the modes are tunnel, transport and BEET, and with AH tunnel and transport.
 
 Each packet is delivered octet for octet, in pieces where it may be, or its sender is told what fits; none is lost
 without a word. The outer fragments are put together by the second gateway, and in another run by scapy on the way, those
@@ -10,7 +11,8 @@ import itertools
 import random
 import struct
 
-from gw import PEER, Tunnel, aged, far_end, host, parse, run, same_packets, to_lan, to_wan, udp, with_tunnels
+from ah import AhTunnel
+from gw import PEER, Tunnel, aged, far_end, host, ip, parse, run, same_packets, to_lan, to_wan, udp, with_tunnels
 from pieces import LINK, is_fragment, is_last, jumbo, naive4, put_together
 from tap import add_case, case, check, main, once, same
 
@@ -27,6 +29,33 @@ def transport(n, version, **more):
     bits = 32 if version == 4 else 128
     t.options.update(local_nets=[f"{t.local}/{bits}"], remote_nets=[f"{t.remote}/{bits}"])
     return t
+
+
+def beet(n, outer, inner, **more):
+    ends = {"src": host(inner, 1, n), "dst": host(inner, 2, n)}
+    return Tunnel(n, mode="beet", selectors=False, outer=outer, inner=ends, **more)
+
+
+def ah(n, mode, version, **more):
+    if mode == "tunnel":
+        return AhTunnel(n, outer=version, **more)
+    ends, bits = [host(version, side, n) for side in (1, 2)], 32 if version == 4 else 128
+    return AhTunnel(n, mode=mode, outer=version, selectors=False, local=ends[0], remote=ends[1],
+                    local_nets=[f"{ends[0]}/{bits}"], remote_nets=[f"{ends[1]}/{bits}"], **more)
+
+
+def beet_and_ah(n):
+    """Likewise, of these modes."""
+    for outer, inner, encap, frag in itertools.product((4, 6), (4, 6), (None, UDP_ENCAP), ("pre", "none")):
+        for path in ((576, 1280, 1500) if outer == 4 else (1280, 1500)) if encap is None else (1500,):
+            room = path - (20 if outer == 4 else 40) - (8 if encap else 0) - 8 - 8 - 16
+            t = beet(next(n), outer, inner, encap=encap, frag=frag, path_mtu=path)
+            yield t, room // 4 * 4 - 2 + (20 if inner == 4 else 40), path
+    for mode, outer, frag, path in itertools.product(("tunnel", "transport"), (4, 6), ("pre", "post", "none"), (1280, 1500)):
+        t = ah(next(n), mode, outer, frag=frag, path_mtu=path)
+        # 12 octets and a tag of 16, padded to 8 octets with IPv6 (RFC 4302 section 3.3.3.2.1).
+        size = 28 if outer == 4 else 32
+        yield t, path - size - ((20 if outer == 4 else 40) if mode == "tunnel" else 0), path
 
 
 def tunnels():
@@ -47,6 +76,7 @@ def tunnels():
     for outer, frag, path in itertools.product((4, 6), ("pre", "post", "none"), (1280, 1500, 9000)):
         t = Tunnel(next(n), outer=outer, frag=frag, path_mtu=path, ipcomp={"cpi": 0x2345})
         yield t, path - (20 if outer == 4 else 40) - 34, path
+    yield from beet_and_ah(n)
 
 
 TUNNELS = list(tunnels())
@@ -74,6 +104,28 @@ def filling(i, text, size):
     return random.Random(i).randbytes(size)
 
 
+def carried(t):
+    """The families that it takes."""
+    if t.mode == "beet":
+        return (6,) if ":" in t.options["inner"]["src"] else (4,)
+    return (t.outer,) if t.mode == "transport" else (4, 6)
+
+
+def arrived(s):
+    """What a packet is behind both gateways."""
+    want = aged(s.packet, 2)
+    if s.t.mode == "transport" and encap_of(s.t) and s.version == 4:
+        return want[:26] + b"\0\0" + want[28:]  # RFC 3948 section 3.1.2: the checksum is not to be looked at
+    if s.t.mode == "beet" and s.version == 4 and s.t.outer == 6:
+        h = parse(want)  # IPv6 has no words for identification and DF
+        return ip(h["src"], h["dst"], h["proto"], h["payload"], tos=h["tos"], ttl=h["ttl"], ident=0, df=1)
+    return want
+
+
+def encap_of(t):
+    return getattr(t, "encap", None)
+
+
 def packets():
     """Every packet of the matrix."""
     number = itertools.count()
@@ -83,12 +135,14 @@ def packets():
                    lambda takes, path: LINK):
         for t, takes, path in TUNNELS:
             for version, df in ((4, 0), (4, 1), (6, 0)):
-                if t.mode == "transport" and version != t.outer:
+                if version not in carried(t):
                     continue
                 i = next(number)
                 size, text = min(choose(takes, path), LINK), i % 2
                 payload = struct.pack("!I", i) + filling(i, text, size - (32 if version == 4 else 52))
-                fields = {"ident": i, "df": df} if version == 4 else {}
+                # BEET's outer packets take it over, and no other of ours may have it.
+                ident = 0xffff - i if t.mode == "beet" else i
+                fields = {"ident": ident, "df": df} if version == 4 else {}
                 packet = udp(host(version, 1, t.n), host(version, 2, t.n), payload, **fields)
                 same(len(packet), size, "the test's own packet")
                 yield Sent(t, takes, path, version, df, packet, verdict(t, takes, version, df, size, text))
@@ -135,8 +189,8 @@ def number_of(packet):
 
 
 def label(s):
-    return (f"IPv{s.version}{' DF' if s.df else ''} of {len(s.packet)} octets, {s.t.mode} over IPv{s.t.outer}"
-            f"{' and UDP' if s.t.encap else ''}, path {s.path}, frag {s.t.options['frag']}{', IPComp' if 'ipcomp' in s.t.options else ''}, takes {s.takes}: {s.verdict}")
+    return (f"IPv{s.version}{' DF' if s.df else ''} of {len(s.packet)} octets, {s.t.mode}"
+            f"{' of AH' if isinstance(s.t, AhTunnel) else ''} over IPv{s.t.outer}{' and UDP' if encap_of(s.t) else ''}, path {s.path}, frag {s.t.options['frag']}{', IPComp' if 'ipcomp' in s.t.options else ''}, takes {s.takes}: {s.verdict}")
 
 
 def delivered(second):
@@ -147,10 +201,7 @@ def delivered(second):
         came[number_of(p)] = p
     for i, s in wanted.items():
         check(i in came, f"lost: {label(s)}")
-        want = aged(s.packet, 2)
-        if s.t.mode == "transport" and s.t.encap and s.version == 4:
-            want = want[:26] + b"\0\0" + want[28:]  # RFC 3948 section 3.1.2: the checksum is not to be looked at
-        same_packets([came[i]], [want], label(s))
+        same_packets([came[i]], [arrived(s)], label(s))
     same(sorted(came), sorted(wanted), "the packets that came through")
     same(second.drops, {}, "drops of the second gateway")
 
@@ -198,7 +249,7 @@ def sizes():
             check(h["version"] == 6 or h["df"] == 0, "a fragment with DF")
             continue
         esp = h["payload"][8:] if h["proto"] == 17 else h["payload"]
-        spi = struct.unpack("!I", esp[:4])[0]
+        spi = struct.unpack("!I", esp[4:8] if h["proto"] == 51 else esp[:4])[0]
         check(len(p) <= paths[h["src"], h["dst"], spi], f"{len(p)} octets on SPI {spi:x}")
     plain = sum(s.verdict in ("whole", "inner", "shrunk") for s in sent())
     check(sum(not is_fragment(p) for p in outer()) >= plain, "too few whole outer packets")
