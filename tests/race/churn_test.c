@@ -19,7 +19,8 @@
 #define LIVE	  256  /* pairs of SAs at a time */
 #define PACKET	  64
 #define SPI_FIRST 0x100000u
-#define PER_LOOK  16 /* changes between two looks at the rings */
+#define PER_LOOK  16	/* changes between two looks at the rings */
+#define WAIT_MAX  16384 /* of what has ended and is not freed, a quarter of gateway.max_sas */
 
 struct churn {
 	struct race *race;
@@ -202,6 +203,20 @@ look(struct churn *c)
 	daemons_tick(c->daemons, clock_now(&r->gw.clock));
 }
 
+/* Workers that get no core free nothing: a daemon would be told that the table is full, and try
+ * again later.
+ */
+static void
+room_wait(struct churn *c)
+{
+	const struct timespec ms = { .tv_nsec = 1000000 };
+
+	while (c->race->gw.defer.backlog > WAIT_MAX) {
+		nanosleep(&ms, NULL);
+		look(c);
+	}
+}
+
 static void
 churn(struct churn *c, uint64_t changes)
 {
@@ -211,6 +226,7 @@ churn(struct churn *c, uint64_t changes)
 		for (int i = 0; i < PER_LOOK; i++)
 			change(c);
 		look(c);
+		room_wait(c);
 	}
 }
 
