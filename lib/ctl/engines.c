@@ -260,6 +260,13 @@ refusal_keep(struct gw *gw, uint32_t index, enum engine_kind kind, const struct 
 	*at = why != NULL ? strdup(why->text) : NULL;
 }
 
+static void
+refusals_forget(struct gw *gw, uint32_t index)
+{
+	refusal_keep(gw, index, ENGINE_ASYNC, NULL);
+	refusal_keep(gw, index, ENGINE_INLINE, NULL);
+}
+
 /* Whether it could, without any trace. */
 static int
 serves(const struct gw *gw, uint32_t index, uint16_t i, struct err *err)
@@ -344,11 +351,15 @@ engines_sa_begins(struct gw *gw, uint32_t index, struct err *err)
 	struct sa *sa = sa_at(&gw->sas, index);
 	struct err unused;
 	uint8_t pick;
+	int rc;
 
 	if (crypto_engine_pick(gw->engines, gw->n_engines, &sa->suite, &pick, &unused) < 0)
 		pick = crypto_engines(CRYPTO_NO_ENGINE, CRYPTO_NO_ENGINE);
 	sa->engine = pick;
-	return choose(gw, index, 0, err);
+	rc = choose(gw, index, 0, err);
+	if (rc < 0)
+		refusals_forget(gw, index); /* there will be no such SA */
+	return rc;
 }
 
 void
@@ -361,8 +372,7 @@ engines_sa_ends(struct gw *gw, uint32_t index)
 	if (gw->crypto == NULL || i >= gw->n_engines)
 		return;
 	gw->crypto->sas[i]--;
-	refusal_keep(gw, index, ENGINE_ASYNC, NULL);
-	refusal_keep(gw, index, ENGINE_INLINE, NULL);
+	refusals_forget(gw, index);
 	if (is_open(gw, i))
 		gw->engines[i]->async->session_close(sa_session(sa)->id);
 }
