@@ -142,7 +142,8 @@ block_copy(struct payload *p, struct aggfrag_out *s, struct worker *w)
 }
 
 /* Whole packets of one segment for one segment, as most are, one behind the other: what
- * block_next() and block_copy() do, for many at once.
+ * block_next() and block_copy() do, for many at once. Their buffers, of our own and alone, are as
+ * their pool wants them back.
  */
 static void
 blocks_copy(struct payload *p, struct aggfrag_out *s, struct worker *w)
@@ -150,10 +151,13 @@ blocks_copy(struct payload *p, struct aggfrag_out *s, struct worker *w)
 	uint8_t *at = rte_pktmbuf_mtod_offset(p->seg, uint8_t *, p->seg->data_len), *from = at;
 	uint32_t left = RTE_MIN(p->left, room_behind(p->seg, p->tail)), n = 0, octets;
 	struct rte_mbuf *m = s->first, *done[BLOCKS_AT_ONCE];
+	struct rte_mempool *pool;
 
-	if (s->begun || s->closing || s->params->max_wait != 0)
+	if (m == NULL || s->begun || s->closing || s->params->max_wait != 0)
 		return;
-	while (m != NULL && n < BLOCKS_AT_ONCE && m->nb_segs == 1 && m->data_len <= left) {
+	pool = m->pool;
+	while (m != NULL && n < BLOCKS_AT_ONCE && m->data_len <= left && mbuf_is_plain(m) &&
+	       m->pool == pool) {
 		struct rte_mbuf *next = pkt_of(m)->behind;
 
 		if (next != NULL)
@@ -175,7 +179,7 @@ blocks_copy(struct payload *p, struct aggfrag_out *s, struct worker *w)
 	count(s, AGGFRAG_TX_INNER_PKTS, n);
 	count(s, AGGFRAG_TX_INNER_OCTETS, octets);
 	cell_add(&w->merged, n);
-	rte_pktmbuf_free_bulk(done, n);
+	rte_mempool_put_bulk(pool, (void *const *)done, n);
 }
 
 /* The first packet's rest goes to a buffer of its own, so that the octets of this payload stay
@@ -205,6 +209,23 @@ rest_move(struct aggfrag_out *s, struct worker *w, uint32_t n)
 	return true;
 }
 
+/* Whether a packet's buffer has, or gets by moving the packet in it, so many octets in front of the
+ * data, and behind their beginning.
+ */
+static bool
+room_make(struct rte_mbuf *m, uint32_t front, uint32_t behind)
+{
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	if (m->data_off >= front && m->data_off + behind <= m->buf_len)
+		return true;
+	if (front + RTE_MAX(behind, m->data_len) > m->buf_len)
+		return false;
+	m->data_off = (uint16_t)front;
+	memmove(rte_pktmbuf_mtod(m, uint8_t *), data, m->data_len);
+	return true;
+}
+
 /* Makes the buffer of the first packet the payload's, which is to have `want` octets. False: it
  * cannot be, or has fewer than `least`.
  */
@@ -214,17 +235,15 @@ begin_adopted(struct payload *p, struct aggfrag_out *s, struct worker *w,
 {
 	uint16_t header = aggfrag_header_size(s->params);
 	struct rte_mbuf *m = s->first;
+	uint32_t n = RTE_MIN(m->pkt_len, p->left);
 
 	if (!mbuf_is_plain(m) || m->data_len < least ||
-	    rte_pktmbuf_headroom(m) < room->head + header)
+	    !room_make(m, room->head + header, RTE_MAX(want, n) + room->tail))
 		return false;
-	if (m->pkt_len <= p->left) {
-		if (room_behind(m, room->tail) < want - RTE_MIN(want, m->pkt_len))
-			return false;
+	if (m->pkt_len <= p->left)
 		finish_first(s, w);
-	} else if (m->pkt_len > 2 * p->left || !rest_move(s, w, p->left)) {
+	else if (m->pkt_len > 2 * p->left || !rest_move(s, w, p->left))
 		return false;
-	}
 	p->m = p->seg = m;
 	p->left -= m->pkt_len;
 	rte_pktmbuf_prepend(m, header);
@@ -268,7 +287,9 @@ begin(struct payload *p, struct aggfrag_out *s, struct worker *w, const struct a
 {
 	uint32_t want = pad ? p->left : (uint32_t)RTE_MIN(p->left, s->octets);
 
-	if (s->first != NULL && begin_adopted(p, s, w, room, want, AGGFRAG_ADOPT_MIN))
+	/* What was begun has no other use for its buffer, however little is left. */
+	if (s->first != NULL &&
+	    begin_adopted(p, s, w, room, want, s->begun ? 1 : AGGFRAG_ADOPT_MIN))
 		return true;
 	if (begin_new(p, s, w, room, want))
 		return true;
@@ -294,13 +315,17 @@ end(struct payload *p, uint32_t octets)
 static void
 header_write(const struct aggfrag_out *s, uint8_t *at, uint16_t block_offset, uint64_t now)
 {
-	struct wire_aggfrag *head = (struct wire_aggfrag *)at;
+	struct wire_aggfrag head = { .sub_type = WIRE_AGGFRAG_PLAIN };
 
-	memset(at, 0, aggfrag_header_size(s->params));
-	head->sub_type = s->params->congestion_control ? WIRE_AGGFRAG_CC : WIRE_AGGFRAG_PLAIN;
-	if (s->params->congestion_control && likely(s->cc != NULL))
-		aggfrag_cc_write(s->cc, at, now);
-	head->block_offset = rte_cpu_to_be_16(block_offset);
+	if (s->params->congestion_control) {
+		memset(at, 0, WIRE_AGGFRAG_CC_HEADER);
+		if (likely(s->cc != NULL))
+			aggfrag_cc_write(s->cc, at, now);
+		memcpy(&head, at, sizeof(head));
+		head.sub_type = WIRE_AGGFRAG_CC;
+	}
+	head.block_offset = rte_cpu_to_be_16(block_offset);
+	memcpy(at, &head, sizeof(head));
 }
 
 static void
@@ -322,6 +347,20 @@ count_payload(struct aggfrag_out *s, struct worker *w, uint32_t octets, uint32_t
 	}
 }
 
+/* Where the next payload will write, behind the packet that it begins with: most buffers were last
+ * written at their front alone, and a store waits for its line. A large packet leaves little.
+ */
+static void
+next_prefetch(const struct rte_mbuf *m, uint32_t data)
+{
+	const uint8_t *at = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	if (m->pkt_len > data / 4)
+		return;
+	for (uint32_t i = m->data_len; i < data; i += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0_write(at + i);
+}
+
 struct rte_mbuf *
 aggfrag_payload(struct aggfrag_out *s, struct worker *w, const struct aggfrag_room *room, bool pad,
 		uint64_t now)
@@ -335,7 +374,7 @@ aggfrag_payload(struct aggfrag_out *s, struct worker *w, const struct aggfrag_ro
 	offset = s->begun ? (uint16_t)s->first->pkt_len : 0;
 	if (!begin(&p, s, w, room, pad))
 		return NULL;
-	for (;;) {
+	while (p.left > 0) {
 		blocks_copy(&p, s, w);
 		if (block_next(s, w, data, p.left, now) == NULL)
 			break;
@@ -349,5 +388,7 @@ aggfrag_payload(struct aggfrag_out *s, struct worker *w, const struct aggfrag_ro
 	end(&p, octets);
 	header_write(s, rte_pktmbuf_mtod(p.m, uint8_t *), offset, now);
 	count_payload(s, w, octets, data, padding);
+	if (s->first != NULL)
+		next_prefetch(s->first, data);
 	return p.m;
 }

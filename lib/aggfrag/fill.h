@@ -96,11 +96,14 @@ aggfrag_is_paced(const struct aggfrag_out *s)
 
 /* Whether so many octets more would be too many. */
 bool aggfrag_is_full(const struct aggfrag_out *s, uint32_t octets);
-/* Above 95 % of what may wait: to be told by CE. */
-bool aggfrag_is_nearly_full(const struct aggfrag_out *s);
+/* Above 95 % of what may wait, with so many more: to be told by CE. */
+bool aggfrag_is_nearly_full(const struct aggfrag_out *s, uint64_t octets);
 /* Whether it would wait too long (params.max_wait) behind what waits already, by the rate. */
 bool aggfrag_is_too_late(const struct aggfrag_out *s, const struct aggfrag_room *room);
 void aggfrag_push(struct aggfrag_out *s, struct rte_mbuf *m, uint64_t now);
+/* n packets, at least one, of so many octets together. */
+void aggfrag_push_all(struct aggfrag_out *s, struct rte_mbuf *const *pkts, uint16_t n,
+		      uint64_t octets, uint64_t now);
 /* The first, which is not begun; NULL: none waits. */
 struct rte_mbuf *aggfrag_pop(struct aggfrag_out *s);
 /* Ends all that waits. */

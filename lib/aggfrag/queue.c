@@ -1,5 +1,7 @@
 #include "aggfrag/fill.h"
 
+#include <rte_prefetch.h>
+
 #include "worker/worker.h"
 
 /* Of a full queue: above, senders are told to slow down. */
@@ -16,9 +18,9 @@ aggfrag_is_full(const struct aggfrag_out *s, uint32_t octets)
 }
 
 bool
-aggfrag_is_nearly_full(const struct aggfrag_out *s)
+aggfrag_is_nearly_full(const struct aggfrag_out *s, uint64_t octets)
 {
-	return s->octets > nearly(s->params->max_queue);
+	return s->octets + octets > nearly(s->params->max_queue);
 }
 
 bool
@@ -42,6 +44,27 @@ aggfrag_push(struct aggfrag_out *s, struct rte_mbuf *m, uint64_t now)
 	s->last = m;
 	cell_add(&s->packets, 1);
 	cell_add(&s->octets, m->pkt_len);
+}
+
+void
+aggfrag_push_all(struct aggfrag_out *s, struct rte_mbuf *const *pkts, uint16_t n, uint64_t octets,
+		 uint64_t now)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		struct pkt *p = pkt_of(pkts[i]);
+
+		p->seq = now;
+		p->behind = i + 1 < n ? pkts[i + 1] : NULL;
+		/* Behind its header nobody has looked yet. */
+		rte_prefetch0(rte_pktmbuf_mtod_offset(pkts[i], void *, RTE_CACHE_LINE_SIZE - 1));
+	}
+	if (s->first == NULL)
+		s->first = pkts[0];
+	else
+		pkt_of(s->last)->behind = pkts[0];
+	s->last = pkts[n - 1];
+	cell_add(&s->packets, n);
+	cell_add(&s->octets, octets);
 }
 
 struct rte_mbuf *

@@ -24,7 +24,7 @@ pool_is_short(const struct worker *w)
 	return w->iptfs->held_out * 4 * w->n_workers >= w->pool->size;
 }
 
-static __rte_always_inline enum drop_reason
+static enum drop_reason
 refuse(const struct worker *w, struct aggfrag_out *s, const struct sa *sa, const struct rte_mbuf *m)
 {
 	if (unlikely(s->params->breaker_percent != 0 && s->cc != NULL &&
@@ -61,13 +61,20 @@ wake(struct worker *w, struct aggfrag_out *s, const struct sa *sa)
 		out_wake(w, s, due);
 }
 
-/* Packets of one stream. */
-static void
-take(struct worker *w, const struct sa *sa, struct aggfrag_out *s, struct rte_mbuf **pkts,
-     uint16_t n)
+static uint64_t
+octets_of(struct rte_mbuf *const *pkts, uint16_t n)
 {
-	uint64_t before = s->packets;
+	uint64_t octets = 0;
 
+	for (uint16_t i = 0; i < n; i++)
+		octets += pkts[i]->pkt_len;
+	return octets;
+}
+
+static __rte_noinline void
+take_each(struct worker *w, const struct sa *sa, struct aggfrag_out *s, struct rte_mbuf **pkts,
+	  uint16_t n)
+{
 	for (uint16_t i = 0; i < n; i++) {
 		enum drop_reason why = refuse(w, s, sa, pkts[i]);
 
@@ -76,9 +83,24 @@ take(struct worker *w, const struct sa *sa, struct aggfrag_out *s, struct rte_mb
 			continue;
 		}
 		aggfrag_push(s, pkts[i], w->now);
-		if (unlikely(aggfrag_is_nearly_full(s)))
+		if (unlikely(aggfrag_is_nearly_full(s, 0)))
 			ce_mark(s, pkts[i]);
 	}
+}
+
+/* Packets of one stream. */
+static void
+take(struct worker *w, const struct sa *sa, struct aggfrag_out *s, struct rte_mbuf **pkts,
+     uint16_t n)
+{
+	uint64_t before = s->packets, octets = octets_of(pkts, n);
+
+	/* Where none has to be looked at by itself. */
+	if (likely(s->params->max_wait == 0 && s->params->breaker_percent == 0 &&
+		   !aggfrag_is_nearly_full(s, octets) && !pool_is_short(w)))
+		aggfrag_push_all(s, pkts, n, octets, w->now);
+	else
+		take_each(w, sa, s, pkts, n);
 	if (s->packets == before)
 		return;
 	out_note_held(w, s, before);

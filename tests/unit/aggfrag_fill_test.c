@@ -300,11 +300,11 @@ queue_has_an_end(void **state)
 
 	begin(&params);
 	push(1900, 7);
-	assert_false(aggfrag_is_nearly_full(s));
+	assert_false(aggfrag_is_nearly_full(s, 0));
 	assert_true(aggfrag_is_full(s, 101));
 	assert_false(aggfrag_is_full(s, 100));
 	push(20, 8);
-	assert_true(aggfrag_is_nearly_full(s));
+	assert_true(aggfrag_is_nearly_full(s, 0));
 	assert_false(aggfrag_is_too_late(s, &room));
 	next(false, 9);
 	next(false, 9);
@@ -392,6 +392,65 @@ large_packets_are_not_copied(void **state)
 	assert_ptr_equal(rte_pktmbuf_mtod_offset(m, const uint8_t *, WIRE_AGGFRAG_HEADER), was);
 	observe(m);
 	next(true, 0);
+	end();
+}
+
+/* Each payload of a flow of large packets is in the buffer of the packet that it begins with, in
+ * which that moves when there is no room behind it. No other buffer is taken.
+ */
+static void
+large_packets_move_in_their_buffers(void **state)
+{
+	const struct aggfrag_params params = { .on = true, .max_queue = 1 << 20 };
+	unsigned int stayed = 0, moved = 0;
+
+	begin(&params);
+	for (unsigned int i = 0; i < 40; i++)
+		push(1400, 0);
+	while (s->octets >= DATA) {
+		const struct rte_mbuf *first = s->first;
+		const uint8_t *was = rte_pktmbuf_mtod(first, const uint8_t *);
+		unsigned int in_use = rte_mempool_in_use_count(pool);
+		struct rte_mbuf *m = aggfrag_payload(s, w, &usual, false, 0);
+
+		assert_ptr_equal(m, first);
+		assert_true(rte_mempool_in_use_count(pool) <= in_use);
+		assert_true(rte_pktmbuf_tailroom(m) >= usual.tail);
+		if (rte_pktmbuf_mtod_offset(m, const uint8_t *, WIRE_AGGFRAG_HEADER) == was)
+			stayed++;
+		else
+			moved++;
+		observe(m);
+	}
+	next(false, 0);
+	assert_true(stayed > 5 && moved > 5);
+	end();
+}
+
+/* A burst at once is queued as its packets one by one. */
+static void
+burst_is_its_packets(void **state)
+{
+	const struct aggfrag_params params = { .on = true, .max_queue = 1 << 20 };
+	struct rte_mbuf *pkts[32];
+
+	begin(&params);
+	for (unsigned int round = 0; round < 3; round++) {
+		uint64_t octets = 0;
+
+		for (unsigned int i = 0; i < RTE_DIM(pkts); i++) {
+			pkts[i] = inner((uint16_t)(20 + i * 61 % 300), 2000);
+			octets += pkts[i]->pkt_len;
+		}
+		aggfrag_push_all(s, pkts, RTE_DIM(pkts), octets, round);
+		assert_int_equal(pkt_of(s->last)->seq, round);
+		push(64, round);
+		if (round == 0)
+			next(false, 0);
+	}
+	assert_true(s->packets > 66);
+	while (s->first != NULL)
+		next(false, 3);
 	end();
 }
 
@@ -507,6 +566,8 @@ main(void)
 		cmocka_unit_test(jumbo_payloads_are_chains),
 		cmocka_unit_test(no_buffer_loses_nothing),
 		cmocka_unit_test(large_packets_are_not_copied),
+		cmocka_unit_test(large_packets_move_in_their_buffers),
+		cmocka_unit_test(burst_is_its_packets),
 		cmocka_unit_test(rate_is_exact),
 		cmocka_unit_test(lanes_are_staggered),
 		cmocka_unit_test(another_rate_is_kept_at_once),
