@@ -19,13 +19,13 @@ void partial_end(struct aggfrag_receiver *r, struct aggfrag_in *in, enum drop_re
 /* The buffers of the partial packet have changed. */
 void partial_count(struct aggfrag_receiver *r, struct aggfrag_in *in);
 
-/* n octets of a packet from at on, behind the last of another, or as a new one. False and NULL: no
- * mbuf; what was added stays.
+/* n octets of a packet from at on, behind the last of another, or as a new one, for which there may
+ * be an mbuf already. False and NULL: no mbuf; what was added stays.
  */
 bool octets_add(struct aggfrag_receiver *r, struct rte_mbuf *to, const struct rte_mbuf *from,
 		uint32_t at, uint32_t n);
-struct rte_mbuf *octets_copy(struct aggfrag_receiver *r, const struct rte_mbuf *from, uint32_t at,
-			     uint32_t n);
+struct rte_mbuf *octets_copy(struct aggfrag_receiver *r, struct rte_mbuf *to,
+			     const struct rte_mbuf *from, uint32_t at, uint32_t n);
 
 /* n octets of a packet from at on that lie in a row: there, or in copy. */
 static inline const uint8_t *

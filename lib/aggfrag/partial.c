@@ -75,10 +75,11 @@ octets_add(struct aggfrag_receiver *r, struct rte_mbuf *to, const struct rte_mbu
 }
 
 struct rte_mbuf *
-octets_copy(struct aggfrag_receiver *r, const struct rte_mbuf *from, uint32_t at, uint32_t n)
+octets_copy(struct aggfrag_receiver *r, struct rte_mbuf *to, const struct rte_mbuf *from,
+	    uint32_t at, uint32_t n)
 {
-	struct rte_mbuf *to = rte_pktmbuf_alloc(r->w->pool);
-
+	if (to == NULL)
+		to = rte_pktmbuf_alloc(r->w->pool);
 	if (unlikely(to == NULL))
 		return NULL;
 	to->port = from->port;

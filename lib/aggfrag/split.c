@@ -26,7 +26,9 @@ enum kept {
 	KEPT_REST,  /* of the packet before, which is copied in front of it */
 	KEPT_CHAIN, /* likewise, as a segment more */
 	KEPT_BLOCK,
+	/* The last two: what END_TAIL begins. */
 	KEPT_TAIL,
+	KEPT_TAIL_MOVED, /* in the buffer, to where what is to come has room behind it */
 };
 
 /* A payload, or what is left of it: the rest of a packet, whole packets, and how it ends. */
@@ -38,9 +40,14 @@ struct plan {
 	uint32_t total;		/* octets of the packet that END_TAIL begins */
 	enum end end;
 	enum kept kept;
+	bool copies_tail;	/* what END_TAIL begins goes to a buffer of its own: */
+	struct rte_mbuf *spare; /* this one, or if NULL another */
+	uint32_t largest;	/* of the whole packets: its octets << 8 | which it is; 0: none */
 	uint16_t n, kept_block;
 	uint16_t lens[AGGFRAG_BLOCKS_MAX];
 };
+
+_Static_assert(AGGFRAG_BLOCKS_MAX <= UINT8_MAX, "plan.largest");
 
 /* A block as wire_aggfrag_block() has it, but no longer than offsets can say. */
 static enum wire_aggfrag_block
@@ -59,7 +66,9 @@ blocks_find(struct plan *p, uint32_t max)
 	uint32_t end = p->m->pkt_len, at = p->at, len = 0;
 
 	p->n = 0;
+	p->largest = 0;
 	p->end = END_NONE;
+	p->spare = NULL;
 	while (at < end) {
 		static const uint8_t ends[] = {
 			[WIRE_AGGFRAG_PACKET] = END_TAIL,
@@ -82,6 +91,7 @@ blocks_find(struct plan *p, uint32_t max)
 			p->end = END_MORE;
 			break;
 		}
+		p->largest = RTE_MAX(p->largest, len << 8 | p->n);
 		p->lens[p->n++] = (uint16_t)len;
 		at += len;
 	}
@@ -93,6 +103,19 @@ static bool
 takes_behind(const struct plan *p, uint32_t more)
 {
 	return more <= rte_pktmbuf_tailroom(p->m);
+}
+
+/* Whether a packet of so many octets fits it, were it there alone. */
+static bool
+takes_all(const struct plan *p, uint32_t octets)
+{
+	return RTE_PKTMBUF_HEADROOM + octets <= p->m->buf_len;
+}
+
+static bool
+keeps_tail(const struct plan *p)
+{
+	return p->kept == KEPT_TAIL || p->kept == KEPT_TAIL_MOVED;
 }
 
 /* What copying is spared if the rest of the packet before stays where it is. */
@@ -121,16 +144,20 @@ kept_choose(const struct aggfrag_receiver *r, const struct aggfrag_in *in, struc
 	p->kept = KEPT_NONE;
 	if (p->end == END_MORE || !mbuf_is_plain(p->m))
 		return;
-	for (uint16_t i = 0; i < p->n; i++)
-		if (p->lens[i] >= most) {
-			most = p->lens[i] + 1u;
-			p->kept = KEPT_BLOCK;
-			p->kept_block = i;
+	if (p->largest >> 8 >= most) {
+		most = (p->largest >> 8) + 1;
+		p->kept = KEPT_BLOCK;
+		p->kept_block = p->largest & UINT8_MAX;
+	}
+	if (p->end == END_TAIL && !in->params->dont_frag) {
+		bool stays = p->total > r->room || takes_behind(p, p->total - tail);
+
+		if (tail >= most && stays) {
+			most = tail + 1;
+			p->kept = KEPT_TAIL;
+		} else if (p->kept == KEPT_NONE && !stays && takes_all(p, p->total)) {
+			p->kept = KEPT_TAIL_MOVED;
 		}
-	if (p->end == END_TAIL && tail >= most && !in->params->dont_frag &&
-	    (p->total > r->room || takes_behind(p, p->total - tail))) {
-		most = tail + 1;
-		p->kept = KEPT_TAIL;
 	}
 	if (p->rest > 0) {
 		enum kept kept;
@@ -189,8 +216,8 @@ tail_take(struct aggfrag_receiver *r, struct aggfrag_in *in, const struct plan *
 		aggfrag_drop_piece(r->w, in, DROP_AGGFRAG_NOFRAG);
 		return;
 	}
-	if (p->kept != KEPT_TAIL)
-		m = octets_copy(r, p->m, p->behind, n);
+	if (!keeps_tail(p))
+		m = octets_copy(r, p->spare, p->m, p->behind, n);
 	if (unlikely(m == NULL)) {
 		aggfrag_drop_piece(r->w, in, DROP_NO_MBUF);
 		return;
@@ -207,6 +234,7 @@ buffer_leave(const struct plan *p, struct rte_mbuf *front)
 {
 	struct rte_mbuf *m = p->m, *last;
 	uint32_t at = p->at;
+	const uint8_t *tail;
 
 	switch (p->kept) {
 	case KEPT_NONE:
@@ -232,6 +260,12 @@ buffer_leave(const struct plan *p, struct rte_mbuf *front)
 		break;
 	case KEPT_TAIL:
 		buffer_trim(m, p->behind, m->pkt_len - p->behind);
+		break;
+	case KEPT_TAIL_MOVED:
+		buffer_trim(m, p->behind, m->pkt_len - p->behind);
+		tail = rte_pktmbuf_mtod(m, const uint8_t *);
+		rte_pktmbuf_reset_headroom(m);
+		memmove(rte_pktmbuf_mtod(m, uint8_t *), tail, m->data_len);
 		break;
 	}
 }
@@ -260,16 +294,36 @@ end_note(struct aggfrag_receiver *r, struct aggfrag_in *in, const struct plan *p
 	}
 }
 
-/* Whole packets of one segment into buffers that each takes one, all taken at once. */
+/* n buffers, whose first lines are on their way when they are written: most have long been
+ * elsewhere.
+ */
 static bool
-blocks_copy(struct aggfrag_receiver *r, const struct plan *p)
+buffers_take(struct rte_mempool *pool, struct rte_mbuf **fresh, uint16_t n)
+{
+	if (unlikely(rte_mempool_get_bulk(pool, (void **)fresh, n) != 0))
+		return false;
+	for (uint16_t i = 0; i < n; i++) {
+		rte_prefetch0_write(fresh[i]);
+		rte_prefetch0_write(pkt_of(fresh[i]));
+		rte_prefetch0_write(rte_mbuf_buf_addr(fresh[i], pool) + RTE_PKTMBUF_HEADROOM);
+	}
+	for (uint16_t i = 0; i < n; i++)
+		rte_pktmbuf_reset(fresh[i]);
+	return true;
+}
+
+/* Whole packets of one segment into buffers that each takes one, all taken at once, with one for
+ * what is copied behind them.
+ */
+static bool
+blocks_copy(struct aggfrag_receiver *r, struct plan *p)
 {
 	const uint8_t *from = rte_pktmbuf_mtod_offset(p->m, const uint8_t *, p->at);
-	struct rte_mbuf *fresh[AGGFRAG_BLOCKS_MAX], **next = fresh;
+	struct rte_mbuf *fresh[AGGFRAG_BLOCKS_MAX + 1], **next = fresh;
 	uint16_t n = p->kept == KEPT_BLOCK ? p->n - 1 : p->n;
 
 	if (unlikely(p->m->nb_segs > 1 || p->behind - p->at > r->room) ||
-	    unlikely(rte_pktmbuf_alloc_bulk(r->w->pool, fresh, n) != 0))
+	    unlikely(!buffers_take(r->w->pool, fresh, n + p->copies_tail)))
 		return false;
 	for (uint16_t i = 0; i < p->n; from += p->lens[i++]) {
 		struct rte_mbuf *m = p->m;
@@ -284,12 +338,14 @@ blocks_copy(struct aggfrag_receiver *r, const struct plan *p)
 		*pkt_of(m) = r->like;
 		r->given[r->to++] = m;
 	}
+	if (p->copies_tail)
+		p->spare = *next;
 	cell_add(&r->w->split, p->n);
 	return true;
 }
 
 static void
-blocks_take(struct aggfrag_receiver *r, struct aggfrag_in *in, const struct plan *p)
+blocks_take(struct aggfrag_receiver *r, struct aggfrag_in *in, struct plan *p)
 {
 	uint32_t at = p->at;
 
@@ -299,7 +355,7 @@ blocks_take(struct aggfrag_receiver *r, struct aggfrag_in *in, const struct plan
 		struct rte_mbuf *m = p->m;
 
 		if (p->kept != KEPT_BLOCK || p->kept_block != i)
-			m = octets_copy(r, p->m, at, p->lens[i]);
+			m = octets_copy(r, NULL, p->m, at, p->lens[i]);
 		if (likely(m != NULL))
 			packet_give(r, m);
 		else
@@ -314,6 +370,7 @@ plan_run(struct aggfrag_receiver *r, struct aggfrag_in *in, struct plan *p)
 
 	blocks_find(p, AGGFRAG_BLOCKS_MAX);
 	kept_choose(r, in, p);
+	p->copies_tail = p->end == END_TAIL && !keeps_tail(p) && !in->params->dont_frag;
 	if (p->rest > 0)
 		rest_take(r, in, p);
 	blocks_take(r, in, p);
@@ -396,27 +453,30 @@ all_pad_take(struct aggfrag_receiver *r, struct aggfrag_in *in, struct rte_mbuf 
 	consume(r->w, m, CONSUMED_ALL_PAD);
 }
 
-/* Of sub-type 0 only the head is read. Stores the header's size. */
+/* What both sub-types begin with, and the size of the whole header. */
 static enum drop_reason
-header_read(const struct rte_mbuf *m, struct wire_aggfrag_cc *h, uint32_t *size)
+header_read(const struct rte_mbuf *m, struct wire_aggfrag *h, uint32_t *size)
 {
-	uint32_t have = RTE_MIN(m->pkt_len, (uint32_t)WIRE_AGGFRAG_CC_HEADER);
-	uint8_t copy[WIRE_AGGFRAG_CC_HEADER];
+	uint32_t have = RTE_MIN(m->pkt_len, (uint32_t)sizeof(*h));
+	struct wire_aggfrag copy;
 
-	memcpy(h, octets_read(m, 0, have, copy), have);
-	if (have > 0 && h->head.sub_type > WIRE_AGGFRAG_CC)
+	if (likely(m->data_len >= sizeof(*h)))
+		memcpy(h, rte_pktmbuf_mtod(m, const void *), sizeof(*h));
+	else
+		memcpy(h, octets_read(m, 0, have, &copy), have);
+	if (have > 0 && h->sub_type > WIRE_AGGFRAG_CC)
 		return DROP_AGGFRAG_SUBTYPE;
 	if (have < WIRE_AGGFRAG_HEADER)
 		return DROP_AGGFRAG_SHORT;
-	*size = h->head.sub_type == WIRE_AGGFRAG_CC ? WIRE_AGGFRAG_CC_HEADER : WIRE_AGGFRAG_HEADER;
-	return have >= *size ? DROP_NONE : DROP_AGGFRAG_SHORT;
+	*size = h->sub_type == WIRE_AGGFRAG_CC ? WIRE_AGGFRAG_CC_HEADER : WIRE_AGGFRAG_HEADER;
+	return m->pkt_len >= *size ? DROP_NONE : DROP_AGGFRAG_SHORT;
 }
 
 enum drop_reason
 aggfrag_in_open(struct aggfrag_receiver *r, struct aggfrag_in *in, struct rte_mbuf *m)
 {
 	uint32_t at, left, offset, given = pkt_of(m)->l4_off;
-	struct wire_aggfrag_cc h;
+	struct wire_aggfrag h;
 	enum drop_reason why = header_read(m, &h, &at);
 	struct plan p;
 	uint8_t copy;
@@ -426,7 +486,7 @@ aggfrag_in_open(struct aggfrag_receiver *r, struct aggfrag_in *in, struct rte_mb
 		return why;
 	}
 	left = m->pkt_len - at;
-	offset = rte_be_to_cpu_16(h.head.block_offset);
+	offset = rte_be_to_cpu_16(h.block_offset);
 	if (left == 0 || (offset == 0 && *octets_read(m, at, 1, &copy) >> 4 == 0)) {
 		all_pad_take(r, in, m, left);
 		return DROP_NONE;
@@ -453,12 +513,12 @@ void
 aggfrag_in_early(struct aggfrag_receiver *r, struct aggfrag_in *in, struct rte_mbuf *m)
 {
 	struct plan p = { .m = m };
-	struct wire_aggfrag_cc h;
+	struct wire_aggfrag h;
 	uint32_t offset;
 
 	if (pkt_of(m)->l4_off != 0 || header_read(m, &h, &p.at) != DROP_NONE)
 		return;
-	offset = rte_be_to_cpu_16(h.head.block_offset);
+	offset = rte_be_to_cpu_16(h.block_offset);
 	if (offset >= m->pkt_len - p.at)
 		return;
 	p.at += offset;

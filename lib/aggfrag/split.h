@@ -8,7 +8,8 @@
  * beyond that the stream that began to wait first gives up.
  *
  * Buffers: the largest piece of a payload stays in the payload's buffer, if that is worth it
- * (AGGFRAG_KEEP_MIN), all else is copied. A packet that fits one buffer comes in one segment.
+ * (AGGFRAG_KEEP_MIN), or else the beginning of a packet, which moves in it; the rest is copied. A
+ * packet that fits one buffer comes in one segment.
  *
  * Of a payload's struct pkt these are used while it waits: seq, sa, generation and lane, which say
  * whose it is; behind; l4_off, the octets up to which its blocks were given on already.

@@ -178,6 +178,47 @@ tail_stays_and_grows(void **state)
 	expect(2, 2, 600);
 }
 
+/* Another packet keeps the buffer: the beginning of the last one gets one of its own. */
+static void
+tail_is_copied_beside_a_kept_packet(void **state)
+{
+	for (uint16_t n = 6; n < 700; n += 31) {
+		unsigned int taken = rte_mempool_in_use_count(pool);
+
+		begin(0);
+		put(0, 200, 0, 200);
+		put(1, 1000, 0, 1000);
+		put(1, 2000, 0, n);
+		send();
+		begin(2000 - n);
+		put(1, 2000, n, 2000 - n);
+		send();
+		expect(2, 1, 2000);
+		assert_int_equal(rig.out[2]->nb_segs, 1);
+		assert_int_equal(rte_mempool_in_use_count(pool), taken + 3);
+		again();
+	}
+}
+
+/* Where there is no room behind it, it moves. */
+static void
+moved_tail_is_the_payloads_buffer(void **state)
+{
+	struct rte_mbuf *m;
+
+	begin(0);
+	put(0, 100, 0, 100);
+	put(1, 1900, 0, 200);
+	m = payload(pool, 1900);
+	in_rig_give(&rig, number++, m);
+	in_rig_run(&rig);
+	begin(1700);
+	put(1, 1900, 200, 1700);
+	send();
+	assert_ptr_equal(rig.out[1], m);
+	expect(1, 1, 1900);
+}
+
 static void
 rest_stays_behind_a_short_beginning(void **state)
 {
@@ -531,6 +572,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(large_ones, up, down),
 		cmocka_unit_test_setup_teardown(largest_stays, up, down),
 		cmocka_unit_test_setup_teardown(tail_stays_and_grows, up, down),
+		cmocka_unit_test_setup_teardown(tail_is_copied_beside_a_kept_packet, up, down),
+		cmocka_unit_test_setup_teardown(moved_tail_is_the_payloads_buffer, up, down),
 		cmocka_unit_test_setup_teardown(rest_stays_behind_a_short_beginning, up, down),
 		cmocka_unit_test_setup_teardown(shared_buffers_are_copied, up, down),
 		cmocka_unit_test_setup_teardown(more_packets_than_fit_a_turn, up, down),
