@@ -299,57 +299,6 @@ encap_any(struct worker *w, struct rte_mbuf **mp, struct crypto_op *op)
 	return DROP_NONE;
 }
 
-/* Returns the packet, which may have got another first segment, or NULL: it is gone. What is to get
- * AH has come down ESP's line as far as here.
- */
-static __rte_noinline struct rte_mbuf *
-encap_other(struct worker *w, struct rte_mbuf *m, struct crypto_op *op)
-{
-	enum drop_reason why;
-
-	if ((pkt_of(m)->hot->flags & SA_AH) != 0) {
-		pipe_push(w, STAGE_AH_ENCAP, m);
-		return NULL;
-	}
-	why = encap_any(w, &m, op);
-	if (likely(why == DROP_NONE))
-		return m;
-	drop(w, m, why);
-	return NULL;
-}
-
-/* Padding to a multiple of 4 and the trailer's two octets, in one store: what it writes beyond is
- * the tag's. */
-static __rte_always_inline uint32_t
-plain_trailer_write(uint8_t *end, uint32_t len, bool v6)
-{
-	static const uint64_t trailers[2][4] = {
-		{ 0x0400, 0x040101, 0x04020201, 0x0403030201 }, /* IPv4 */
-		{ 0x2900, 0x290101, 0x29020201, 0x2903030201 }, /* IPv6 */
-	};
-	unsigned int pad = -(len + TRAILER) & 3;
-
-	memcpy(end, &trailers[v6][pad], 8);
-	return len + pad + TRAILER;
-}
-
-/* SPI, low half of the number, IV. With subspaces the octets before the text are the whole number:
- * as IV, or where there is none on the wire as what it is.
- */
-static __rte_always_inline void
-plain_header_write(const struct sa *sa, uint8_t *text, uint64_t seq_be)
-{
-	uint8_t *esp = text - sa->esp_size;
-	uint32_t low_be = seq_be >> 32;
-
-	memcpy(esp, &sa->spi_be, 4);
-	if (unlikely((sa->flags & SA_SUBSPACES) != 0))
-		memcpy(esp + 4, &seq_be, 8);
-	else
-		memcpy(esp + 4, &low_be, 4);
-	memcpy(text - 8, &seq_be, 8);
-}
-
 /* SA_PLAIN in one segment with room around it: the same as the general way, without its questions.
  * asked: somebody is to know of the text; else see plain_op_make().
  */
@@ -359,8 +308,8 @@ encap_plain(struct worker *w, struct rte_mbuf *m, struct pkt *p, const struct sa
 {
 	uint8_t *text = rte_pktmbuf_mtod(m, uint8_t *);
 	uint64_t seq_be = wire_swap64(p->seq);
-	uint32_t text_len =
-		plain_trailer_write(text + m->data_len, m->data_len, (p->flags & PKT_V6) != 0);
+	uint32_t text_len = plain_trailer_write(text + m->data_len, m->data_len,
+						(p->flags & PKT_V6) != 0 ? PLAIN_IP6 : PLAIN_IP4);
 	uint32_t head, total;
 
 	if (asked)
@@ -379,17 +328,72 @@ encap_plain(struct worker *w, struct rte_mbuf *m, struct pkt *p, const struct sa
 static __rte_always_inline bool
 goes_plain(const struct rte_mbuf *m, uint16_t flags)
 {
-	uint16_t kind = flags & (SA_PLAIN | SA_IPCOMP | SA_INLINE);
+	uint16_t kind = flags & (SA_PLAIN | SA_IPCOMP | SA_INLINE | SA_IPTFS);
 
 	return likely(kind == SA_PLAIN) ||
 	       (kind == (SA_PLAIN | SA_IPCOMP) && (pkt_of(m)->marks & PKT_COMP) == 0);
 }
 
 static __rte_always_inline bool
+has_plain_room(const struct rte_mbuf *m)
+{
+	return m->nb_segs == 1 && m->data_off >= PLAIN_HEADROOM &&
+	       m->data_off + m->data_len + 3 + TRAILER + ALG_ICV_MAX <= m->buf_len;
+}
+
+static __rte_always_inline bool
 is_plain(const struct rte_mbuf *m, uint16_t flags)
 {
-	return goes_plain(m, flags) && m->nb_segs == 1 && m->data_off >= PLAIN_HEADROOM &&
-	       m->data_off + m->data_len + 3 + TRAILER + ALG_ICV_MAX <= m->buf_len;
+	return goes_plain(m, flags) && has_plain_room(m);
+}
+
+/* As encap_plain(), of an AGGFRAG payload, which has no header that the outer one could go by.
+ * False: it goes the general way.
+ */
+static inline bool
+encap_payload(struct worker *w, struct rte_mbuf *m, struct pkt *p, const struct sa *sa,
+	      struct crypto_op *op)
+{
+	uint8_t *text = rte_pktmbuf_mtod(m, uint8_t *);
+	uint64_t seq_be = wire_swap64(p->seq);
+	uint32_t text_len, head, total;
+
+	if ((sa->flags & SA_PLAIN) == 0 || (p->marks & PKT_AGGFRAG) == 0 ||
+	    unlikely(!has_plain_room(m)))
+		return false;
+	text_len = plain_trailer_write(text + m->data_len, m->data_len, PLAIN_AGGFRAG);
+	plain_op_fill(op, sa, seq_be, seq_be, text, text_len);
+	plain_header_write(sa, text, seq_be);
+	p->esp_off = tunnel_out_size(&sa->out);
+	head = tunnel_out_size(&sa->out) + sa->esp_size;
+	total = head + text_len + sa->suite.icv_len;
+	bare_outer_write(w, sa, p, text - head, total);
+	m->data_off -= head;
+	m->data_len = total;
+	m->pkt_len = total;
+	return true;
+}
+
+/* Returns the packet, which may have got another first segment, or NULL: it is gone. What is to get
+ * AH has come down ESP's line as far as here.
+ */
+static __rte_noinline struct rte_mbuf *
+encap_other(struct worker *w, struct rte_mbuf *m, struct crypto_op *op)
+{
+	struct pkt *p = pkt_of(m);
+	enum drop_reason why;
+
+	if (encap_payload(w, m, p, p->hot, op))
+		return m;
+	if ((p->hot->flags & SA_AH) != 0) {
+		pipe_push(w, STAGE_AH_ENCAP, m);
+		return NULL;
+	}
+	why = encap_any(w, &m, op);
+	if (likely(why == DROP_NONE))
+		return m;
+	drop(w, m, why);
+	return NULL;
 }
 
 /* The operation of a packet that encap_plain() has written. */

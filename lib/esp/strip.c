@@ -207,6 +207,25 @@ strip_one(struct rte_mbuf *m, struct pkt *p)
 	return why;
 }
 
+/* A payload in one segment with a short pad. False: the general way is asked, nothing is changed.
+ */
+static inline bool
+strip_payload_plain(struct rte_mbuf *m, struct pkt *p, uint16_t head)
+{
+	const uint8_t *trailer =
+		rte_pktmbuf_mtod_offset(m, const uint8_t *, head + p->text_len - TRAILER);
+	uint8_t pad = trailer[0];
+
+	if (unlikely(pad > 3 || pad + TRAILER > p->text_len || !short_pad_is_right(trailer, pad)))
+		return false;
+	p->next_header = trailer[1];
+	p->text_len -= pad + TRAILER;
+	m->data_off += head;
+	m->data_len = p->text_len;
+	m->pkt_len = p->text_len;
+	return true;
+}
+
 /* What an SA with IP-TFS carries: lib/iptfs says what it is, in its order. The headers stay in
  * front of the data.
  */
@@ -215,16 +234,18 @@ strip_payload(struct worker *w, struct rte_mbuf *m, struct pkt *p)
 {
 	const struct sa *sa = p->hot;
 	uint16_t head = p->esp_off + sa->esp_size;
-	enum drop_reason why;
 
 	if ((sa->flags & SA_UDP) != 0)
 		mapping_check(w, m, sa);
-	why = trailer_strip(m, p, sa);
-	if (unlikely(why != DROP_NONE)) {
-		drop(w, m, why);
-		return false;
+	if (unlikely(m->nb_segs > 1 || !strip_payload_plain(m, p, head))) {
+		enum drop_reason why = trailer_strip(m, p, sa);
+
+		if (unlikely(why != DROP_NONE)) {
+			drop(w, m, why);
+			return false;
+		}
+		mbuf_cut_head(m, head);
 	}
-	mbuf_cut_head(m, head);
 	p->flags |= PKT_FROM_SA;
 	p->outer_tos = p->tos;
 	return true;

@@ -6,6 +6,7 @@
 #include <rte_ether.h>
 
 #include "aggfrag/fill.h"
+#include "esp/plain.h"
 #include "iptfs/iptfs.h"
 #include "sa/sa.h"
 #include "worker/worker.h"
@@ -25,7 +26,8 @@ out_room(const struct sa *sa)
 {
 	return (struct aggfrag_room) {
 		.size = __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED),
-		.head = tunnel_out_size(&sa->out) + sa->esp_size + RTE_ETHER_HDR_LEN,
+		.head = RTE_MAX(tunnel_out_size(&sa->out) + sa->esp_size + RTE_ETHER_HDR_LEN,
+				PLAIN_HEADROOM),
 		.tail = sizeof(struct rte_esp_tail) + sa->suite.align + sa->suite.icv_len,
 	};
 }

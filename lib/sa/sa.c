@@ -147,10 +147,11 @@ is_tfc(const struct sa_params *p)
 	return !p->beet && !p->ah && (p->pad_to != 0 || p->dummy_rate != 0);
 }
 
+/* Out, with IP-TFS it is said of its payloads. */
 static bool
 is_plain(const struct sa_params *p)
 {
-	return !p->transport && !p->beet && !p->ah && !is_tfc(p) && (!p->iptfs.on || p->inbound) &&
+	return !p->transport && !p->beet && !p->ah && !is_tfc(p) &&
 	       algs[p->suite.cipher].salt_len == 4 &&
 	       (p->suite.iv_len == 8 || (p->subspaces && p->suite.iv_len == 0)) &&
 	       p->suite.align == 4;
