@@ -38,6 +38,7 @@ static struct bench {
 	struct rte_mbuf *frames[FRAMES_MAX], *done[FRAMES_MAX + BURST_MAX];
 	struct crypto_op ops[BURST_MAX];
 	struct rte_mbuf *scratch[BURST_MAX];
+	uint64_t source_cycles[2]; /* out, in: of the source that IP-TFS has there, where timed */
 } bench;
 
 /* As much as a burst takes, about: what waits for its time shall not wait for ever. */
@@ -48,11 +49,29 @@ time_pass(struct worker *w)
 	clock_set(&bench.rig.clock, w->now);
 }
 
+/* IP-TFS's own source of a direction. */
+static uint16_t
+source_iptfs(struct worker *w, bool in, struct rte_mbuf **pkts, uint16_t max)
+{
+	uint64_t start = w->pipe->timed ? rte_rdtsc() : 0;
+	uint16_t n = in ? iptfs_deliver(w, NULL, pkts, max) : iptfs_tick(w, NULL, pkts, max);
+
+	if (w->pipe->timed)
+		bench.source_cycles[in] += rte_rdtsc() - start;
+	return n;
+}
+
+static uint16_t
+deliver(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
+{
+	return source_iptfs(w, true, pkts, max);
+}
+
 static uint16_t
 tick(struct worker *w, void *arg, struct rte_mbuf **pkts, uint16_t max)
 {
 	time_pass(w);
-	return iptfs_tick(w, arg, pkts, max);
+	return source_iptfs(w, false, pkts, max);
 }
 
 static uint16_t
@@ -192,7 +211,7 @@ run(enum way way, bool in)
 	};
 	w->sources[1] = (struct source) {
 		.name = in ? "iptfs_deliver" : "iptfs_tick",
-		.poll = in ? iptfs_deliver : tick,
+		.poll = in ? deliver : tick,
 		.first = in ? STAGE_ECN_DECAP : STAGE_LIFE_COUNT_OUT,
 		.all = true,
 		.paces = !in,
@@ -321,22 +340,38 @@ row_print(const struct result *r, uint16_t size, bool in, double whole, double g
 	fflush(stdout);
 }
 
+/* The stages of both ways and IP-TFS's sources, each in cycles per inner packet. */
 static void
 stages_print(uint16_t size)
 {
-	static struct perf unused[3];
-	static struct stage_perf stages;
+	static struct perf perf[WAYS][STAGE_MAX], source[2], unused[3];
 	struct bench *b = &bench;
+	uint64_t before[STAGE_MAX];
 
-	unused[0].n = unused[1].n = unused[2].n = 0;
-	stage_perf_start(&stages, b->rig.w);
-	b->pipes[WAY_IPTFS].timed = true;
-	for (int i = 0; i < WINDOWS; i++) {
-		window(WAY_IPTFS, size, unused, &unused[2]);
-		stage_perf_take(&stages, b->rig.w);
+	memset(perf, 0, sizeof(perf));
+	source[0].n = source[1].n = 0;
+	b->pipes[WAY_PLAIN].timed = b->pipes[WAY_IPTFS].timed = true;
+	for (int i = 0; i < WINDOWS * WAYS; i++) {
+		unused[0].n = unused[1].n = unused[2].n = 0;
+		memcpy(before, b->rig.w->stage_cycles, sizeof(before));
+		b->source_cycles[0] = b->source_cycles[1] = 0;
+		window(i % WAYS, size, unused, &unused[2]);
+		for (int s = 0; s < STAGE_MAX; s++)
+			perf_add(&perf[i % WAYS][s], b->rig.w->stage_cycles[s] - before[s],
+				 frames_of(size));
+		for (int in = 0; in < 2 && i % WAYS == WAY_IPTFS; in++)
+			perf_add(&source[in], b->source_cycles[in], frames_of(size));
 	}
-	b->pipes[WAY_IPTFS].timed = false;
-	stage_perf_print(&stages, &b->pipes[WAY_IPTFS]);
+	b->pipes[WAY_PLAIN].timed = b->pipes[WAY_IPTFS].timed = false;
+	for (int s = 0; s < STAGE_MAX; s++) {
+		double plain = perf_median(&perf[WAY_PLAIN][s]),
+		       tfs = perf_median(&perf[WAY_IPTFS][s]);
+
+		if (plain + tfs > 0)
+			printf("    %-16s %6.1f %6.1f\n", b->rig.pipe.name[s], plain, tfs);
+	}
+	printf("    %-16s %6s %6.1f\n    %-16s %6s %6.1f\n", "iptfs_tick", "",
+	       perf_median(&source[0]), "iptfs_deliver", "", perf_median(&source[1]));
 }
 
 static const struct aggfrag_params unpaced = {
