@@ -1,5 +1,5 @@
-/* What IPComp costs: its stages beside the bare calls of the codec on the same octets, and a flow
- * that does not shrink beside the same flow on an SA without IPComp.
+/* What IPComp costs, both ways: its stages beside the bare calls of the codec on the same octets,
+ * and a flow that does not shrink beside the same flow on an SA without IPComp.
  *
  * Frames lie in memory as a device would have left them and are written anew each time. Figures are
  * TSC cycles per packet, medians of windows that take turns.
@@ -17,8 +17,8 @@
 struct side {
 	struct path_rig rig;
 	struct rte_mbuf *mbufs[N];
-	struct frame frames[N];
-	uint32_t at;
+	struct frame frames[N], sealed[N]; /* as they come, and what the way out made of them */
+	uint32_t at, kept;
 };
 
 static struct side sides[2], *now; /* without IPComp, and with it */
@@ -59,9 +59,12 @@ content_fill(uint8_t *at, uint32_t n, enum content what, uint32_t seed)
 	}
 }
 
+/* Keeps what comes while there is room for it. */
 static uint16_t
 sink(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
+	for (uint16_t i = 0; i < n && now->kept < N; i++)
+		frame_keep(&now->rig, &now->sealed[now->kept++], pkts[i]);
 	return 0;
 }
 
@@ -108,6 +111,7 @@ side_make(struct side *s, bool ipcomp, const struct codec *const *codecs)
 	rig_must(ipcomp_worker_init(codecs, 1, SOCKET_ID_ANY, &s->rig.w->ipcomp, &err) == 0,
 		 err.text);
 	pipe_add(&s->rig.pipe, s->rig.rows, STAGE_IPCOMP_ENCAP);
+	pipe_add(&s->rig.pipe, s->rig.rows, STAGE_IPCOMP_DECAP);
 }
 
 static void
@@ -116,6 +120,20 @@ arrive(struct side *s, struct rte_mbuf **pkts)
 	for (int i = 0; i < BURST; i++, s->at = (s->at + 1) % N) {
 		pkts[i] = s->mbufs[s->at];
 		frame_arrive(pkts[i], &s->frames[s->at], RIG_RED);
+	}
+}
+
+/* From the other side; the same numbers come again and again. */
+static void
+arrive_sealed(struct side *s, struct rte_mbuf **pkts)
+{
+	struct replay *window = s->rig.sa[0].window;
+
+	if (s->at == 0)
+		replay_init(window, window->window, window->esn, 0);
+	for (int i = 0; i < BURST; i++, s->at = (s->at + 1) % N) {
+		pkts[i] = s->mbufs[s->at];
+		frame_arrive(pkts[i], &s->sealed[s->at], RIG_BLACK);
 	}
 }
 
@@ -138,7 +156,17 @@ run_path(void)
 	pipe_run(now->rig.w, STAGE_CLASSIFY_RED, pkts, BURST);
 }
 
+static void
+run_path_in(void)
+{
+	struct rte_mbuf *pkts[BURST];
+
+	arrive_sealed(now, pkts);
+	pipe_run(now->rig.w, STAGE_CLASSIFY_BLACK, pkts, BURST);
+}
+
 static uint8_t packed[N][SIZE];
+static uint32_t packed_len[N];
 
 /* The bare calls on the same octets as in run_path(): the whole inner packet. */
 static void
@@ -146,12 +174,32 @@ run_bare(void)
 {
 	struct ipcomp_worker *iw = sides[1].rig.w->ipcomp;
 	struct rte_mbuf *pkts[BURST];
+	uint32_t at = now->at;
 
 	arrive(now, pkts);
+	for (int i = 0; i < BURST; i++, at = (at + 1) % N)
+		packed_len[at] = iw->codec->deflate(iw->cw,
+						    rte_pktmbuf_mtod_offset(pkts[i], uint8_t *,
+									    RTE_ETHER_HDR_LEN),
+						    SIZE, packed[at], SIZE - IPCOMP_HEADER - 1);
+}
+
+/* The way back of what run_bare() left: as in the path, it was written just before. */
+static void
+run_bare_in(void)
+{
+	struct ipcomp_worker *iw = sides[1].rig.w->ipcomp;
+	static uint8_t in[BURST][SIZE], out[SIZE];
+	uint32_t n;
+
 	for (int i = 0; i < BURST; i++)
-		iw->codec->deflate(iw->cw,
-				   rte_pktmbuf_mtod_offset(pkts[i], uint8_t *, RTE_ETHER_HDR_LEN),
-				   SIZE, packed[i], SIZE - IPCOMP_HEADER - 1);
+		memcpy(in[i], packed[now->at + i], packed_len[now->at + i]);
+	for (int i = 0; i < BURST; i++)
+		rig_must(iw->codec->inflate(iw->cw, in[i], packed_len[now->at + i], out, SIZE,
+					    &n) == CODEC_OK &&
+				 n == SIZE,
+			 "the bare call does not take what it made");
+	now->at = (now->at + BURST) % N;
 }
 
 static double
@@ -164,35 +212,60 @@ time_of(void (*run)(void))
 	return (double)(rte_rdtsc() - start) / (BURSTS * BURST);
 }
 
-/* What the stage adds to the path: the path with it, its text made shorter, less the same text's
- * path without it would count the cipher's gain; so the stage's own cycles are taken.
+/* The way out once more, for frames of the way in: all compressed. */
+static void
+sealed_make(struct side *s)
+{
+	s->at = s->kept = 0;
+	for (int i = 0; i < N / BURST; i++)
+		run_path();
+	rig_must(s->kept == N, "frames");
+	for (uint32_t i = 0; i < N; i++)
+		rig_must(s->sealed[i].len < SIZE, "a packet did not shrink");
+}
+
+static double
+stage_of(int stage, void (*run)(void))
+{
+	const uint64_t *cycles = &now->rig.w->stage_cycles[stage];
+	uint64_t before = *cycles;
+
+	time_of(run);
+	return (double)(*cycles - before) / (BURSTS * BURST);
+}
+
+static void
+shrinking_print(const char *name, const char *stage, struct perf *path, double bare)
+{
+	double cycles = perf_median(path);
+
+	printf("%-6s %u octets: %s %7.0f, the bare call of %s %7.0f, ratio %.3f (goal 1.15)\n",
+	       name, SIZE, stage, cycles, now->rig.w->ipcomp->codec->name, bare, cycles / bare);
+}
+
+/* What the stages add to the path: the path with them, its text made shorter, less the same text's
+ * path without them would count the cipher's gain; so the stages' own cycles are taken.
  */
 static void
 shrinking(enum content what, const char *name)
 {
-	static struct perf stage, bare, nothing;
-	struct worker *w = sides[1].rig.w;
-	double s, b;
+	static struct perf out, in, bare_out, bare_in, nothing;
 
 	now = &sides[1];
 	frames_fill(now, what);
+	sealed_make(now);
 	now->rig.pipe.timed = true;
-	stage.n = bare.n = nothing.n = 0;
+	out.n = in.n = bare_out.n = bare_in.n = nothing.n = 0;
 	for (int i = 0; i < WINDOWS; i++) {
-		uint64_t before = w->stage_cycles[STAGE_IPCOMP_ENCAP];
-
-		time_of(run_path);
-		perf_take(&stage, (double)(w->stage_cycles[STAGE_IPCOMP_ENCAP] - before) /
-					  (BURSTS * BURST));
+		perf_take(&out, stage_of(STAGE_IPCOMP_ENCAP, run_path));
 		perf_take(&nothing, time_of(run_nothing));
-		perf_take(&bare, time_of(run_bare));
+		perf_take(&bare_out, time_of(run_bare));
+		perf_take(&in, stage_of(STAGE_IPCOMP_DECAP, run_path_in));
+		perf_take(&bare_in, time_of(run_bare_in));
 	}
 	now->rig.pipe.timed = false;
-	s = perf_median(&stage);
-	b = perf_median(&bare) - perf_median(&nothing);
-	printf("%-6s %u octets: ipcomp_encap %7.0f, the bare call of %s %7.0f, ratio %.3f (goal "
-	       "1.15)\n",
-	       name, SIZE, s, w->ipcomp->codec->name, b, s / b);
+	shrinking_print(name, "ipcomp_encap", &out, perf_median(&bare_out) - perf_median(&nothing));
+	shrinking_print(name, "ipcomp_decap", &in, perf_median(&bare_in));
 }
 
 static void
