@@ -197,9 +197,9 @@ reserve_floors(struct gw *gw, struct numbers_ask *ask, struct err *err)
 
 /* The highest number that a lane has. */
 static uint64_t
-last_of(const struct numbers *n, uint32_t lane, bool esn)
+last_of(const struct numbers *n, uint32_t lane)
 {
-	return n->subspaces ? lane_last((uint16_t)lane) : seq_last(esn);
+	return n->subspaces ? lane_last((uint16_t)lane) : seq_last(n->esn);
 }
 
 static bool
@@ -229,21 +229,39 @@ first_size(const struct gw *gw, const struct numbers *n, bool forever, bool wide
  * what it would have become. The block before is twice the estimate before, so nothing else is
  * kept. Numbers beyond what was asked for count as nothing: they jumped, or had to wait.
  */
-uint32_t
-reserve_size(const struct state_known *known, uint64_t used, uint32_t now_ms, uint32_t least,
-	     uint32_t max)
+static uint64_t
+size_of(const struct state_known *known, uint64_t used, uint32_t now_ms)
 {
 	uint64_t from = known->asked - RTE_MIN(known->asked, (uint64_t)known->block);
 	uint64_t to = RTE_MIN(used, known->asked), passed = to > from ? to - from : 0;
 	uint32_t ms = now_ms - known->asked_ms;
-	uint64_t block;
 
 	if (ms < RATE_MS)
-		block = BLOCK_RATES * passed + known->block * (uint64_t)(RATE_MS - ms) / RATE_MS;
-	else
-		block = BLOCK_RATES * passed * RATE_MS / ms;
-	block = RTE_MAX(block, (uint64_t)least);
-	return (uint32_t)RTE_MIN(block, (uint64_t)max);
+		return BLOCK_RATES * passed + known->block * (uint64_t)(RATE_MS - ms) / RATE_MS;
+	return BLOCK_RATES * passed * RATE_MS / ms;
+}
+
+/* The number that a block ends at, behind used. */
+static uint64_t
+end_of(uint64_t used, uint64_t block, uint64_t last)
+{
+	if (used >= last)
+		return used;
+	return last - used < block ? last : used + block;
+}
+
+/* However slow it became, the end moves: a lane asks once for each, and would wait for ever at one
+ * that stays.
+ */
+uint64_t
+reserve_end(const struct state_known *known, uint64_t used, uint64_t had, uint32_t now_ms,
+	    const struct reserve_bounds *b)
+{
+	uint64_t size = RTE_MAX(size_of(known, used, now_ms), (uint64_t)b->least);
+	uint64_t end = end_of(used, RTE_MIN(size, (uint64_t)b->most), b->last);
+
+	had = RTE_MAX(had, known->asked);
+	return RTE_MAX(end, end_of(had, (b->least + 1) / 2, b->last));
 }
 
 static uint32_t
@@ -252,28 +270,22 @@ ms_of(const struct gw *gw)
 	return (uint32_t)(clock_now(&gw->clock) / 1000000);
 }
 
+/* used: what the block begins behind. */
 static int
-want(struct gw *gw, const struct numbers *n, uint32_t lane, bool forever, uint64_t number,
-     uint32_t block)
+want(struct gw *gw, const struct numbers *n, uint32_t lane, bool forever, uint64_t used,
+     uint64_t number)
 {
 	struct state_want w = {
 		.key = { .lane = (uint16_t)lane, .inbound = n->inbound },
 		.forever = forever,
 		.cookie = numbers_record(n),
 		.now_ms = ms_of(gw),
-		.block = block,
+		.block = (uint32_t)RTE_MIN(number - used, UINT64_C(0xffffffff)),
 		.number = number,
 	};
 
 	numbers_hash_of(gw->numbers, n, w.key.hash);
 	return state_file_want(gw->reserve->file, &w, &gw->reserve->tickets);
-}
-
-/* The number that a block ends at, behind used. */
-static uint64_t
-end_of(uint64_t used, uint32_t block, uint64_t last)
-{
-	return last - used < block ? last : used + block;
 }
 
 /* Whether what was asked for already will do, for more than the SA had; what is there of it, at
@@ -291,10 +303,11 @@ will_do(struct gw *gw, const struct numbers *n, uint32_t lane, const struct stat
 
 /* The lane of an SA that has just been made; a key that was in use goes on with what it has. */
 static int
-first_of_lane(struct gw *gw, const struct numbers *n, uint32_t lane, bool forever, uint64_t last)
+first_of_lane(struct gw *gw, const struct numbers *n, uint32_t lane, bool forever)
 {
 	struct reserve *r = gw->reserve;
 	struct state_key key = { .lane = (uint16_t)lane, .inbound = n->inbound };
+	uint64_t last = last_of(n, lane);
 	uint32_t block = first_size(gw, n, forever, is_wide(n, last));
 	uint64_t used = lane_number(n->subspaces ? lane : 0, 0), end;
 	struct state_known known;
@@ -311,7 +324,7 @@ first_of_lane(struct gw *gw, const struct numbers *n, uint32_t lane, bool foreve
 	end = end_of(used, block, last);
 	if (end <= used)
 		return 0;
-	rc = want(gw, n, lane, forever, RTE_MAX(end, known.asked), block);
+	rc = want(gw, n, lane, forever, used, RTE_MAX(end, known.asked));
 	r->ticket = r->tickets;
 	return rc;
 }
@@ -342,13 +355,13 @@ first_of_all(struct gw *gw, const struct numbers *n, bool forever)
 			gw->reserve->ticket = gw->reserve->tickets;
 		return 0;
 	}
-	rc = want(gw, n, LANE_ALL, forever, known.number + block, block);
+	rc = want(gw, n, LANE_ALL, forever, known.number, known.number + block);
 	gw->reserve->ticket = gw->reserve->tickets;
 	return rc;
 }
 
 int
-reserve_first(struct gw *gw, const struct numbers *n, bool esn, bool forever, struct err *err)
+reserve_first(struct gw *gw, const struct numbers *n, bool forever, struct err *err)
 {
 	int rc = 0;
 
@@ -358,36 +371,57 @@ reserve_first(struct gw *gw, const struct numbers *n, bool esn, bool forever, st
 	if (n->inbound && n->subspaces)
 		rc = first_of_all(gw, n, forever);
 	for (uint32_t lane = 0; !(n->inbound && n->subspaces) && lane < n->n && rc == 0; lane++)
-		rc = first_of_lane(gw, n, lane, forever, last_of(n, lane, esn));
+		rc = first_of_lane(gw, n, lane, forever);
 	return rc < 0 ? err_set(err, rc, "no memory for the state file") : 0;
+}
+
+/* More for a lane that used all up to used. */
+static void
+more(struct gw *gw, const struct numbers *n, uint16_t lane, uint64_t used, bool forever)
+{
+	struct state_key key = { .lane = lane, .inbound = n->inbound };
+	uint64_t had = RTE_MAX(used, numbers_reserved(n, lane));
+	uint64_t last = last_of(n, lane);
+	bool wide = is_wide(n, last);
+	const struct reserve_bounds bounds = {
+		.least = least_size(gw, n, wide),
+		.most = wide ? BLOCK_MAX : BLOCK_MAX_32,
+		.last = last,
+	};
+	struct state_known known;
+
+	numbers_hash_of(gw->numbers, n, key.hash);
+	state_file_look(gw->reserve->file, &key, &known);
+	if (will_do(gw, n, lane, &known, had))
+		return;
+	if (want(gw, n, lane, forever, used, reserve_end(&known, used, had, ms_of(gw), &bounds)) <
+	    0)
+		GW_LOG(ERR, "no memory to ask for more numbers\n");
 }
 
 void
 reserve_low(struct gw *gw, const struct lane_event *e)
 {
-	struct reserve *r = gw->reserve;
-	struct sa *sa = r != NULL ? sa_again(&gw->sas, e->sa, e->generation) : NULL;
-	struct state_known known;
-	struct state_key key;
-	uint64_t used, last;
-	struct numbers *n;
-	uint32_t block;
+	const struct sa *sa = gw->reserve != NULL ? sa_again(&gw->sas, e->sa, e->generation) : NULL;
+	const struct sa_cold *cold;
 
 	if (sa == NULL)
 		return;
-	n = sa_cold(&gw->sas, e->sa)->numbers;
-	key = (struct state_key) { .lane = e->lane, .inbound = n->inbound };
-	numbers_hash_of(gw->numbers, n, key.hash);
-	state_file_look(r->file, &key, &known);
-	used = RTE_MAX(numbers_used(n, e->lane), e->number);
-	last = last_of(n, e->lane, sa->suite.esn);
-	if (will_do(gw, n, e->lane, &known, RTE_MAX(used, numbers_reserved(n, e->lane))))
+	cold = sa_cold(&gw->sas, e->sa);
+	more(gw, cold->numbers, e->lane, RTE_MAX(numbers_used(cold->numbers, e->lane), e->number),
+	     cold->origin.from == SA_FROM_FILE);
+}
+
+void
+reserve_again(struct gw *gw, uint32_t record, bool forever)
+{
+	const struct numbers *n = numbers_of_record(gw->numbers, record);
+
+	if (gw->reserve == NULL || n == NULL)
 		return;
-	block = reserve_size(&known, used, ms_of(gw), least_size(gw, n, is_wide(n, last)),
-			     is_wide(n, last) ? BLOCK_MAX : BLOCK_MAX_32);
-	if (want(gw, n, e->lane, sa_cold(&gw->sas, e->sa)->origin.from == SA_FROM_FILE,
-		 RTE_MAX(end_of(used, block, last), known.asked), block) < 0)
-		GW_LOG(ERR, "no memory to ask for more numbers\n");
+	for (uint32_t lane = 0; lane < n->n; lane++)
+		if (numbers_is_near(n, (uint16_t)lane))
+			more(gw, n, (uint16_t)lane, numbers_used(n, (uint16_t)lane), forever);
 }
 
 /* ---- they are on the disk ---- */

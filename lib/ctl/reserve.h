@@ -34,7 +34,7 @@ const uint8_t *reserve_secret(const struct gw *gw);
  * until the next call. -EIO, -ENOMEM. */
 int reserve_floors(struct gw *gw, struct numbers_ask *ask, struct err *err);
 /* After it: asks for the first blocks. -ENOMEM. */
-int reserve_first(struct gw *gw, const struct numbers *n, bool esn, bool forever, struct err *err);
+int reserve_first(struct gw *gw, const struct numbers *n, bool forever, struct err *err);
 /* Before numbers_release(). NULL is fine. */
 void reserve_settle(struct gw *gw, const struct numbers *n, bool forever);
 
@@ -47,13 +47,24 @@ int reserve_wait(struct gw *gw, uint32_t ms, struct err *err);
 /* -ENOSPC: nothing gets on the disk now, and why. */
 int reserve_check(struct gw *gw, struct err *err);
 
-/* How many numbers the next block has, of a lane that used all up to used. known: its block before.
- * From least to max, both below 2^31. At most three times the block before, but for least.
+/* Of a lane: the least and the most numbers of a block, and its last number of all. */
+struct reserve_bounds {
+	uint32_t least, most; /* below 2^31 */
+	uint64_t last;
+};
+
+/* The number at which the next block of a lane ends that used all up to used. had: as far as it may
+ * go now. known: its block before. Above had and what was asked for before, unless that is the last
+ * number; no more than three times the block before, but for these.
  */
-uint32_t reserve_size(const struct state_known *known, uint64_t used, uint32_t now_ms,
-		      uint32_t least, uint32_t max);
+uint64_t reserve_end(const struct state_known *known, uint64_t used, uint64_t had, uint32_t now_ms,
+		     const struct reserve_bounds *bounds);
 /* A lane nears its end. */
 void reserve_low(struct gw *gw, const struct lane_event *e);
+/* An SA is gone, and with it what its lanes said last, perhaps: others of its key say it again.
+ * record: numbers_record().
+ */
+void reserve_again(struct gw *gw, uint32_t record, bool forever);
 /* At the end of each turn of the loop. now: ns. */
 void reserve_tick(struct gw *gw, uint64_t now);
 

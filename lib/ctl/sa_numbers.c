@@ -182,8 +182,12 @@ numbers_take(struct gw *gw, const struct numbers_ask *ask, struct numbers **out,
 void
 sa_numbers_give(struct gw *gw, struct numbers *n, bool forever)
 {
+	uint32_t record = n != NULL ? numbers_record(n) : 0;
+
 	reserve_settle(gw, n, forever);
 	numbers_release(gw->numbers, n, clock_now(&gw->clock));
+	if (n != NULL)
+		reserve_again(gw, record, forever);
 	/* At once: till then a window may take numbers for new that the SA before has seen. */
 	due_post(gw);
 }
@@ -198,7 +202,7 @@ sa_numbers_take(struct gw *gw, struct numbers_ask *ask, struct numbers **out, st
 		rc = numbers_take(gw, ask, out, err);
 	if (rc < 0)
 		return rc;
-	rc = reserve_first(gw, *out, ask->esn, ask->forever, err);
+	rc = reserve_first(gw, *out, ask->forever, err);
 	if (rc < 0)
 		sa_numbers_give(gw, *out, ask->forever);
 	return rc;

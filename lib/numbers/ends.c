@@ -317,6 +317,19 @@ numbers_reserved(const struct numbers *n, uint16_t lane)
 	return l->set->ceilings == NULL ? UINT64_MAX : l->set->ceilings[lane];
 }
 
+bool
+numbers_is_near(const struct numbers *n, uint16_t lane)
+{
+	const struct numbers_live *l = n->live;
+	uint64_t end = numbers_reserved(n, lane), used = numbers_used(n, lane), before;
+
+	if (end == UINT64_MAX || (l->inbound && live_window(l, lane) == NULL))
+		return false;
+	before = UINT64_C(1) << (l->inbound ? live_window(l, lane)->ask_shift :
+					      l->lanes[lane].ask_shift);
+	return end <= used || end - used <= before;
+}
+
 void
 live_count_lane(const struct numbers_live *l, uint16_t lane, struct numbers_counts *c)
 {

@@ -52,12 +52,11 @@ struct numbers {
 	};
 	uint16_t n;	 /* lanes of the SA; 1 without subspaces */
 	uint16_t worker; /* that owns lane 0; all SAs of a key have the same */
-	bool inbound, subspaces;
+	bool inbound, subspaces, esn;
 
 	/* The module's own. */
-	bool leaving;
+	bool leaving : 1;
 	bool shared : 1; /* by SAs with other SPIs, perhaps */
-	bool esn : 1;
 	uint32_t self;
 	uint32_t size; /* in: of the window that it asked for */
 	uint64_t hard_packets, hard_bytes;
@@ -246,6 +245,8 @@ void numbers_reserve(struct numbers *n, uint16_t lane, uint64_t end);
 /* What was said last; before that, what the lane begins above. UINT64_MAX without params.reserved.
  */
 uint64_t numbers_reserved(const struct numbers *n, uint16_t lane);
+/* The owner has told control that this is near, or is about to. */
+bool numbers_is_near(const struct numbers *n, uint16_t lane);
 
 struct numbers_counts {
 	uint64_t packets, bytes;

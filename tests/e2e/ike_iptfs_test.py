@@ -42,7 +42,8 @@ def iperf(lab, seconds, to, *arguments):
     wait_for("iperf3 listens", lambda: "5201" in sh("ss", "-ltn", ns=lab.ns("host-b")))
     said = json.loads(sh("iperf3", "-c", to, "-t", seconds, "-J", *arguments, ns=lab.ns("host-a"), timeout=120))
     lab.finish(server)
-    check("error" not in said, f"iperf3 to {to}: {said.get('error')}")
+    with open(f"{lab.folder}/iperf3.log", encoding="utf-8", errors="replace") as log:
+        check("error" not in said, f"iperf3 to {to}: {said.get('error')}; its server: {log.read()[-2000:]}")
     return said["end"]
 
 

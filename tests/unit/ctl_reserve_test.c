@@ -133,7 +133,7 @@ attach(struct numbers_ask *ask)
 	assert_int_equal(reserve_floors(&gw, ask, &err), 0);
 	assert_int_equal(numbers_attach(gw.numbers, ask, &n, &job, &err), 0);
 	assert_null(job);
-	assert_int_equal(reserve_first(&gw, n, true, true, &err), 0);
+	assert_int_equal(reserve_first(&gw, n, true, &err), 0);
 	assert_int_equal(reserve_wait(&gw, 10000, &err), 0);
 	return n;
 }
@@ -214,7 +214,7 @@ attach_soon(struct numbers_ask *ask)
 	assert_int_equal(reserve_floors(&gw, ask, &err), 0);
 	assert_int_equal(numbers_attach(gw.numbers, ask, &n, &job, &err), 0);
 	assert_null(job);
-	assert_int_equal(reserve_first(&gw, n, true, true, &err), 0);
+	assert_int_equal(reserve_first(&gw, n, true, &err), 0);
 	return n;
 }
 
@@ -358,27 +358,33 @@ struct sender {
 	uint64_t used, us;
 };
 
-static const uint32_t least = 64, most = 1u << 30;
+static const struct reserve_bounds bounds = { .least = 64, .most = 1u << 30, .last = UINT64_MAX };
 
 static void
 sends(struct sender *s, uint64_t n, uint64_t per_second)
 {
 	for (uint64_t i = 0; i < n; i++) {
+		uint32_t ms = (uint32_t)((s->us += 1000000 / per_second) / 1000);
+		uint64_t end;
+
 		s->used++;
-		s->us += 1000000 / per_second;
 		if (s->used + s->known.block / 2 < s->known.asked)
 			continue;
-		s->known.block =
-			reserve_size(&s->known, s->used, (uint32_t)(s->us / 1000), least, most);
-		s->known.asked = s->used + s->known.block;
-		s->known.asked_ms = (uint32_t)(s->us / 1000);
+		end = reserve_end(&s->known, s->used, s->known.asked, ms, &bounds);
+		/* It is asked for once: an end that does not move is the last of all. */
+		assert_true(end > s->known.asked);
+		s->known.block = (uint32_t)(end - s->used);
+		s->known.asked = end;
+		s->known.asked_ms = ms;
 	}
 }
 
 static struct sender
 sender_new(void)
 {
-	return (struct sender) { .known = { .live = true, .asked = least, .block = least } };
+	return (struct sender) {
+		.known = { .live = true, .asked = bounds.least, .block = bounds.least }
+	};
 }
 
 /* What a crash makes a peer send again before it is heard. */
@@ -391,10 +397,10 @@ test_burst_is_no_rate(void **state)
 		struct sender s = sender_new();
 
 		sends(&s, 500, rates[i]);
-		assert_in_range(s.known.asked - s.used, 1, 2 * (500 + least));
+		assert_in_range(s.known.asked - s.used, 1, 2 * (500 + bounds.least));
 		/* Later, one packet a second: what was a burst is forgotten with the next block. */
 		sends(&s, 2000, 1);
-		assert_in_range(s.known.block, least, least);
+		assert_in_range(s.known.block, bounds.least, bounds.least + 1);
 	}
 }
 
@@ -420,21 +426,84 @@ static void
 test_block_grows_by_steps(void **state)
 {
 	struct state_known known = { .asked = 5000, .block = 1000, .asked_ms = UINT32_MAX };
+	const struct reserve_bounds few = { .least = 64, .most = 2000, .last = UINT64_MAX };
+	const uint64_t far = UINT64_C(1) << 40;
 
 	/* The peer jumped, and the clock of 32 bits turned over. */
-	assert_int_equal(reserve_size(&known, UINT64_C(1) << 40, 0, least, most), 2999);
-	assert_int_equal(reserve_size(&known, UINT64_C(1) << 40, 0, least, 2000), 2000);
+	assert_int_equal(reserve_end(&known, far, far, 0, &bounds), far + 2999);
+	assert_int_equal(reserve_end(&known, far, far, 0, &few), far + 2000);
 	/* Nothing was used. */
-	assert_int_equal(reserve_size(&known, 0, 5000, least, most), least);
-	/* A lane without a block. */
+	assert_int_equal(reserve_end(&known, 0, 5000, 5000, &bounds), 5032);
+	/* A lane without a block; one that has what all lanes have. */
 	memset(&known, 0, sizeof(known));
-	assert_int_equal(reserve_size(&known, 7, 0, least, most), least);
+	assert_int_equal(reserve_end(&known, 7, 7, 0, &bounds), 71);
+	assert_int_equal(reserve_end(&known, 7, 1000, 0, &bounds), 1032);
+}
+
+/* The last number is the end of the last block, and of those that are asked for behind it. */
+static void
+test_last_block(void **state)
+{
+	const struct reserve_bounds without_esn = { .least = 64, .most = 1000, .last = UINT32_MAX };
+	struct state_known known = { .asked = UINT32_MAX - 10, .block = 64 };
+
+	assert_int_equal(reserve_end(&known, UINT32_MAX - 40, UINT32_MAX - 10, 2000, &without_esn),
+			 UINT32_MAX);
+	known.asked = UINT32_MAX;
+	assert_int_equal(reserve_end(&known, UINT32_MAX - 40, UINT32_MAX, 2000, &without_esn),
+			 UINT32_MAX);
+	assert_int_equal(reserve_end(&known, UINT32_MAX, UINT32_MAX, 2000, &without_esn),
+			 UINT32_MAX);
+}
+
+/* Fast for a while, with the large blocks of that, then slower by any factor, and slower again. */
+static void
+test_slower_never_waits(void **state)
+{
+	static const uint64_t rates[] = { 1000000, 200000, 30000, 5000, 700, 60, 3, 1, 100000, 2 };
+	struct sender s = sender_new();
+
+	for (size_t i = 0; i < RTE_DIM(rates); i++) {
+		sends(&s, 300000, rates[i]);
+		assert_true(s.known.asked > s.used);
+	}
+}
+
+/* What the lanes of an SA said last may be lost with it; the others of its key go on. */
+static void
+test_asked_again_for_the_others(void **state)
+{
+	struct numbers_ask ask = ask_of(false, false), other = ask;
+	struct numbers *first, *second;
+	uint32_t record;
+	uint64_t end;
+
+	start();
+	first = attach(&ask);
+	other.replaces = first;
+	second = attach(&other);
+	end = numbers_reserved(second, 0);
+	assert_false(numbers_is_near(second, 0));
+	lane_raise(second->lane, end - end / 4);
+	assert_true(numbers_is_near(second, 0));
+	record = numbers_record(first);
+	detach(first);
+	reserve_again(&gw, record, true);
+	assert_int_equal(reserve_wait(&gw, 10000, &err), 0);
+	assert_true(numbers_reserved(second, 0) > end);
+	assert_false(numbers_is_near(second, 0));
+	/* No one is left. */
+	detach(second);
+	reserve_again(&gw, record, true);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_last_block),
+		cmocka_unit_test(test_slower_never_waits),
+		cmocka_unit_test_setup_teardown(test_asked_again_for_the_others, begin, end),
 		cmocka_unit_test_setup_teardown(test_higher_of_both, begin, end),
 		cmocka_unit_test_setup_teardown(test_without_subspaces, begin, end),
 		cmocka_unit_test_setup_teardown(test_off_and_on, begin, end),
