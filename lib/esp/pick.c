@@ -365,8 +365,10 @@ enum drop_reason
 window_wait(struct worker *w, const struct pkt *p, struct replay *window)
 {
 	bool ask, go = replay_stopped(window, p->seq, &ask);
+	enum drop_reason why = go ? replay_accept(window, p->seq) : DROP_SEQ_WAIT;
 
+	/* Behind it: the next one is to ask, and this one is not to wait for that. */
 	if (ask && !lane_low(w, p, p->seq))
 		replay_ask_again(window);
-	return go ? replay_accept(window, p->seq) : DROP_SEQ_WAIT;
+	return why;
 }

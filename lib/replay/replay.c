@@ -101,7 +101,8 @@ replay_stopped(struct replay *r, uint64_t seq, bool *ask)
 void
 replay_ask_again(struct replay *r)
 {
-	r->mark = r->top;
+	/* Below the ceiling, wherever that is: at the top it may be the ceiling itself. */
+	r->mark = 0;
 }
 
 /* When half of what is left now is used, or a little later. */

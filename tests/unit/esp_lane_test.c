@@ -282,6 +282,26 @@ the_largest_packet_fits(void **state)
 	}
 }
 
+/* Control cannot be told: what may pass all the same passes, and each packet is another try. */
+static void
+who_cannot_ask_goes_on_to_the_ceiling(void **state)
+{
+	struct worker mute = { .index = 0 };
+	struct replay *r = rte_zmalloc("window", replay_size(64), RTE_CACHE_LINE_SIZE);
+	struct pkt p = { .seq = 0 };
+
+	assert_non_null(r);
+	replay_init(r, 64, true, 1000);
+	r->mark = 0;
+	r->ceiling = 1020;
+	for (p.seq = 1001; p.seq <= 1020; p.seq++)
+		if (replay_accept(r, p.seq) != DROP_NONE)
+			assert_int_equal(window_wait(&mute, &p, r), DROP_NONE);
+	assert_int_equal(replay_top(r), 1020);
+	assert_int_equal(window_wait(&mute, &p, r), DROP_SEQ_WAIT);
+	rte_free(r);
+}
+
 int
 main(void)
 {
@@ -293,6 +313,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(an_empty_stock_is_told, up, down),
 		cmocka_unit_test_setup_teardown(a_lane_ends_by_itself, up, down),
 		cmocka_unit_test_setup_teardown(the_largest_packet_fits, up, down),
+		cmocka_unit_test(who_cannot_ask_goes_on_to_the_ceiling),
 	};
 
 	if (test_eal_init() < 0)

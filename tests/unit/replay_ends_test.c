@@ -88,6 +88,30 @@ a_ceiling_holds_until_it_is_raised(void **state)
 	free(r);
 }
 
+/* A window that begins at its ceiling, as one does whose lane the disk knows further than the rest
+ * of its key: nothing passes before control has heard of it.
+ */
+static void
+a_window_at_its_ceiling_asks_until_it_is_heard(void **state)
+{
+	struct replay *r = window_new(64, true, 5000);
+	bool ask;
+
+	r->mark = 0;
+	r->ceiling = 5000;
+	for (int k = 0; k < 3; k++) {
+		assert_int_equal(replay_accept(r, 5001 + k), DROP_SEQ_WAIT);
+		assert_false(replay_stopped(r, 5001 + k, &ask));
+		assert_true(ask);
+		replay_ask_again(r);
+	}
+	assert_false(replay_stopped(r, 5004, &ask));
+	assert_true(ask);
+	assert_false(replay_stopped(r, 5005, &ask));
+	assert_false(ask);
+	free(r);
+}
+
 /* Two windows of one history: one asked number by number, one by runs where it takes them. */
 static void
 a_run_leaves_what_its_numbers_would(void **state)
@@ -178,6 +202,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_whole_number_needs_no_guess),
 		cmocka_unit_test(a_ceiling_holds_until_it_is_raised),
+		cmocka_unit_test(a_window_at_its_ceiling_asks_until_it_is_heard),
 		cmocka_unit_test(a_run_leaves_what_its_numbers_would),
 		cmocka_unit_test(only_a_run_of_the_next_numbers_is_taken),
 		cmocka_unit_test(counts_stop_at_the_limits),
