@@ -38,7 +38,7 @@ int esp_worker_init(int socket, struct esp_worker **out, struct err *err);
 void esp_worker_fini(struct esp_worker *ew);
 
 /* An authentic packet of a UDP-encapsulated inbound SA, as it came: tells control when the peer is
- * no longer where the SA says; once for each change, and not twice a second.
+ * no longer where the SA says; of each place once in two seconds, as long as it is there.
  */
 void mapping_check(struct worker *w, const struct rte_mbuf *m, const struct sa *sa);
 

@@ -9,23 +9,27 @@
 #include "worker/mailbox.h"
 #include "worker/worker.h"
 
-#define AGAIN_NS UINT64_C(1000000000)
+#define AGAIN_NS      UINT64_C(1000000000)
+#define SAME_AGAIN_NS (2 * AGAIN_NS)
 
 static bool
 is_told(const struct moved *told, const struct mapping_event *e)
 {
-	return told->at != 0 && told->sa == e->sa && told->generation == e->generation &&
-	       told->port == e->port && memcmp(told->address, e->address, sizeof(e->address)) == 0;
+	return told->sa == e->sa && told->generation == e->generation && told->port == e->port &&
+	       memcmp(told->address, e->address, sizeof(e->address)) == 0;
 }
 
-/* Once per change. SAs that share a slot wait for each other, so none is told of twice a second. */
+/* As long as it goes on, since nobody may have listened: a daemon that is just being started, or
+ * one that was told of another place a moment ago. SAs that share a slot wait for each other, so
+ * none is told of twice a second.
+ */
 static void
 tell(struct worker *w, const struct worker_event *event)
 {
 	const struct mapping_event *e = &event->mapping;
 	struct moved *told = &w->esp->moved[e->sa % ESP_MOVED_SLOTS];
 
-	if (is_told(told, e) || (told->at != 0 && w->now - told->at < AGAIN_NS))
+	if (told->at != 0 && w->now - told->at < (is_told(told, e) ? SAME_AGAIN_NS : AGAIN_NS))
 		return;
 	if (!mailbox_raise(w, event))
 		return;
