@@ -118,13 +118,15 @@ show_clients(struct cli *cli, FILE *out, bool json, const struct args *args, str
 static int
 start(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
 {
-	return gw_pause(cli->gw, false, err);
+	gw_pause(cli->gw, false);
+	return 0;
 }
 
 static int
 stop(struct cli *cli, FILE *out, bool json, const struct args *args, struct err *err)
 {
-	return gw_pause(cli->gw, true, err);
+	gw_pause(cli->gw, true);
+	return 0;
 }
 
 static int

@@ -368,7 +368,7 @@ gw_need_stage(struct gw *gw, enum stage_id stage)
 	if (gw->defer.n_workers > 0)
 		pipe_add(&gw->pipe, stage_rows, stage);
 	if (gw->defer.n_workers > 0 && (bit & STAGES_OF_IPTFS) != 0)
-		gw_mail_all(gw, iptfs_run, NULL);
+		gw_mail_surely(gw, iptfs_run);
 }
 
 /* Rows of features that this configuration does not use. Those of SAs come with the first SA; a
@@ -487,24 +487,6 @@ run_fini(struct gw *gw)
 	drain(gw);
 	paths_drain(gw);
 	mirrors_drain(gw->mirrors);
-}
-
-static void
-pause_run(struct worker *w, void *arg)
-{
-	if (arg != NULL)
-		w->paused |= PAUSED_BY_CONTROL;
-	else
-		w->paused &= (uint8_t)~PAUSED_BY_CONTROL;
-}
-
-int
-gw_pause(struct gw *gw, bool pause, struct err *err)
-{
-	if (!gw_mail_all(gw, pause_run, pause ? gw : NULL))
-		return err_set(err, -ENOBUFS, "a worker does not read its mail: try again");
-	gw->paused = pause;
-	return 0;
 }
 
 static void

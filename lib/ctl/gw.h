@@ -208,9 +208,9 @@ void gw_free(struct gw *gw);
 int gw_reload(struct gw *gw, bool dry_run, FILE *out, struct conf_errors *e);
 
 /* Stops reading from the ports, or goes on; all else runs, and what is inside is sent. The workers
- * do it within a loop. -ENOBUFS: a worker does not read its mail; ask again.
+ * do it within a loop.
  */
-int gw_pause(struct gw *gw, bool pause, struct err *err);
+void gw_pause(struct gw *gw, bool pause);
 
 /* The way by which tables free what workers may still read; ctx is the gateway. */
 void gw_defer_free(void *ctx, void (*fn)(void *obj), void *obj);
@@ -230,5 +230,9 @@ void gw_need_stage(struct gw *gw, enum stage_id stage);
 /* Runs a mail in every worker, soon; at once when they do not run. False: a mailbox was full; some
  * may run it. */
 bool gw_mail_all(struct gw *gw, void (*run)(struct worker *w, void *arg), void *arg);
+/* A mail that says "look at the gateway again", and may be run more often than it was asked for:
+ * who has no room for it now gets it when he has.
+ */
+void gw_mail_surely(struct gw *gw, void (*run)(struct worker *w, void *gw));
 
 #endif

@@ -211,6 +211,21 @@ call_again(void *ctx, void *obj)
 		open_again(gw, port);
 }
 
+/* It goes on later by itself, whoever wanted it first; people are told once. */
+static void
+reset_failed(struct gw *gw, struct port *port, enum port_due due, const char *why)
+{
+	port->due = (uint8_t)due;
+	port->due_at = clock_now(&gw->clock) + (due == PORT_DUE_RESET ? AGAIN_NS : 0);
+	if (port->complained)
+		GW_LOG(DEBUG, "%s\n", why);
+	else
+		GW_LOG(ERR, "%s; %s\n", why,
+		       port->shut ? "the port is shut until that succeeds" :
+				    "its reset is tried again");
+	port->complained = true;
+}
+
 /* No worker may be inside the driver when the device stops: what is done to it waits until all
  * have read their mail, and none gives it anything for its IPsec. A port that is shut is shut
  * again: of those that were to open it some may have been told, and others not.
@@ -222,10 +237,12 @@ stop_prepare(struct gw *gw, struct port *port, void (*then)(void *ctx, void *obj
 	const char *name = port->link.name;
 
 	if (!gw_mail_all(gw, shut_run, index)) {
-		/* As it was, with those that were told. */
-		if (!port->shut)
-			gw_mail_all(gw, open_run, index);
-		return err_set(err, -ENOBUFS, "port %s: a worker does not read its mail", name);
+		err_set(err, -ENOBUFS, "port %s: a worker does not read its mail", name);
+		/* As it was, with those that were told; or through with it, where they do not hear
+		 * of that. */
+		if (!port->shut && !gw_mail_all(gw, open_run, index))
+			reset_failed(gw, port, PORT_DUE_RESET, err->text);
+		return -ENOBUFS;
 	}
 	offloads_port_stops(gw, port->link.index);
 	port->shut = true;
@@ -241,21 +258,6 @@ call_prepare(struct gw *gw, struct port *port)
 
 	if (stop_prepare(gw, port, call_again, &err) < 0)
 		GW_LOG(WARNING, "%s\n", err.text);
-}
-
-/* It goes on later by itself, whoever wanted it first; people are told once. */
-static void
-reset_failed(struct gw *gw, struct port *port, enum port_due due, const char *why)
-{
-	port->due = (uint8_t)due;
-	port->due_at = clock_now(&gw->clock) + (due == PORT_DUE_RESET ? AGAIN_NS : 0);
-	if (port->complained)
-		GW_LOG(DEBUG, "%s\n", why);
-	else
-		GW_LOG(ERR, "%s; %s\n", why,
-		       port->shut ? "the port is shut until that succeeds" :
-				    "its reset is tried again");
-	port->complained = true;
 }
 
 static void

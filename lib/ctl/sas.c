@@ -25,20 +25,6 @@
 #define DRAIN_NS      (50 * UINT64_C(1000000)) /* what waits in rings for an SA is through by then */
 #define LANES_IN_AUTO 64
 
-bool
-gw_mail_all(struct gw *gw, void (*run)(struct worker *w, void *arg), void *arg)
-{
-	bool taken = true;
-
-	for (uint16_t i = 0; i < gw->n_workers; i++) {
-		if (gw->running)
-			taken &= mailbox_post(gw->workers[i], (struct mail) { run, arg }) == 0;
-		else
-			run(gw->workers[i], arg);
-	}
-	return taken;
-}
-
 _Static_assert((int)CONF_FRAG_ALWAYS == (int)TUNNEL_FRAG_ALWAYS, "the same words in one order");
 
 static void
@@ -370,11 +356,11 @@ streams_mail(struct gw *gw, uint32_t index, bool inbound, void (*run)(struct wor
 	return gw_mail_all(gw, run, sa);
 }
 
-/* A full mailbox means that a rate begins with the first packet, or what waits ends with the SA. */
+/* A full mailbox means that what waits ends with the SA. */
 static void
-streams_tell(struct gw *gw, uint32_t index, void (*run)(struct worker *w, void *sa))
+streams_leave(struct gw *gw, uint32_t index)
 {
-	if (!streams_mail(gw, index, false, run))
+	if (!streams_mail(gw, index, false, iptfs_out_close))
 		GW_LOG(WARNING, "SPI 0x%x: a worker does not read its mail\n",
 		       sa_cold(&gw->sas, index)->spi);
 }
@@ -382,7 +368,7 @@ streams_tell(struct gw *gw, uint32_t index, void (*run)(struct worker *w, void *
 int
 sa_publish(struct gw *gw, uint32_t index, uint32_t replaces, struct err *err)
 {
-	streams_tell(gw, index, iptfs_out_begin);
+	streams_begin(gw, index);
 	offloads_sa_publishes(gw, index);
 	if ((sa_at(&gw->sas, index)->flags & SA_INBOUND) == 0)
 		return 0;
@@ -458,7 +444,7 @@ sa_end(struct gw *gw, uint32_t index)
 {
 	sa_cold(&gw->sas, index)->ended = true;
 	pin_sa_ends(gw, index);
-	streams_tell(gw, index, iptfs_out_close);
+	streams_leave(gw, index);
 	/* What waits in rings for the SA is let through first. */
 	later(gw, clock_now(&gw->clock) + (gw->running ? DRAIN_NS : 0),
 	      (sa_at(&gw->sas, index)->flags & SA_IPTFS) != 0 ? streams_close : retire,

@@ -99,31 +99,65 @@ retune(struct worker *w, void *arg)
 	}
 }
 
-static void retune_all(struct gw *gw, uint32_t index);
-
 /* By then another may have taken its streams, of which the workers have been told, or are to be:
  * this one has none any more.
  */
+static bool
+has_streams(const struct gw *gw, const void *obj, uint32_t *index)
+{
+	uint32_t generation = (uint64_t)(uintptr_t)obj >> 32;
+	const struct sa *sa;
+
+	*index = (uint32_t)(uintptr_t)obj;
+	sa = sa_again(&gw->sas, *index, generation);
+	return sa != NULL && !sa_more(sa)->borrowed;
+}
+
+/* Once more, for a mailbox that had no room. */
+static void
+later(struct gw *gw, uint32_t index, void (*again)(void *ctx, void *obj))
+{
+	uint64_t which = (uint64_t)sa_at(&gw->sas, index)->generation << 32 | index;
+
+	if (defer_give(&gw->defer, 0, again, gw, (void *)(uintptr_t)which) < 0)
+		GW_LOG(ERR, "no memory to tell workers of an SA's streams\n");
+}
+
+static void retune_all(struct gw *gw, uint32_t index);
+
 static void
 retune_again(void *ctx, void *obj)
 {
-	uint32_t index = (uint32_t)(uintptr_t)obj, generation = (uint64_t)(uintptr_t)obj >> 32;
-	struct gw *gw = ctx;
-	const struct sa *sa = sa_again(&gw->sas, index, generation);
+	uint32_t index;
 
-	if (sa != NULL && !sa_more(sa)->borrowed)
-		retune_all(gw, index);
+	if (has_streams(ctx, obj, &index))
+		retune_all(ctx, index);
 }
 
 static void
 retune_all(struct gw *gw, uint32_t index)
 {
-	struct sa *sa = sa_at(&gw->sas, index);
-	uint64_t which = (uint64_t)sa->generation << 32 | index;
+	if (!gw_mail_all(gw, retune, sa_at(&gw->sas, index)))
+		later(gw, index, retune_again);
+}
 
-	if (!gw_mail_all(gw, retune, sa) &&
-	    defer_give(&gw->defer, 0, retune_again, gw, (void *)(uintptr_t)which) < 0)
-		GW_LOG(ERR, "no memory to tell workers of an SA's streams\n");
+static void
+begin_again(void *ctx, void *obj)
+{
+	uint32_t index;
+
+	if (has_streams(ctx, obj, &index) && sa_is_live(ctx, index))
+		streams_begin(ctx, index);
+}
+
+void
+streams_begin(struct gw *gw, uint32_t index)
+{
+	struct sa *sa = sa_at(&gw->sas, index);
+
+	if ((sa->flags & SA_INBOUND) == 0 && streams_own(gw, index) &&
+	    !gw_mail_all(gw, iptfs_out_begin, sa))
+		later(gw, index, begin_again);
 }
 
 void

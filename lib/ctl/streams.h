@@ -49,6 +49,9 @@ uint16_t streams_worker(const struct gw *gw, const struct conf_sa *c);
  */
 void streams_inherit(const struct gw *gw, struct sa_params *p, uint32_t replaces);
 
+/* An outbound SA is about to be published: a rate of its own streams begins. */
+void streams_begin(struct gw *gw, uint32_t sa);
+
 /* An SA that borrowed another's streams has its place now, and takes them over: before the other's
  * end. Nothing where it did not.
  */

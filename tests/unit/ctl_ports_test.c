@@ -95,6 +95,8 @@ expect_shut(const struct bed *b, bool shut, const char *what)
 			fail_msg("%s: worker %u", what, i);
 }
 
+static void turn(struct bed *b, uint64_t now);
+
 static void
 a_port_is_shut_for_all_or_for_none(void **state)
 {
@@ -111,6 +113,30 @@ a_port_is_shut_for_all_or_for_none(void **state)
 	mail_read(b);
 	expect_shut(b, true, "all read their mail");
 	assert_int_equal(ports_reset(&b->gw, "wan", &err), -EBUSY);
+}
+
+/* One that was told to shut it has no room left for the word that it is open after all. */
+static void
+who_alone_was_told_hears_of_it_later(void **state)
+{
+	struct worker *w = ((struct bed *)*state)->gw.workers[0];
+	struct bed *b = *state;
+	uint64_t room;
+	struct err err;
+
+	mailbox_stuff(w);
+	room = mailbox_posted(w);
+	mail_read(b);
+	while (--room > 0)
+		assert_int_equal(mailbox_post(w, (struct mail) { nothing, NULL }), 0);
+	mailbox_stuff(b->gw.workers[1]);
+	assert_int_equal(ports_reset(&b->gw, "wan", &err), -ENOBUFS);
+	mail_read(b);
+	for (uint64_t now = 0; now <= 2 * UINT64_C(1000000000); now += 500000000) {
+		clock_set(&b->gw.clock, now);
+		turn(b, now);
+	}
+	expect_shut(b, false, "two seconds later");
 }
 
 /* As an opening leaves it that not all heard of: the device must not stop under the others. */
@@ -251,11 +277,32 @@ an_opening_that_a_worker_misses_is_tried_again(void **state)
 	assert_int_equal(dpdk.resets, 0);
 }
 
+/* What is asked of all comes to all, whenever they have room for it. */
+static void
+a_pause_is_heard_of_by_all(void **state)
+{
+	static const bool wishes[] = { true, false, true, true, false };
+	struct bed *b = *state;
+
+	for (size_t i = 0; i < RTE_DIM(wishes); i++) {
+		mailbox_stuff(b->gw.workers[i % WORKERS]);
+		gw_pause(&b->gw, wishes[i]);
+		assert_int_equal(b->gw.paused, wishes[i]);
+		mail_read(b);
+		turn(b, i);
+		for (uint16_t k = 0; k < WORKERS; k++)
+			assert_int_equal(b->gw.workers[k]->paused,
+					 wishes[i] ? PAUSED_BY_CONTROL : 0);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_port_is_shut_for_all_or_for_none, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(who_alone_was_told_hears_of_it_later, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_port_that_some_have_open_is_shut_again, setup,
 						teardown),
@@ -266,6 +313,7 @@ main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(an_opening_that_a_worker_misses_is_tried_again,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_pause_is_heard_of_by_all, setup, teardown),
 	};
 	struct err err;
 

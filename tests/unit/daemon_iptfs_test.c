@@ -8,7 +8,6 @@
 #include "ctl/streams.h"
 #include "daemon_state_rig.h"
 #include "aggfrag/cc.h"
-#include "worker/mailbox.h"
 
 static struct xfrm_sa
 iptfs_sa(bool inbound, uint32_t spi, uint8_t key)
@@ -330,63 +329,6 @@ a_rate_that_is_not_made_is_told(void **state)
 	}
 }
 
-static void
-nothing(struct worker *w, void *arg)
-{
-}
-
-static void
-mail_run(void)
-{
-	struct rte_mbuf *pkts[BURST_MAX];
-
-	for (uint16_t i = 0; i < rig.gw.n_workers; i++)
-		for (int k = 0; k < 4096; k++)
-			mailbox_poll(rig.gw.workers[i], NULL, pkts, BURST_MAX);
-}
-
-static void
-mail_fill(void)
-{
-	for (uint16_t i = 0; i < rig.gw.n_workers; i++)
-		while (mailbox_post(rig.gw.workers[i], (struct mail) { nothing, NULL }) == 0)
-			;
-}
-
-/* Mail that found no room is posted later: when by then a third SA has the streams, nobody is told
- * that they are the second one's, which may be gone. */
-static void
-late_mail_speaks_of_no_past(void **state)
-{
-	struct daemon_client c = rig_client(1, 0, true);
-	struct xfrm_sa out = iptfs_sa(false, 0xc200, 6);
-	const struct aggfrag_out *fill;
-
-	assert_int_equal(rig_put(&c, XFRM_NEWSA, &out), 0);
-	fill = sa_more(rig_sa_of(&out.id))->fill;
-	rig.gw.running = true;
-	mail_fill();
-	out.has |= XFRM_HAS_IPTFS_MAX_QSIZE;
-	out.iptfs.max_queue = 20000;
-	assert_int_equal(rig_put(&c, XFRM_UPDSA, &out), 0);
-	mail_run();
-	assert_int_equal(fill->params->max_queue, 10485760);
-	out.iptfs.max_queue = 30000;
-	assert_int_equal(rig_put(&c, XFRM_UPDSA, &out), 0);
-	mail_run();
-	assert_int_equal(fill->params->max_queue, 30000);
-	for (int i = 0; i < 10; i++) {
-		rig_wait(1);
-		mail_run();
-		assert_ptr_equal(sa_at(&rig.gw.sas, fill->sa), rig_sa_of(&out.id));
-		assert_int_equal(fill->params->max_queue, 30000);
-	}
-	rig.gw.running = false;
-	rig_wait(2);
-	assert_int_equal(rig.gw.sas.records.n_taken, 2);
-	daemon_client_gone(rig.d, &c);
-}
-
 /* One key is one train of numbers at the peer, whatever changes around it. */
 static void
 an_update_goes_on_with_the_streams(void **state)
@@ -577,7 +519,6 @@ main(void)
 		RIG(a_breaker_is_an_event),
 		RIG(a_changed_rate_is_an_event),
 		RIG(a_rate_that_is_not_made_is_told),
-		RIG(late_mail_speaks_of_no_past),
 		RIG(an_update_goes_on_with_the_streams),
 		RIG(a_rate_changes_alone),
 		RIG(what_cannot_be_is_refused),
