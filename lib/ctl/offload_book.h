@@ -47,6 +47,9 @@ offload_book_of(const struct gw *gw, uint32_t index)
 								    NULL;
 }
 
+/* Its session, if it has one, ends: software does it from now on. */
+void offload_session_leave(struct gw *gw, uint32_t index, struct offload_book *b);
+
 /* A device is about to keep an inbound SA's window. -ENOSPC, -ENOMEM. */
 int offload_window_note(struct gw *gw, uint32_t index, struct err *err);
 /* An SA is about to be published: one with a key whose window was a device's would take again what

@@ -240,8 +240,8 @@ own_lost(struct gw *gw, uint32_t index, struct offload_book *b)
 	       sa_name(cold, name), gw->ports->list[b->port]->link.name);
 }
 
-static void
-session_leave(struct gw *gw, uint32_t index, struct offload_book *b)
+void
+offload_session_leave(struct gw *gw, uint32_t index, struct offload_book *b)
 {
 	struct offload_port *device = device_of(gw, b->port);
 	struct offload_session *session = b->session;
@@ -314,7 +314,7 @@ holder_leave(struct gw *gw, uint32_t index)
 	if (b == NULL || b->session == NULL)
 		return;
 	b->published = false;
-	session_leave(gw, holder, b);
+	offload_session_leave(gw, holder, b);
 	b->waits = false;
 	why_set(b, "another SA has its SPI now");
 }
@@ -334,7 +334,7 @@ counters_leave(struct gw *gw, uint32_t index)
 		if (i != index && b != NULL && b->own &&
 		    (sa_at(&gw->sas, i)->flags & SA_INBOUND) == 0 &&
 		    numbers_same_key(sa_cold(&gw->sas, i)->numbers, numbers))
-			session_leave(gw, i, b);
+			offload_session_leave(gw, i, b);
 	}
 }
 
@@ -370,7 +370,7 @@ offloads_sa_ends(struct gw *gw, uint32_t index)
 
 	if (b == NULL)
 		return;
-	session_leave(gw, index, b);
+	offload_session_leave(gw, index, b);
 	book_free(gw, index);
 }
 
@@ -442,6 +442,24 @@ limit_set(struct gw *gw, uint32_t index)
 	__atomic_store_n(&gw->offloads->table->entries[index].tx_limit, limit, __ATOMIC_RELAXED);
 }
 
+/* Its device had it once, and refused it when it was to have it again. */
+static bool
+was_refused(const struct gw *gw, const struct offload_book *b)
+{
+	return gw->running && b->session == NULL && b->published && !b->waits && !b->spent;
+}
+
+static int
+refused_again(struct gw *gw, uint32_t index, struct offload_book *b)
+{
+	b->waits = true;
+	reopen(gw, index);
+	if (b->session != NULL)
+		return 0;
+	b->waits = false;
+	return -ENOSPC;
+}
+
 int
 offloads_sa_late(struct gw *gw, uint32_t index)
 {
@@ -449,7 +467,9 @@ offloads_sa_late(struct gw *gw, uint32_t index)
 	struct err err;
 	int rc;
 
-	if (b != NULL || !engines_may_offload(gw, index))
+	if (b != NULL)
+		return was_refused(gw, b) ? refused_again(gw, index, b) : 0;
+	if (!engines_may_offload(gw, index))
 		return 0;
 	rc = begin(gw, index, true, &err);
 	if (rc < 0)
@@ -484,40 +504,11 @@ offloads_sa_routed(struct gw *gw, uint32_t index)
 		return;
 	}
 	b->waits |= !b->own && !b->spent;
-	session_leave(gw, index, b);
+	offload_session_leave(gw, index, b);
 	if (!b->waits)
 		return;
 	why_set(b, port == PORT_NONE ? why.text : "its route has changed");
 	reopen_later(gw, index);
-}
-
-/* Packets that had to go by a device that counts their numbers, and could not: it is no use. */
-static void
-lost_look(struct gw *gw, uint32_t index, struct offload_book *b)
-{
-	uint32_t generation = sa_at(&gw->sas, index)->generation;
-	uint64_t lost = 0;
-
-	for (uint16_t i = 0; i < gw->n_workers; i++)
-		lost += sparse_get(gw->workers[i]->sparse, index, generation, DROP_OFFLOAD_LOST);
-	if (lost != b->lost)
-		session_leave(gw, index, b);
-	b->lost = lost;
-}
-
-void
-offloads_sa_look(struct gw *gw, uint32_t index)
-{
-	struct offload_book *b = offload_book_of(gw, index);
-	const struct sa *sa = sa_at(&gw->sas, index);
-
-	if (b == NULL || b->session == NULL || b->withdrawn)
-		return;
-	if ((sa->flags & SA_INBOUND) == 0 && b->own)
-		lost_look(gw, index, b);
-	else if ((sa->flags & SA_INBOUND) != 0 && sa->suite.esn && !b->own)
-		driver_of(gw)->session_number(device_of(gw, b->port), b->session,
-					      numbers_used(sa_cold(&gw->sas, index)->numbers, 0));
 }
 
 /* ---- Ports that stop and start. ---- */
@@ -579,7 +570,7 @@ offloads_port_stopped(struct gw *gw, uint8_t port, bool renewed)
 	driver_of(gw)->port_reset(device_of(gw, port), renewed);
 	while ((b = book_next(gw, port, &from, &index)) != NULL) {
 		b->waits |= b->session != NULL && !b->spent;
-		session_leave(gw, index, b);
+		offload_session_leave(gw, index, b);
 	}
 }
 

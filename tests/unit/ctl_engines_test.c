@@ -431,6 +431,40 @@ room_is_offered_to_those_that_were_refused(void **state)
 	said("once", "");
 }
 
+/* So do those that the device had before, and found its table full when they came back. */
+static void
+room_is_offered_to_those_that_came_back(void **state)
+{
+	struct bed *b = *state;
+	uint32_t in, again;
+
+	fake.async_rc = -ENODEV;
+	fake.room = 2;
+	begin(b);
+	in = make(b, IN);
+	publish(b, in, SA_NONE);
+	again = make(b, AGAIN);
+	publish(b, again, SA_NONE);
+	b->gw.running = true;
+	offloads_port_stops(&b->gw, 0);
+	offloads_port_stopped(&b->gw, 0, false);
+	fake.room = 1;
+	offloads_port_started(&b->gw, 0);
+	said("half of it came back", "open crypto in 0x2001; open crypto in 0x2002; reset; end 0; "
+				     "end 1; open crypto in 0x2001; ");
+	why_is(b, again, 0, "the table is full");
+	offloads_tick(&b->gw);
+	said("there is no room yet", "");
+	later(b);
+	said("what the reset ended is freed", "free 0; free 1; ");
+	offloads_tick(&b->gw);
+	said("and its room taken", "open crypto in 0x2002; ");
+	assert_non_null(entry_of(b, in));
+	assert_non_null(entry_of(b, again));
+	offloads_tick(&b->gw);
+	said("once", "");
+}
+
 /* A device that was set up anew knows no session that it could be asked of. */
 static void
 a_renewed_device_is_asked_nothing_of_before(void **state)
@@ -504,6 +538,7 @@ main(void)
 		TEST(a_route_that_comes_late_brings_the_device),
 		TEST(sessions_are_opened_again_after_a_reset),
 		TEST(room_is_offered_to_those_that_were_refused),
+		TEST(room_is_offered_to_those_that_came_back),
 		TEST(a_renewed_device_is_asked_nothing_of_before),
 		TEST(what_only_the_device_knows_is_lost_with_it),
 	};
