@@ -398,6 +398,33 @@ a_device_with_nothing_to_do_is_not_lost(void **state)
 	lookaside()->session_close(1);
 }
 
+/* A worker that got no core for long has asked often enough, but not lately. */
+static void
+a_device_that_nobody_asks_is_not_lost(void **state)
+{
+	enum engine_verdict verdicts[8];
+	struct rte_mbuf *pkts[8], *back[8];
+	struct err event = { "" };
+	enum engine_refusal why;
+	struct session s;
+
+	session_of(&s, 1, 15, false);
+	assert_int_equal(opened(&s, true), 0);
+	assert_int_equal(packets_submit(0, &s, pkts, 8, &why), 8);
+	rte_crypto_fp_ops[dev_id].dequeue_burst = dequeue_nothing;
+	assert_false(lookaside()->tick(0, &event));
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(lookaside()->collect(workers[0], back, verdicts, 8, 0), 0);
+	for (int i = 0; i < 15; i++) {
+		assert_false(lookaside()->tick(0, &event));
+		usleep(10000);
+	}
+	rte_crypto_fp_ops[dev_id] = genuine;
+	assert_int_equal(packets_collect(0, pkts, 8, ENGINE_DONE), 8);
+	assert_false(ticks(5, &event));
+	lookaside()->session_close(1);
+}
+
 struct search {
 	const uint8_t *octets;
 	size_t n, found;
@@ -557,6 +584,7 @@ main(void)
 		cmocka_unit_test(a_device_that_takes_nothing_is_lost),
 		cmocka_unit_test(a_device_that_stays_dead_gets_no_more_packets),
 		cmocka_unit_test(a_device_with_nothing_to_do_is_not_lost),
+		cmocka_unit_test(a_device_that_nobody_asks_is_not_lost),
 		cmocka_unit_test(a_closed_session_leaves_no_key),
 		cmocka_unit_test(devices_are_looked_at_before_they_are_used),
 		cmocka_unit_test(sessions_go_where_there_is_room),

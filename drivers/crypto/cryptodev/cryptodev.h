@@ -142,6 +142,8 @@ enum device_state {
 struct watch {
 	uint64_t returned, submitted, refused; /* when something moved last */
 	uint64_t since_ms;
+	bool over;	/* that was long ago, */
+	uint64_t polls; /* and then so many had found nothing */
 };
 
 struct device {

@@ -8,6 +8,23 @@
 
 #define IDLE_POLLS_MIN 8 /* a worker that did not ask has no answer */
 
+/* Whether the worker has asked, and asked again when the time was over: it may have had no core
+ * meanwhile.
+ */
+static bool
+was_asked(const struct lane *l, struct watch *w)
+{
+	uint64_t polls = cell_get(&l->idle_polls);
+
+	if (w->over) {
+		w->polls = RTE_MIN(w->polls, polls);
+		return polls - w->polls >= IDLE_POLLS_MIN;
+	}
+	w->over = true;
+	w->polls = polls;
+	return false;
+}
+
 /* Something of this lane has waited for too long. */
 static bool
 lane_waits(const struct lane *l, struct watch *w, uint64_t now_ms)
@@ -16,14 +33,18 @@ lane_waits(const struct lane *l, struct watch *w, uint64_t now_ms)
 	uint64_t refused = cell_get(&l->refused);
 	bool inside = submitted != returned;
 	bool moved = returned != w->returned || (!inside && submitted != w->submitted);
-	bool asked = inside ? cell_get(&l->idle_polls) >= IDLE_POLLS_MIN : true;
 
 	if (moved || (!inside && refused == w->refused) || w->since_ms == 0) {
-		*w = (struct watch) { returned, submitted, refused, now_ms };
+		*w = (struct watch) { .returned = returned,
+				      .submitted = submitted,
+				      .refused = refused,
+				      .since_ms = now_ms };
 		return false;
 	}
 	w->submitted = submitted;
-	return asked && now_ms - w->since_ms >= LOST_MS;
+	if (now_ms - w->since_ms < LOST_MS)
+		return false;
+	return !inside || was_asked(l, w);
 }
 
 static bool
