@@ -7,6 +7,7 @@
 
 #include "ctl/move.h"
 #include "ctl/steering.h"
+#include "numbers/numbers.h"
 #include "port/port.h"
 #include "worker/mailbox.h"
 
@@ -112,8 +113,9 @@ pin_stray(struct gw *gw, const struct stray_event *e, uint64_t now)
 	s->worker = e->worker;
 	s->seen += s->seen < UINT8_MAX;
 	s->last = now;
-	if (s->seen < STRAYS_TO_MOVE || now < s->not_before || !is_free(gw, e->sa) ||
-	    steering_has(gw->pin->steering, e->sa) ||
+	/* Nobody's numbers are mailed about while one is moved: they come first. */
+	if (s->seen < STRAYS_TO_MOVE || now < s->not_before || numbers_is_due(gw->numbers) ||
+	    !is_free(gw, e->sa) || steering_has(gw->pin->steering, e->sa) ||
 	    mover_begin(gw, &gw->pin->mover, e->sa, e->worker, &err) < 0)
 		return;
 	s->seen = 0;

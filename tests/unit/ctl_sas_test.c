@@ -6,6 +6,8 @@
 #include <rte_rcu_qsbr.h>
 
 #include "drivers.h"
+#include "ctl/pin.h"
+#include "ctl/sa_numbers.h"
 #include "ctl/sas.h"
 #include "eal.h"
 #include "numbers/numbers.h"
@@ -13,6 +15,7 @@
 #include "worker/mailbox.h"
 
 #define MAX_SAS 64
+#define WORKERS 2
 #define FILE_OF(window)                                                               \
 	"version: 1\nports:\n  - {name: wan, device: net_null0, side: black}\nsas:\n" \
 	"  - {name: a, direction: in, mode: transport, spi: 0x1001, src: 192.0.2.1, " \
@@ -55,15 +58,17 @@ setup(void **state)
 	gw->engines[0] = engines[0];
 	gw->n_engines = 1;
 	clock_init(&gw->clock, CLOCK_MANUAL);
-	gw->qsbr = rte_zmalloc("rcu", rte_rcu_qsbr_get_memsize(1), RTE_CACHE_LINE_SIZE);
-	assert_int_equal(rte_rcu_qsbr_init(gw->qsbr, 1), 0);
-	gw->workers[0] = test_worker_new(0, 1);
-	gw->n_workers = 1;
-	assert_int_equal(mailbox_init(gw->workers[0], &err), 0);
-	defer_init(&gw->defer, gw->qsbr, gw->workers, 1);
+	gw->qsbr = rte_zmalloc("rcu", rte_rcu_qsbr_get_memsize(WORKERS), RTE_CACHE_LINE_SIZE);
+	assert_int_equal(rte_rcu_qsbr_init(gw->qsbr, WORKERS), 0);
+	gw->n_workers = WORKERS;
+	for (uint16_t i = 0; i < WORKERS; i++) {
+		gw->workers[i] = test_worker_new(i, WORKERS);
+		assert_int_equal(mailbox_init(gw->workers[i], &err), 0);
+	}
+	defer_init(&gw->defer, gw->qsbr, gw->workers, WORKERS);
 	assert_int_equal(sa_table_init(&gw->sas, MAX_SAS, SOCKET_ID_ANY, &err), 0);
 	assert_int_equal(numbers_create(&(struct numbers_params) { .max_sas = MAX_SAS,
-								   .n_workers = 1,
+								   .n_workers = WORKERS,
 								   .socket = SOCKET_ID_ANY },
 					&gw->numbers, &err),
 			 0);
@@ -84,8 +89,10 @@ teardown(void **state)
 	assert_int_equal(totals.in_use, 0);
 	numbers_free(b->gw.numbers);
 	sa_table_fini(&b->gw.sas);
-	mailbox_fini(b->gw.workers[0]);
-	rte_free(b->gw.workers[0]);
+	for (uint16_t i = 0; i < WORKERS; i++) {
+		mailbox_fini(b->gw.workers[i]);
+		rte_free(b->gw.workers[i]);
+	}
 	rte_free(b->gw.qsbr);
 	conf_free(b->conf[0]);
 	conf_free(b->conf[1]);
@@ -155,6 +162,40 @@ a_full_mailbox_leaves_nothing_behind(void **state)
 	succeeds_after_all(b);
 }
 
+/* Moves come one after the other where there are many SAs: what is to be mailed about the numbers
+ * of some key, which waits while one is under way, has its turn between them.
+ */
+static void
+no_move_begins_while_numbers_wait(void **state)
+{
+	static const uint8_t key[20] = { 1, 2, 3 };
+	const struct numbers_ask ask = {
+		.name = "b",
+		.id = { .spi = 0x2001, .family = 4 },
+		.key = { .key = key, .key_len = 16, .counter_mode = true },
+	};
+	struct bed *b = *state;
+	const struct sa *sa = sa_at(&b->gw.sas, b->index);
+	const struct stray_event e = { .worker = 1, .sa = b->index, .generation = sa->generation };
+	struct numbers_job *job;
+	struct numbers *n;
+	struct err err;
+
+	assert_int_equal(pin_init(&b->gw, &err), 0);
+	assert_int_equal(numbers_attach(b->gw.numbers, &ask, &n, &job, &err), 0);
+	assert_int_equal(numbers_limit(b->gw.numbers, n, 1000, &err), 0);
+	assert_true(numbers_is_due(b->gw.numbers));
+	for (int i = 0; i < 20; i++)
+		pin_stray(&b->gw, &e, NS_PER_SECOND);
+	assert_int_equal(sa_owner(sa), 0);
+	sa_numbers_tick(&b->gw);
+	pin_stray(&b->gw, &e, NS_PER_SECOND);
+	assert_int_equal(sa_owner(sa), 1);
+	defer_poll(&b->gw.defer, 0, true);
+	numbers_release(b->gw.numbers, n, 0);
+	pin_fini(&b->gw);
+}
+
 int
 main(void)
 {
@@ -163,6 +204,7 @@ main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_full_mailbox_leaves_nothing_behind, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(no_move_begins_while_numbers_wait, setup, teardown),
 	};
 
 	if (test_eal_init() < 0)
