@@ -5,7 +5,7 @@
  * table for each packet, and software does what the table does not have. But where the device
  * counts what it sends, or keeps the window, it does so from the SA's first packet or never: nobody
  * knows its numbers, so once such an SA was the device's no more, outbound ones stay software's,
- * and inbound ones end (`expired`).
+ * and inbound ones end (`expired`), which a daemon hears of as of a soft limit.
  *
  * Control only.
  */

@@ -63,6 +63,16 @@ traffic_over(const struct gw *gw, uint32_t index, const struct numbers_counts *c
 	return false;
 }
 
+/* A daemon's SA ended before its time: what only a port's device knew is lost (offloads.h). Another
+ * one is to take its place.
+ */
+static bool
+is_dead(const struct gw *gw, uint32_t index)
+{
+	return sa_at(&gw->sas, index)->state == SA_EXPIRED &&
+	       sa_cold(&gw->sas, index)->origin.from == SA_FROM_DAEMON;
+}
+
 /* RFC 4301 section 4.4.2.1. Hard limits in packets and bytes are the owner's to hold; here they are
  * only told.
  */
@@ -82,7 +92,8 @@ limits_check(struct gw *gw, uint32_t index, const struct numbers_counts *c, uint
 		   "soft lifetime in bytes reached");
 	limit_tell(gw, index,
 		   is_over(life->soft_seconds, age) ||
-			   seconds_over(life->soft_use_seconds, cold->first_used_s, now),
+			   seconds_over(life->soft_use_seconds, cold->first_used_s, now) ||
+			   is_dead(gw, index),
 		   LIMIT_SOFT_SECONDS, "soft lifetime in seconds reached");
 	limit_tell(gw, index, (sa->flags & SA_INBOUND) == 0 && numbers_low(cold->numbers),
 		   LIMIT_SOFT_NUMBERS, "sequence numbers are running out");

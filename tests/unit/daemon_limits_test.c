@@ -132,6 +132,26 @@ an_sa_that_nobody_uses_has_no_time_of_use(void **state)
 	daemon_client_gone(rig.d, &c);
 }
 
+/* As one does whose window went with a port's device: its daemon is to make another one. */
+static void
+an_sa_that_died_is_told_of_once(void **state)
+{
+	struct daemon_client c = rig_client(1, 0, true);
+	struct xfrm_sa a = rig_sa(true, 0xc100, 5), x;
+	uint32_t n;
+
+	assert_int_equal(rig_put(&c, XFRM_NEWSA, &a), 0);
+	n = rig.n_events;
+	rig_wait(2);
+	assert_int_equal(rig.n_events, n);
+	((struct sa *)rig_sa_of(&a.id))->state = SA_EXPIRED;
+	rig_wait(5);
+	assert_int_equal(events_of(XFRM_EXPIRE, HARD_OF_SA, 0, n), 1);
+	assert_int_equal(rig.n_events, n + 1);
+	assert_int_equal(rig_by_id(&c, XFRM_GETSA, &a.id, &x), 1);
+	daemon_client_gone(rig.d, &c);
+}
+
 /* ---- SAs of one CPU. ---- */
 
 static void
@@ -235,6 +255,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		RIG(each_limit_is_told_of_once),
 		RIG(an_sa_that_nobody_uses_has_no_time_of_use),
+		RIG(an_sa_that_died_is_told_of_once),
 		RIG(an_sa_may_be_a_workers),
 		RIG(orphans_end_with_their_time),
 		RIG(owners_of_nothing_are_forgotten),
