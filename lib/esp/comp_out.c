@@ -209,6 +209,7 @@ struct run {
 	struct ipcomp_cell *cell;
 	uint32_t most; /* octets of a packet that is not looked at; 0: all are */
 	uint32_t rested;
+	struct ipcomp_rest rest;
 };
 
 static __rte_noinline void
@@ -216,6 +217,7 @@ run_next(struct run *r, struct worker *w, const struct sa *sa)
 {
 	struct ipcomp_sa *is;
 
+	ipcomp_rest_end(&r->rest);
 	if (r->rested > 0)
 		ipcomp_count(w->ipcomp, r->cell, IPCOMP_SKIP_ADAPTIVE, r->rested);
 	*r = (struct run) { .sa = sa };
@@ -229,40 +231,60 @@ run_next(struct run *r, struct worker *w, const struct sa *sa)
 		r->most -= RTE_MIN(r->most, (uint32_t)sa->suite.align);
 }
 
-/* The usual packet of a flow that does not shrink: nothing is asked but whether it rests. */
-static __rte_always_inline bool
-rests(const struct run *r, const struct rte_mbuf *m)
+/* How many of the packets from the first on are of the run's SA and of flows that do not shrink:
+ * the usual ones, of which nothing is asked but whether they rest.
+ */
+static inline uint16_t
+resting(struct run *r, struct rte_mbuf **pkts, uint16_t n)
 {
-	const struct pkt *p = pkt_of(m);
+	struct ipcomp_rest rest = r->rest;
+	uint16_t k = 0;
 
-	return m->pkt_len <= r->most &&
-	       ipcomp_rests(r->cell, rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, p->l4_off,
-			    (p->flags & PKT_V6) != 0);
+	for (; k < n; k++) {
+		const struct rte_mbuf *m = pkts[k];
+		const struct pkt *p = pkt_of(m);
+
+		if (p->hot != r->sa || m->pkt_len > r->most ||
+		    !ipcomp_rests(&rest, r->cell, rte_pktmbuf_mtod(m, const uint8_t *), m->data_len,
+				  p->l4_off, (p->flags & PKT_V6) != 0))
+			break;
+	}
+	r->rest = rest;
+	r->rested += k;
+	return k;
+}
+
+/* How many from the first on go as they are, with nothing done to them. */
+static inline uint16_t
+passing(struct run *r, struct worker *w, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct sa *sa = pkt_of(pkts[0])->hot;
+
+	if ((sa->flags & SA_IPCOMP) == 0)
+		return 1;
+	if (unlikely(sa != r->sa))
+		run_next(r, w, sa);
+	return resting(r, pkts, n);
 }
 
 uint16_t
 ipcomp_encap(struct worker *w, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct run r = { .sa = NULL };
-	uint16_t kept = 0;
+	uint16_t kept = 0, k;
 
-	for (uint16_t i = 0; i < n; i++) {
-		struct rte_mbuf *m = pkts[i];
-		const struct sa *sa = pkt_of(m)->hot;
-
-		pkts[kept] = m;
-		if ((sa->flags & SA_IPCOMP) == 0) {
-			kept++;
+	for (uint16_t i = 0; i < n; i += k) {
+		k = passing(&r, w, &pkts[i], n - i);
+		if (likely(k > 0)) {
+			if (unlikely(kept != i))
+				memmove(&pkts[kept], &pkts[i], k * sizeof(pkts[0]));
+			kept += k;
 			continue;
 		}
-		if (unlikely(sa != r.sa))
-			run_next(&r, w, sa);
-		if (likely(rests(&r, m))) {
-			r.rested++;
-			kept++;
-		} else {
-			kept += compress(w, m);
-		}
+		k = 1;
+		ipcomp_rest_end(&r.rest);
+		pkts[kept] = pkts[i];
+		kept += compress(w, pkts[kept]);
 	}
 	run_next(&r, w, NULL);
 	return kept;

@@ -109,10 +109,11 @@ pick_all(struct worker *w, struct rte_mbuf **pkts, uint16_t n, struct sa **sa)
 static inline uint32_t
 size_unasked(const struct sa *sa)
 {
-	if (unlikely(sa == NULL || is_expired(sa) ||
-		     (sa->flags & (SA_TRANSPORT | SA_BEET | SA_IPCOMP)) != 0 ||
+	if (unlikely(sa == NULL || is_expired(sa) || (sa->flags & (SA_TRANSPORT | SA_BEET)) != 0 ||
 		     (sa->out.flags & TUNNEL_OUT_MSS_CLAMP) != 0))
 		return 0;
+	if (unlikely((sa->flags & SA_IPCOMP) != 0))
+		return UINT32_MAX; /* ipcomp_encap judges */
 	if (unlikely((sa->flags & SA_IPTFS) != 0))
 		return aggfrag_takes(sa_more(sa)->fill->params,
 				     __atomic_load_n(&sa->mtu, __ATOMIC_RELAXED));

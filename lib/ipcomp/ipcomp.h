@@ -198,19 +198,39 @@ ipcomp_slot(struct ipcomp_cell *cell, const uint8_t *ip, uint16_t contiguous, ui
 	return &cell->slots[h * UINT64_C(0x9e3779b97f4a7c15) >> 56];
 }
 
+/* Packets in a row: what is remembered of the last one's flow, taken out of its slot. Zeroed: of
+ * none.
+ */
+struct ipcomp_rest {
+	struct ipcomp_slot *slot;
+	uint16_t word;
+};
+
+/* Before anybody else looks at the slots. */
+static __rte_always_inline void
+ipcomp_rest_end(struct ipcomp_rest *r)
+{
+	if (r->slot != NULL)
+		r->slot->word = r->word;
+	r->slot = NULL;
+}
+
 /* The same as ipcomp_skip(), for the usual packet of a flow that is left alone for a while: true,
  * and one packet less of that while.
  */
 static __rte_always_inline bool
-ipcomp_rests(struct ipcomp_cell *cell, const uint8_t *ip, uint16_t contiguous, uint16_t l4_off,
-	     bool v6)
+ipcomp_rests(struct ipcomp_rest *r, struct ipcomp_cell *cell, const uint8_t *ip,
+	     uint16_t contiguous, uint16_t l4_off, bool v6)
 {
 	struct ipcomp_slot *slot = ipcomp_slot(cell, ip, contiguous, l4_off, v6);
 
-	/* A packet waits for what the one before it stored here. */
-	if (slot->word < IPCOMP_SLOT_SKIP)
+	if (unlikely(slot != r->slot)) {
+		ipcomp_rest_end(r);
+		*r = (struct ipcomp_rest) { slot, slot->word };
+	}
+	if (r->word < IPCOMP_SLOT_SKIP)
 		return false;
-	slot->word -= IPCOMP_SLOT_SKIP;
+	r->word -= IPCOMP_SLOT_SKIP;
 	return true;
 }
 
