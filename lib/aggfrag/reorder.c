@@ -69,7 +69,7 @@ stream_waits(struct aggfrag_receiver *r, struct aggfrag_in *in)
 		TAILQ_INSERT_TAIL(&r->by_age, in, by_age);
 	}
 	if (!wheel_is_set(&in->timer))
-		wheel_set(&r->wheel, &in->timer, r->w->now + in->params->drop_time);
+		wheel_set(&r->wheel, &in->timer, worker_awake(r->w) + in->params->drop_time);
 }
 
 void
@@ -228,7 +228,7 @@ slot_put(struct aggfrag_receiver *r, struct aggfrag_in *in, struct rte_mbuf *m, 
 	/* What is missing before it is missing since one behind it came. */
 	in->slots[i] = (struct aggfrag_slot) {
 		.m = m,
-		.at = behind != UINT64_MAX ? in->slots[behind & in->mask].at : r->w->now,
+		.at = behind != UINT64_MAX ? in->slots[behind & in->mask].at : worker_awake(r->w),
 	};
 	in->used[i / 64] |= UINT64_C(1) << i % 64;
 	in->n_slots++;

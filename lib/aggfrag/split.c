@@ -199,7 +199,7 @@ rest_take(struct aggfrag_receiver *r, struct aggfrag_in *in, const struct plan *
 		return;
 	}
 	q->missing -= p->rest;
-	q->at = r->w->now;
+	q->at = worker_awake(r->w);
 	if (q->missing == 0) {
 		packet_give(r, q->m);
 		q->m = NULL;
@@ -225,7 +225,7 @@ tail_take(struct aggfrag_receiver *r, struct aggfrag_in *in, const struct plan *
 	in->partial.m = m;
 	in->partial.missing = p->end == END_TAIL ? p->total - n : 0;
 	in->partial.unseen = p->end == END_UNSEEN;
-	in->partial.at = r->w->now;
+	in->partial.at = worker_awake(r->w);
 }
 
 /* All is copied that has to be: the buffer becomes what stays in it. front: the packet before. */

@@ -35,7 +35,8 @@ struct worker;
 /* A payload that came before its turn. */
 struct aggfrag_slot {
 	struct rte_mbuf *m;
-	uint64_t at; /* ns: when something behind what is missing before it came first */
+	uint64_t at; /* ns of worker_awake(): when something behind what is missing before it came
+			first */
 };
 
 /* An inner packet of which a piece is still to come. */
@@ -44,7 +45,7 @@ struct aggfrag_partial {
 	uint32_t missing;   /* octets; 0: only what follows tells */
 	uint16_t held;	    /* buffers, as they are counted */
 	bool unseen;	    /* its length field has not come whole */
-	uint64_t at;	    /* ns: of its last piece */
+	uint64_t at;	    /* ns of worker_awake(): of its last piece */
 };
 
 struct aggfrag_link;
@@ -152,7 +153,7 @@ bool aggfrag_in_put(struct aggfrag_receiver *r, struct aggfrag_in *in, struct rt
 /* Gives up all that is missing: what waits in the window is ready. */
 void aggfrag_in_flush(struct aggfrag_receiver *r, struct aggfrag_in *in);
 
-/* Gives up what was waited for too long, of all streams. */
+/* Gives up what was waited for too long, of all streams. now: ns of worker_awake(). */
 void aggfrag_expire(struct aggfrag_receiver *r, uint64_t now);
 
 /* Ends all that waits in a stream. */

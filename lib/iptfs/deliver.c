@@ -233,10 +233,21 @@ is_idle(const struct aggfrag_receiver *r)
 	return r->ready.first == NULL && r->from == r->to && r->n_early == 0 && r->open.m == NULL;
 }
 
+/* As of now rather than as of the round's beginning. */
+static uint64_t
+own_time(const struct worker *w)
+{
+	uint64_t passed = clock_now(w->clock) - w->now;
+
+	if (w->clock->kind != CLOCK_STAMPS)
+		passed = RTE_MIN(passed, WORKER_ROUND_NS);
+	return worker_awake(w) + passed;
+}
+
 static void
 expire(struct worker *w, struct aggfrag_receiver *r)
 {
-	uint64_t now = clock_now(w->clock);
+	uint64_t now = own_time(w);
 
 	if (wheel_may_be_due(&r->wheel, now))
 		aggfrag_expire(r, now);

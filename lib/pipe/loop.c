@@ -29,7 +29,7 @@ nap(struct worker *w)
 static void
 look_around(struct worker *w)
 {
-	w->now = clock_now(w->clock);
+	worker_look(w);
 	w->view = __atomic_load_n(&w->next_view, __ATOMIC_ACQUIRE);
 }
 

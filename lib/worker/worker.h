@@ -13,6 +13,7 @@
 #include <rte_branch_prediction.h>
 #include <rte_mbuf.h>
 
+#include "base/clock.h"
 #include "stats/cell.h"
 #include "stats/drops.h"
 #include "stats/sparse.h"
@@ -24,8 +25,8 @@
 #define SOURCES_MAX	   64
 #define VIEW_UDP_PORTS_MAX 16
 #define WORKER_PATIENCE_NS (100 * UINT64_C(1000000))
+#define WORKER_ROUND_NS	   (10 * UINT64_C(1000000)) /* what is longer, it was kept from running */
 
-struct clock;
 struct crypto_worker;
 struct ah_worker;
 struct esp_worker;
@@ -126,7 +127,8 @@ struct worker {
 
 	/* Written by the owner only; control reads the counters. */
 	const struct view *view __rte_cache_aligned;
-	uint64_t now; /* ns, monotonic; read once per loop */
+	uint64_t now;  /* ns, monotonic; read once per loop */
+	uint64_t away; /* ns, in all, that it was kept from running: see worker_awake() */
 	/* Identifications of datagrams that may be cut on the way, or are cut here (RFC 6864, RFC
 	 * 8200 section 4.5). */
 	uint32_t ipv6_id;
@@ -134,7 +136,7 @@ struct worker {
 	uint16_t pace_burst; /* packets of other sources between two looks at what a rate makes due;
 				0: none does */
 	uint8_t paused; /* mask of enum worker_pause: ports are not read; see worker_holds_back() */
-	uint64_t held_back_since; /* ns; while it is, but by control */
+	uint64_t held_back_since; /* ns of its own time; while it is, but by control */
 	uint64_t loops, busy_loops;
 	uint64_t rx_packets, tx_packets; /* sums over the ports */
 	uint64_t split, merged;
@@ -165,12 +167,33 @@ consume(struct worker *w, struct rte_mbuf *m, enum consumed_cause cause)
 	rte_pktmbuf_free(m);
 }
 
+/* The clock, at the beginning of a round; now and away. */
+static inline void
+worker_look(struct worker *w)
+{
+	uint64_t now = clock_now(w->clock), passed = now - w->now;
+
+	if (unlikely(passed > WORKER_ROUND_NS) && w->clock->kind != CLOCK_STAMPS)
+		w->away += passed - WORKER_ROUND_NS;
+	w->now = now;
+}
+
+/* ns, the worker's own time, for what is waited for from outside: it stands still while something
+ * keeps the worker from running, since what comes then lies in rings and ports, and is to be read
+ * before anybody is given up.
+ */
+static inline uint64_t
+worker_awake(const struct worker *w)
+{
+	return w->now - w->away;
+}
+
 /* Reads no port until worker_go_on(): what would come has no room where it is to go. */
 static inline void
 worker_hold_back(struct worker *w, enum worker_pause why)
 {
 	if ((w->paused & ~PAUSED_BY_CONTROL) == 0)
-		w->held_back_since = w->now;
+		w->held_back_since = worker_awake(w);
 	w->paused |= (uint8_t)why;
 }
 
@@ -185,7 +208,7 @@ static inline bool
 worker_holds_back(const struct worker *w)
 {
 	return unlikely((w->paused & ~PAUSED_BY_CONTROL) != 0) &&
-	       w->now - w->held_back_since < w->patience;
+	       worker_awake(w) - w->held_back_since < w->patience;
 }
 
 /* Sends a packet to another stage, behind those already waiting there; it runs after the burst at

@@ -347,6 +347,33 @@ one_that_stands_still_stops_the_others_for_a_while_only(void **state)
 	assert_false(worker_holds_back(w));
 }
 
+/* What all of the process waited for, as where a hypervisor took its cores, is no worker's fault.
+ */
+static void
+time_away_is_no_patience_lost(void **state)
+{
+	struct bed *b = *state;
+	struct worker *w = b->workers[1];
+	struct clock clock;
+
+	clock_init(&clock, CLOCK_MANUAL);
+	clock_set(&clock, 5000);
+	w->clock = &clock;
+	w->patience = WORKER_PATIENCE_NS;
+	worker_look(w);
+	give_until_held_back(b, &b->sa, 1, STAGE_HANDOFF_OUT);
+	clock_set(&clock, 5000 + 3 * WORKER_PATIENCE_NS);
+	worker_look(w);
+	pipe_poll(w);
+	assert_true(worker_holds_back(w));
+	/* Time in which it runs counts, however slow it is. */
+	for (uint64_t i = 0; i < WORKER_PATIENCE_NS / WORKER_ROUND_NS; i++) {
+		clock_set(&clock, clock.now + 2 * WORKER_ROUND_NS);
+		worker_look(w);
+	}
+	assert_false(worker_holds_back(w));
+}
+
 /* A step of control's: a mail of each worker, or of the two. */
 static void
 all_tell(struct bed *b, struct move *move)
@@ -516,6 +543,7 @@ main(void)
 			two_workers_whose_rings_to_each_other_are_full_both_go_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			one_that_stands_still_stops_the_others_for_a_while_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(time_away_is_no_patience_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_outbound_sa_moves_with_every_ring_full, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(an_inbound_sa_moves_with_every_ring_full, setup,
