@@ -92,7 +92,8 @@ def silent():
             time.sleep(0.5)
             for pump in pumps:
                 pump.stop()
-            dropped = balanced(pumps, before, s.drops(), ["crypto_lost"])
+            # What comes at once behind a time without CPU may be more than the device's queue holds.
+            dropped = balanced(pumps, before, s.drops(), ["crypto_lost", "crypto_full"])
         check(dropped.get("crypto_lost", 0) > 0, "nothing was lost in the device: it was never silent")
         check(device(s)["losses"] >= 2, f"losses: {device(s)}")
         works(s)

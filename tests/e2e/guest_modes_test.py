@@ -9,7 +9,7 @@ from esp import AUTHS
 from gw import host
 from guest import image, xfrm_errors, xfrm_states
 from kernel import MACS, Pair, bed, guest_add, guest_clear, host_setup, run_gateway
-from lab import SLOWER, sh
+from lab import SLOWER, at_once, sh
 from tap import add_case, check, main, once, same
 
 BITS = {4: 32, 6: 128}
@@ -95,7 +95,7 @@ def carry(lab, pair):
 
 def recorded(ns, src, dst):
     """A ping with options, which the answer brings back with what was recorded: there and back by the kernel."""
-    said = sh("ping", "-R", "-c", 2, "-i", 0.2, "-W", 2, "-I", src, dst, ns=ns)
+    said = sh("ping", "-R", *at_once(2), "-I", src, dst, ns=ns)
     check("2 received" in said, said)
     check("RR:" in said and dst in said.partition("RR:")[2], f"the route with the far host in it:\n{said}")
 

@@ -91,7 +91,7 @@ child("IPv4")
 child("IPv6 in IPv6", family=6, inner=6)
 child("IPv4 in IPv6, CBC and HMAC", family=6, esp="aes128-sha256")
 child("in UDP", conn="encap = yes", shown="IPTFS-in-UDP, ESP")
-child("options of its own", options=("init_delay = 3000\n packet_size = 1200\n reorder_window = 10\n drop_time = 200000",) * 2)
+child("options of its own", options=("init_delay = 3000\n packet_size = 1200\n reorder_window = 10\n drop_time = 2000000",) * 2)
 
 
 @case("mode = iptfs where one end takes no fragments: the other sends none, and says what fits")

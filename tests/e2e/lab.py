@@ -202,6 +202,12 @@ class Lab:
         self.names = []
 
 
+def at_once(count, seconds=2):
+    """ping's options for so many requests, all of which are to be answered: behind the last one it waits no longer than
+    between two, which would be too short on a machine that is busy."""
+    return ("-c", count, "-l", count, "-i", seconds, "-W", seconds)
+
+
 def wait_for(what, condition, seconds=15.0):
     end = time.monotonic() + seconds * SLOWER
     while not condition():

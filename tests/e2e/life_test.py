@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 
-from lab import Lab, SLOWER, sh, wait_for
+from lab import Lab, SLOWER, at_once, sh, wait_for
 from gw import aged, frame, total, udp
 from pump import Stream, reach, send, socket_on, transfer
 from sites import (HOST4, HOST6, HOST_MAC, RED_MAC, SPI, af_packet, black_veth, hosts, key, namespaces, red_veths, site, tunnel)
@@ -49,7 +49,7 @@ def pings():
         wait_for("the first ping", lambda: "1 received" in sh("ping", "-c", 1, "-W", 1, HOST4[1], ns=host, quiet=True), 20)
         for address, header in ((HOST4[1], 28), (HOST6[1], 48)):
             for size in (56, 1446 - header):
-                said = sh("ping", "-n", "-c", 10, "-i", "0.05", "-M", "do", "-s", size, address, ns=host)
+                said = sh("ping", "-n", *at_once(10), "-M", "do", "-s", size, address, ns=host)
                 check("10 received" in said, said)
             said = sh("ping", "-n", "-c", 2, "-W", 1, "-M", "do", "-s", 1447 - header, address, ns=host, quiet=True)
             check("mtu = 1446" in said.replace("mtu=1446", "mtu = 1446") or "mtu: 1446" in said, said)

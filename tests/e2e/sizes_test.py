@@ -5,7 +5,7 @@ import json
 import re
 import tempfile
 
-from lab import Lab, sh, wait_for
+from lab import Lab, at_once, sh, wait_for
 from sites import BLACK_MAC, HOST4, HOST6, black_veth, hosts, large, namespaces, red_veths, site, tunnel
 from tap import add_case, check, main, same
 
@@ -55,6 +55,11 @@ def ping(lab, to, size, df="dont", count=3, quiet=False, ns="host-a"):
     return sh("ping", "-n", "-c", count, "-i", "0.2", "-W", "2", "-M", df, "-s", size, to, ns=lab.ns(ns), quiet=quiet)
 
 
+def answered(lab, to, size, df="dont"):
+    """All of three pings come back."""
+    return "3 received" in sh("ping", "-n", *at_once(3), "-M", df, "-s", size, to, ns=lab.ns("host-a"), quiet=True)
+
+
 def forget(lab, name):
     for family in "-4", "-6":
         sh("ip", family, "route", "flush", "cache", ns=lab.ns(name))
@@ -63,10 +68,10 @@ def forget(lab, name):
 def pings(lab, fits):
     """Without DF all sizes come back; with DF those that fit, and the others learn the number."""
     for size in (56, fits - 28, fits - 27, 2000, 4000, 8972):
-        check("3 received" in ping(lab, HOST4[1], size), f"ping of {size} octets without DF")
+        check(answered(lab, HOST4[1], size), f"ping of {size} octets without DF")
         ping(lab, HOST6[1], size, quiet=True)  # both hosts are told
-        check("3 received" in ping(lab, HOST6[1], size), f"IPv6 ping of {size} octets, cut by the hosts")
-    check("3 received" in ping(lab, HOST4[1], fits - 28, "do"), f"ping of {fits - 28} octets with DF")
+        check(answered(lab, HOST6[1], size), f"IPv6 ping of {size} octets, cut by the hosts")
+    check(answered(lab, HOST4[1], fits - 28, "do"), f"ping of {fits - 28} octets with DF")
     for size in (fits - 27, 4000, 8972):
         forget(lab, "host-a")
         said = ping(lab, HOST4[1], size, "do", quiet=True)
@@ -117,8 +122,8 @@ def jumbo_ports(what, black=None, red=None, wires=(black_veth, red_veths)):
     def body():
         with two_sites(JUMBO, JUMBO, black, red, wires, path_mtu=JUMBO) as lab:
             for size in (1400, 2500, 8000, JUMBO - 54 - 28):
-                check("3 received" in ping(lab, HOST4[1], size, "do"), f"ping of {size} octets with DF")
-                check("3 received" in ping(lab, HOST6[1], size - 20, "do"), f"IPv6 ping of {size - 20} octets")
+                check(answered(lab, HOST4[1], size, "do"), f"ping of {size} octets with DF")
+                check(answered(lab, HOST6[1], size - 20, "do"), f"IPv6 ping of {size - 20} octets")
     add_case(f"frames of {JUMBO} octets: {what}", body)
 
 
