@@ -14,7 +14,7 @@ import yaml
 from disks import Disk, alone
 from lab import Lab, packet_socket, sh, wait_for
 from control import ESPCTL, SECONDS
-from gw import (BLACK, LAN_MAC, LAN_NEXT, PEER, WAN_MAC, WAN_NEXT, Tunnel, execute, frame, from_far, from_lan,
+from gw import (BLACK, LAN_MAC, LAN_NEXT, PEER, SLOWER, WAN_MAC, WAN_NEXT, Tunnel, execute, frame, from_far, from_lan,
                 with_tunnels)
 from tap import Failure, case, check, main, same
 import xfrm
@@ -57,8 +57,8 @@ class Site:
     def state(self):
         return json.loads(self.show("state", "json"))["state"]
 
-    def traffic(self, n):
-        """Packets both ways of the first tunnel; how many of each way came through."""
+    def traffic(self, n, wait=3.0):
+        """Packets both ways of the first tunnel; how many of each way came through. wait: seconds for the last of them."""
         before = len(self.sent), len(self.heard)
         t = self.tunnels[0]
         for _ in range(n):
@@ -66,9 +66,12 @@ class Site:
             self.lan.send(frame(from_lan(1), LAN_MAC, LAN_NEXT))
             self.wan.send(frame(t.seal(from_far(1, b"%d" % self.peer), self.peer), WAN_MAC, WAN_NEXT))
             time.sleep(0.003)
-        time.sleep(0.1)
-        self.drain()
-        return len(self.sent) - before[0], len(self.heard) - before[1]
+        end, came = time.monotonic() + wait * SLOWER, (0, 0)
+        while min(came) < n and time.monotonic() < end:
+            time.sleep(0.05)
+            self.drain()
+            came = len(self.sent) - before[0], len(self.heard) - before[1]
+        return came
 
     def drain(self):
         for s, look in ((self.wan, self.out), (self.lan, self.into)):
@@ -90,7 +93,7 @@ class Site:
         """Traffic until of twenty packets so many come through each way."""
         came = None
         for _ in range(tries):
-            came = self.traffic(20)
+            came = self.traffic(20, 0.5)
             if came == ways:
                 return
         raise Failure(f"{what}: {came} of 20 came through: {self.state()}\n{self.gateway.said()}")
