@@ -321,12 +321,15 @@ bool
 numbers_is_near(const struct numbers *n, uint16_t lane)
 {
 	const struct numbers_live *l = n->live;
+	const struct replay *w = l->inbound ? live_window(l, lane) : NULL;
 	uint64_t end = numbers_reserved(n, lane), used = numbers_used(n, lane), before;
 
-	if (end == UINT64_MAX || (l->inbound && live_window(l, lane) == NULL))
+	if (end == UINT64_MAX || (l->inbound && w == NULL))
 		return false;
-	before = UINT64_C(1) << (l->inbound ? live_window(l, lane)->ask_shift :
-					      l->lanes[lane].ask_shift);
+	/* Of a number beyond: what is used says nothing of it. */
+	if (w != NULL && replay_has_asked(w))
+		return true;
+	before = UINT64_C(1) << (w != NULL ? w->ask_shift : l->lanes[lane].ask_shift);
 	return end <= used || end - used <= before;
 }
 

@@ -81,6 +81,13 @@ replay_resize(struct replay *r, uint32_t window, bool esn, uint64_t **bits)
 	*bits = old.bits == (uint64_t *)(r + 1) ? NULL : old.bits;
 }
 
+/* Control reads it. */
+static void
+mark_set(struct replay *r, uint64_t mark)
+{
+	__atomic_store_n(&r->mark, mark, __ATOMIC_RELAXED);
+}
+
 bool
 replay_stopped(struct replay *r, uint64_t seq, bool *ask)
 {
@@ -90,10 +97,10 @@ replay_stopped(struct replay *r, uint64_t seq, bool *ask)
 	*ask = false;
 	/* The mark stands at the ceiling only once control was told of it. */
 	if (r->mark != ceiling && ceiling != UINT64_MAX && seq <= ask_at) {
-		r->mark = ask_at;
+		mark_set(r, ask_at);
 	} else {
 		*ask = r->mark != ceiling && ceiling != UINT64_MAX;
-		r->mark = ceiling;
+		mark_set(r, ceiling);
 	}
 	return seq <= ceiling;
 }
@@ -102,7 +109,7 @@ void
 replay_ask_again(struct replay *r)
 {
 	/* Below the ceiling, wherever that is: at the top it may be the ceiling itself. */
-	r->mark = 0;
+	mark_set(r, 0);
 }
 
 /* When half of what is left now is used, or a little later. */

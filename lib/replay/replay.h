@@ -132,6 +132,13 @@ void replay_raise(struct replay *r, uint64_t top);
 bool replay_stopped(struct replay *r, uint64_t seq, bool *ask);
 void replay_ask_again(struct replay *r);
 
+/* Whether control was told that the ceiling of now is near. Any thread. */
+static inline bool
+replay_has_asked(const struct replay *r)
+{
+	return cell_get(&r->mark) == cell_get(&r->ceiling);
+}
+
 /* Parts of the functions below that are seldom needed: limits; a window that is off; a gap. */
 enum drop_reason replay_refused(const struct replay *r, struct replay_limits *l, uint32_t bytes);
 enum drop_reason replay_check_off(const struct replay *r, uint32_t seq_low, uint64_t *seq);
